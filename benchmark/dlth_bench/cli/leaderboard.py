@@ -1,0 +1,106 @@
+"""``dlth-bench leaderboard``: check all submissions and write the board."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from dlth_bench.cli.options import DEFAULT_SUBMISSIONS, JsonOption, SubmissionsOption
+from dlth_bench.spec.errors import InputError
+from dlth_bench.spec.files import write_atomically
+from dlth_bench.spec.protocol import Protocol
+from dlth_bench.spec.protocol_file import find_protocol, read_protocol, shipped_protocols
+from dlth_bench.spec.quoting import printable
+
+if TYPE_CHECKING:
+    from dlth_bench.leaderboard.columns import Row
+    from dlth_bench.leaderboard.submissions import StoredSubmission
+
+_WIDE = 170
+"""Columns of a terminal from which on the whole table fits with names of usual length."""
+
+
+def leaderboard(
+    submissions: SubmissionsOption = DEFAULT_SUBMISSIONS,
+    output: Annotated[Path, typer.Option("--output", help="The Markdown file to write.")] = Path("leaderboard.md"),
+    as_json: JsonOption = False,
+) -> None:
+    """Check every submission, write the leaderboard as Markdown, and show it.
+
+    A submission must be of a protocol that comes with the package, and its score must follow from its results.
+    The first that is not valid is named, and the leaderboard stays as it was.
+
+    Example: dlth-bench leaderboard --submissions submissions --output leaderboard.md
+    """
+    from dlth_bench.leaderboard.table import board_markdown, board_rows
+
+    found = _checked(submissions)
+    protocols = _protocols()
+    write_atomically(output, board_markdown(found, protocols).encode())
+    boards = {protocol.key: board_rows(found, protocol) for protocol in protocols}
+    if as_json:
+        typer.echo(json.dumps(_documents(boards), indent=2))
+        return
+    console = Console()
+    for key, rows in boards.items():
+        if rows:
+            console.print(_table(key, rows, console.width))
+    plural = "1 submission" if len(found) == 1 else f"{len(found)} submissions"
+    console.print(Text(f"{plural} valid; wrote {printable(str(output))}"), soft_wrap=True)
+
+
+def _checked(root: Path) -> list[StoredSubmission]:
+    """All submissions, every one valid under its protocol."""
+    from dlth_bench.leaderboard.submissions import read_submissions
+    from dlth_bench.leaderboard.verification import check_submission
+
+    if not root.is_dir():
+        raise InputError("no such folder; name the one that holds the submissions", source=printable(str(root)))
+    found = read_submissions(root)
+    protocols = {key: find_protocol(key) for key in sorted({stored.metadata.protocol for stored in found})}
+    for stored in found:
+        check_submission(stored, protocols[stored.metadata.protocol])
+    return found
+
+
+def _protocols() -> list[Protocol]:
+    """Those that come with the package, the newest version of each name first."""
+    shipped = [read_protocol(path) for path in shipped_protocols().values()]
+    return sorted(shipped, key=lambda protocol: (protocol.name, -protocol.version))
+
+
+def _documents(boards: dict[str, list[Row]]) -> list[dict[str, object]]:
+    from dlth_bench.leaderboard.columns import COLUMNS
+
+    return [
+        {"protocol": key, "subset_digest": row.submission.metadata.subset_digest}
+        | {column.key: column.value(row) for column in COLUMNS}
+        for key, rows in boards.items()
+        for row in rows
+    ]
+
+
+def _table(key: str, rows: list[Row], width: int) -> Table:
+    """The board's table, or its main columns where the terminal has no room for all."""
+    from dlth_bench.leaderboard.columns import COLUMNS
+
+    shown = [column for column in COLUMNS if column.narrow or width >= _WIDE]
+    table = Table(title=Text(key), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    for column in shown:
+        table.add_column(
+            Text(column.title),
+            justify="left" if column.foreign else "right",
+            min_width=len(column.title),
+            no_wrap=not column.foreign,
+            overflow="fold",
+        )
+    for row in rows:
+        table.add_row(*(Text(printable(column.show(row))) for column in shown))
+    return table

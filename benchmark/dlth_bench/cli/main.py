@@ -1,0 +1,65 @@
+"""``dlth-bench``: the entry point, and how errors reach the user."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+import dlth_bench
+from dlth_bench.cli import bench, leaderboard, plot, protocols, reference, run, score, select, submit, subsets
+from dlth_bench.spec.errors import InputError
+from dlth_bench.spec.quoting import printable
+
+app = typer.Typer(
+    name="dlth-bench",
+    help="Does a small subset of a dataset rank training recipes the way the whole dataset does?",
+    epilog="Start with: dlth-bench run --subset my-classes.txt",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("run")(run.run)
+app.command("score")(score.score)
+app.command("select")(select.select)
+app.command("submit")(submit.submit)
+app.command("leaderboard")(leaderboard.leaderboard)
+app.command("plot")(plot.plot)
+app.command("reference")(reference.reference)
+app.add_typer(protocols.app)
+app.add_typer(subsets.app)
+app.add_typer(bench.app)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"dlth-bench {dlth_bench.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Run the command line; wrong input is one line on stderr and exit code 2, an interrupt is exit code 130."""
+    try:
+        app()
+    except InputError as error:
+        sys.stderr.write(f"error: {printable(error.located, limit=2000)}\n")
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.stderr.write("stopped; finished runs are stored, the same command goes on from there\n")
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.exit(0)
+
+
+if __name__ == "__main__":
+    main()

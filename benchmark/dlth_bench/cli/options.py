@@ -1,0 +1,75 @@
+"""Command-line options that several commands share."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dlth_bench.spec.errors import InputError
+
+ProtocolOption = Annotated[
+    str, typer.Option("--protocol", "-p", help="Protocol: its name, name@version, or the path of a .yaml file.")
+]
+SubsetOption = Annotated[
+    str, typer.Option("--subset", "-s", help="The class list: a file, or the name of a shipped subset.")
+]
+StoreOption = Annotated[Path, typer.Option("--out", "-o", help="Folder of the store of runs.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON on stdout; progress goes to stderr.")]
+WorkersOption = Annotated[
+    int | None,
+    typer.Option("--workers", "-w", min=1, help="Runs trained at once. Default: one a CPU core, one on a GPU."),
+]
+DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")]
+ConfigsOption = Annotated[str | None, typer.Option("--configs", help="Only these configs, separated by commas.")]
+SeedsOption = Annotated[str | None, typer.Option("--seeds", help="Only these of the protocol's seeds, e.g. 0,1.")]
+SubmissionsOption = Annotated[Path, typer.Option("--submissions", help="Folder of submissions.")]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Say what would be trained and its cost; train nothing.")]
+
+DEFAULT_PROTOCOL = "glyphs-ssl"
+DEFAULT_STORE = Path("runs")
+DEFAULT_SUBMISSIONS = Path("submissions")
+DEVICES = ("auto", "cpu", "cuda", "mps")
+
+
+def split_names(text: str | None) -> list[str] | None:
+    """``a,b`` as a list; None stays None."""
+    return None if text is None else [part.strip() for part in text.split(",") if part.strip()]
+
+
+def chosen_seeds(text: str | None, known: tuple[int, ...]) -> list[int] | None:
+    """Seeds from ``0,1``.
+
+    Raises:
+        InputError: one is not a number or not a seed of the protocol.
+    """
+    names = split_names(text)
+    if names is None:
+        return None
+    wrong = [name for name in names if not name.lstrip("-").isdigit() or int(name) not in known]
+    if wrong or not names:
+        given = ", ".join(wrong) or "nothing"
+        raise InputError(f"--seeds: {given} given; the protocol's seeds are {', '.join(map(str, known))}")
+    return sorted({int(name) for name in names})
+
+
+def checked_device(device: str) -> str:
+    """The device's name.
+
+    Raises:
+        InputError: it is none of those there are.
+    """
+    if device not in DEVICES:
+        raise InputError(f"--device: '{device}' is none of {', '.join(DEVICES)}")
+    return device
+
+
+def worker_count(workers: int | None, device: str) -> int:
+    """How many runs to train at once: as asked, else one a core on CPUs and one on a GPU."""
+    if workers is not None:
+        return workers
+    if device == "cuda" or (device == "auto" and Path("/proc/driver/nvidia/version").exists()):
+        return 1
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

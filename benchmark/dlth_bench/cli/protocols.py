@@ -1,0 +1,135 @@
+"""``dlth-bench protocols``: the frozen protocols, and whether they are still what was frozen."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from dlth_bench.cli.text import percent
+from dlth_bench.shipped import shipped_folder
+from dlth_bench.spec.errors import InputError
+from dlth_bench.spec.files import write_atomically
+from dlth_bench.spec.protocol import Protocol
+from dlth_bench.spec.protocol_file import (
+    LOCK_NAME,
+    find_protocol,
+    lock_state,
+    read_lock,
+    read_protocol,
+    shipped_protocols,
+)
+
+app = typer.Typer(name="protocols", help="List, show and check the frozen protocols.", no_args_is_help=True)
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+
+
+@app.command("list")
+def list_protocols(as_json: JsonOption = False) -> None:
+    """List the protocols that come with the package.
+
+    Example: dlth-bench protocols list
+    """
+    lock = read_lock(shipped_folder("protocols"))
+    found = [read_protocol(path) for path in shipped_protocols().values()]
+    if as_json:
+        typer.echo(json.dumps([_summary(protocol, lock) for protocol in found], indent=2))
+        return
+    table = Table("Protocol", "Dataset", "Configs", "Seeds", "Classes", "Budget", "Lock")
+    for protocol in found:
+        row = _summary(protocol, lock)
+        rule = protocol.subset
+        cells = (row["protocol"], row["dataset"], len(protocol.configs), len(protocol.seeds))
+        table.add_row(*map(str, cells), f"{rule.minimum} to {rule.maximum}", protocol.budget, str(row["lock"]))
+    Console().print(table)
+
+
+@app.command("show")
+def show_protocol(
+    name: Annotated[str, typer.Argument(help="A protocol, name@version, or the path of a .yaml file.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Show a protocol's grid with its full-data reference.
+
+    Example: dlth-bench protocols show glyphs-ssl
+    """
+    protocol = find_protocol(name)
+    if as_json:
+        document = protocol.model_dump(mode="json", exclude_defaults=True) | {"digest": protocol.digest}
+        typer.echo(json.dumps(document, indent=2))
+        return
+    console = Console(highlight=False)
+    state = lock_state(protocol, read_lock(shipped_folder("protocols")))
+    console.print(Text(f"{protocol.key}: {protocol.title}", style="bold"))
+    if protocol.description:
+        console.print(Text(protocol.description.strip()))
+    console.print(Text(f"digest {protocol.digest} ({state})"), soft_wrap=True)
+    console.print(_grid(protocol))
+    if protocol.reference is not None:
+        console.print(Text(f"reference: {protocol.reference.source}, {protocol.reference.date}"), soft_wrap=True)
+
+
+@app.command("check")
+def check_protocols(
+    paths: Annotated[list[Path] | None, typer.Argument(help="Protocol files; none: all that are shipped.")] = None,
+    freeze: Annotated[bool, typer.Option("--freeze", help="Add protocols that are not locked yet to the lock.")] = False,
+) -> None:
+    """Check that protocols are valid and, if locked, unchanged. Exit code 1 when one has changed.
+
+    Example: dlth-bench protocols check
+    """
+    folder = shipped_folder("protocols")
+    lock = read_lock(folder)
+    found = [read_protocol(path) for path in (paths or shipped_protocols().values())]
+    if freeze:
+        lock = {protocol.key: protocol.digest for protocol in found} | lock
+        write_atomically(folder / LOCK_NAME, (json.dumps(lock, indent=2, sort_keys=True) + "\n").encode())
+    states = {protocol.key: lock_state(protocol, lock) for protocol in found}
+    for key, state in states.items():
+        typer.echo(f"{key}: {state}")
+    missing = set(lock) - set(states) if paths is None else set()
+    for key in sorted(missing):
+        typer.echo(f"{key}: locked, but its file is gone")
+    if missing or "changed" in states.values():
+        raise typer.Exit(1)
+
+
+def _summary(protocol: Protocol, lock: dict[str, str]) -> dict[str, object]:
+    return {
+        "protocol": protocol.key,
+        "title": protocol.title,
+        "dataset": protocol.data.dataset,
+        "configs": [config.name for config in protocol.configs],
+        "seeds": list(protocol.seeds),
+        "classes": [protocol.subset.minimum, protocol.subset.maximum],
+        "digest": protocol.digest,
+        "lock": lock_state(protocol, lock),
+    }
+
+
+def _grid(protocol: Protocol) -> Table:
+    table = Table("Config", "Method", "Backbone", "Training", "Evaluation", "Full data top-1")
+    for config in protocol.configs:
+        duration = config.train.duration
+        amount = getattr(duration, duration.unit)
+        evaluation = "own head" if config.evaluation is None else config.evaluation.kind
+        training = f"{amount:g} {duration.unit}, batch {config.train.batch_size}"
+        table.add_row(
+            config.name, config.method.kind, config.backbone.kind, training, evaluation, _reference(protocol, config.name)
+        )
+    return table
+
+
+def _reference(protocol: Protocol, config: str) -> str:
+    if protocol.reference is None:
+        return ""
+    known = protocol.reference.configs.get(config)
+    if known is None:
+        raise InputError(f"{protocol.key}: the reference lacks {config}")
+    return percent(known.statistics[0], known.statistics[1])

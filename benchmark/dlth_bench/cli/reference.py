@@ -1,0 +1,64 @@
+"""``dlth-bench reference``: measure a protocol's full-data accuracies."""
+
+from __future__ import annotations
+
+import datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+import yaml
+from rich.console import Console
+
+from dlth_bench.cli.options import (
+    DEFAULT_PROTOCOL,
+    DEFAULT_STORE,
+    ConfigsOption,
+    DeviceOption,
+    ProtocolOption,
+    StoreOption,
+    WorkersOption,
+    checked_device,
+    split_names,
+    worker_count,
+)
+from dlth_bench.cli.training import train_plan
+from dlth_bench.datasets.registry import class_catalog
+from dlth_bench.harness.plan import make_plan
+from dlth_bench.harness.reference import make_reference
+from dlth_bench.harness.store import Store
+from dlth_bench.spec.files import write_atomically
+from dlth_bench.spec.protocol_file import find_protocol
+
+
+def reference(
+    protocol: ProtocolOption = DEFAULT_PROTOCOL,
+    out: StoreOption = DEFAULT_STORE,
+    configs: ConfigsOption = None,
+    workers: WorkersOption = None,
+    device: DeviceOption = "auto",
+    results: Annotated[
+        Path | None, typer.Option("--results", help="Also write all results, one JSON a line, to this file.")
+    ] = None,
+) -> None:
+    """Train every config on all classes and print the reference as YAML, ready for the protocol's file.
+
+    Resumable: the same command goes on where it was stopped.
+
+    Example: dlth-bench reference --protocol glyphs-ssl --results reference.jsonl
+    """
+    spec = find_protocol(protocol)
+    store = Store(out)
+    catalog = class_catalog(spec.data.dataset)
+    plan = make_plan(spec, sorted(catalog.ids), catalog, store, configs=split_names(configs))
+    at_once = worker_count(workers, checked_device(device))
+    broken = train_plan(plan, store, workers=at_once, device=device, console=Console(stderr=True))
+    if broken or configs is not None:
+        raise typer.Exit(1 if broken else 0)
+    found = [result for run in plan.runs if (result := store.result(run.digest)) is not None]
+    if results is not None:
+        lines = "".join(result.model_dump_json(exclude_defaults=True) + "\n" for result in found)
+        write_atomically(results, lines.encode())
+    today = datetime.datetime.now(tz=datetime.UTC).date().isoformat()
+    document = {"reference": make_reference(spec, found, today).model_dump(mode="json", exclude_defaults=True)}
+    typer.echo(yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=120), nl=False)

@@ -1,0 +1,134 @@
+"""``dlth-bench run``: train a subset under every config, score it, and say where it stands."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from dlth_bench.cli.options import (
+    DEFAULT_PROTOCOL,
+    DEFAULT_STORE,
+    DEFAULT_SUBMISSIONS,
+    ConfigsOption,
+    DeviceOption,
+    DryRunOption,
+    JsonOption,
+    ProtocolOption,
+    SeedsOption,
+    StoreOption,
+    SubmissionsOption,
+    SubsetOption,
+    WorkersOption,
+    checked_device,
+    chosen_seeds,
+    split_names,
+    worker_count,
+)
+from dlth_bench.cli.text import count, duration
+from dlth_bench.cli.training import train_plan
+from dlth_bench.datasets.registry import class_catalog
+from dlth_bench.datasets.subset_files import SubsetFile, find_subset
+from dlth_bench.harness.plan import Plan, make_plan
+from dlth_bench.harness.store import Store
+from dlth_bench.spec.protocol import Protocol
+from dlth_bench.spec.protocol_file import find_protocol
+from dlth_bench.spec.subset import check_size
+
+
+def run(
+    subset: SubsetOption,
+    protocol: ProtocolOption = DEFAULT_PROTOCOL,
+    out: StoreOption = DEFAULT_STORE,
+    seeds: SeedsOption = None,
+    configs: ConfigsOption = None,
+    workers: WorkersOption = None,
+    device: DeviceOption = "auto",
+    submissions: SubmissionsOption = DEFAULT_SUBMISSIONS,
+    dry_run: DryRunOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Train a subset under every config of a protocol, score it, and rank it among the submissions.
+
+    Finished runs are stored and never repeated: after an interruption the same command goes on.
+    Exit code 1 when a run broke down.
+
+    Example: dlth-bench run --subset my-classes.txt --workers 2
+    """
+    spec = find_protocol(protocol)
+    file = subset_for(subset, spec)
+    store = Store(out)
+    chosen, named = chosen_seeds(seeds, spec.seeds), split_names(configs)
+    plan = make_plan(spec, file.subset.ids, file.catalog, store, seeds=chosen, configs=named)
+    at_once = worker_count(workers, checked_device(device))
+    if dry_run:
+        _show_plan(plan, at_once, as_json=as_json)
+        return
+    broken = train_plan(plan, store, workers=at_once, device=device, console=Console(stderr=as_json))
+    _show_score(spec, file, store, submissions, as_json=as_json)
+    if broken:
+        raise typer.Exit(1)
+
+
+def subset_for(name_or_path: str, protocol: Protocol) -> SubsetFile:
+    """A subset that the protocol takes.
+
+    Raises:
+        InputError: it is no valid subset of the protocol's dataset, or has too few or too many classes.
+    """
+    file = find_subset(name_or_path, protocol.data.dataset)
+    check_size(file.subset, protocol.subset.minimum, protocol.subset.maximum, source=file.path)
+    return file
+
+
+def _show_score(protocol: Protocol, file: SubsetFile, store: Store, submissions: Path, *, as_json: bool) -> None:
+    from dlth_bench.cli.scorecard import show_scorecard  # numpy and scipy: not needed before
+    from dlth_bench.harness.scored import score_stored
+    from dlth_bench.leaderboard.submissions import standing
+
+    scorecard = score_stored(protocol, file.subset, store)
+    if as_json:
+        typer.echo(scorecard.model_dump_json(indent=2))
+        return
+    console = Console()
+    show_scorecard(scorecard, file.name, console)
+    console.print(Text(standing(scorecard, submissions)), soft_wrap=True)
+
+
+def _show_plan(plan: Plan, workers: int, *, as_json: bool) -> None:
+    all_classes = len(class_catalog(plan.protocol.data.dataset))
+    pending = plan.pending
+    known = [planned.expected for planned in pending if planned.expected is not None]
+    saved = 1 - len(plan.class_ids) / all_classes if plan.protocol.budget == "epochs" else 0.0
+    summary = {
+        "protocol": plan.protocol.key,
+        "classes": len(plan.class_ids),
+        "runs": len(plan.planned),
+        "stored": len(plan.planned) - len(pending),
+        "to_train": len(pending),
+        "workers": workers,
+        "expected_seconds": plan.expected_seconds(workers),
+        "expected_images": sum(cost.images for cost in known) if len(known) == len(pending) else None,
+        "expected_flops": sum(cost.flops for cost in known) if len(known) == len(pending) else None,
+        "expected_images_saved": saved,
+    }
+    if as_json:
+        runs = [{"config": p.run.config.name, "seed": p.run.seed, "run": p.run.digest} for p in pending]
+        typer.echo(json.dumps(summary | {"pending": runs}, indent=2))
+        return
+    table = Table("Config", "Seed", "State", "Expected")
+    for planned in plan.planned:
+        seconds = None if planned.expected is None else planned.expected.device_seconds
+        state = "stored" if planned.stored else "to train"
+        table.add_row(planned.run.config.name, str(planned.run.seed), state, "" if planned.stored else duration(seconds))
+    console = Console(highlight=False)
+    console.print(table)
+    console.print(f"{len(pending)} of {len(plan.planned)} runs to train on {workers} workers")
+    if plan.protocol.reference is not None:
+        hardware = plan.protocol.reference.hardware
+        console.print(f"expected: {duration(plan.expected_seconds(workers))} on {hardware}", markup=False)
+        console.print(f"{count(sum(cost.flops for cost in known))}FLOP; saves {saved:.0%} of the full data's images")

@@ -1,0 +1,64 @@
+"""``dlth-bench score``: score stored runs of a subset, or a plain table of accuracies."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from dlth_bench.cli.options import DEFAULT_PROTOCOL, DEFAULT_STORE, JsonOption, ProtocolOption, StoreOption
+from dlth_bench.cli.run import subset_for
+from dlth_bench.harness.store import Store
+from dlth_bench.spec.errors import InputError
+from dlth_bench.spec.protocol import Protocol
+from dlth_bench.spec.protocol_file import find_protocol
+from dlth_bench.spec.scorecard import Scorecard
+
+
+def score(
+    subset: Annotated[str | None, typer.Option("--subset", "-s", help="A class list whose runs are stored.")] = None,
+    csv: Annotated[
+        Path | None,
+        typer.Option("--csv", help="A table of accuracies: columns config,accuracy[,seed][,subset], or one a config."),
+    ] = None,
+    protocol: ProtocolOption = DEFAULT_PROTOCOL,
+    out: StoreOption = DEFAULT_STORE,
+    as_json: JsonOption = False,
+) -> None:
+    """Score a subset against the protocol's full-data reference, without training.
+
+    Examples: dlth-bench score --subset my-classes.txt;  dlth-bench score --protocol agnews-text --csv table.csv
+    """
+    spec = find_protocol(protocol)
+    if (subset is None) == (csv is None):
+        raise InputError("give either --subset (stored runs) or --csv (a table of accuracies)")
+    cards = _table_cards(spec, csv) if csv is not None else _stored_card(spec, str(subset), out)
+    if as_json:
+        documents = {name: card.model_dump(mode="json") for name, card in cards.items()}
+        only = next(iter(documents.values()))
+        typer.echo(json.dumps(only if csv is None else documents, indent=2))
+        return
+    from dlth_bench.cli.scorecard import show_scorecard
+
+    for name, card in cards.items():
+        show_scorecard(card, name, Console())
+
+
+def _stored_card(protocol: Protocol, subset: str, out: Path) -> dict[str, Scorecard]:
+    from dlth_bench.harness.scored import score_stored
+
+    file = subset_for(subset, protocol)
+    return {file.name: score_stored(protocol, file.subset, Store(out))}
+
+
+def _table_cards(protocol: Protocol, path: Path) -> dict[str, Scorecard]:
+    from dlth_bench.scoring.accuracy_table import read_accuracy_table, seeds_in
+    from dlth_bench.scoring.scorecard import make_scorecard
+
+    tables = read_accuracy_table(path, protocol)
+    return {
+        name or path.stem: make_scorecard(protocol, cells, seeds=seeds_in([cells])) for name, cells in tables.items()
+    }

@@ -1,0 +1,126 @@
+"""``dlth-bench submit``: make a submission of a subset whose runs are stored."""
+
+from __future__ import annotations
+
+import datetime
+import shlex
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from pydantic import ValidationError
+from rich.console import Console
+from rich.text import Text
+
+import dlth_bench
+from dlth_bench.cli.options import (
+    DEFAULT_PROTOCOL,
+    DEFAULT_STORE,
+    DEFAULT_SUBMISSIONS,
+    ProtocolOption,
+    StoreOption,
+    SubmissionsOption,
+    SubsetOption,
+    split_names,
+)
+from dlth_bench.cli.run import subset_for
+from dlth_bench.datasets.subset_files import SubsetFile
+from dlth_bench.harness.plan import Plan, make_plan
+from dlth_bench.harness.store import Store
+from dlth_bench.spec.errors import InputError
+from dlth_bench.spec.protocol import Protocol
+from dlth_bench.spec.protocol_file import find_protocol
+from dlth_bench.spec.quoting import printable
+from dlth_bench.spec.scorecard import Scorecard
+from dlth_bench.spec.submission import Submission
+
+_NAMED = 5
+"""Missing runs that an error lists before it only counts."""
+
+
+def submit(
+    subset: SubsetOption,
+    name: Annotated[str, typer.Option("--name", help="Name on the board: lower-case letters, digits, . _ and -.")],
+    protocol: ProtocolOption = DEFAULT_PROTOCOL,
+    policy: Annotated[
+        str | None, typer.Option("--policy", help="How the classes were selected, e.g. RS. Default: as on its card.")
+    ] = None,
+    authors: Annotated[str, typer.Option("--authors", help="Names, separated by commas.")] = "",
+    description: Annotated[str, typer.Option("--description", help="One line for readers of the board.")] = "",
+    url: Annotated[str, typer.Option("--url", help="A page about the subset, https only.")] = "",
+    out: StoreOption = DEFAULT_STORE,
+    submissions: SubmissionsOption = DEFAULT_SUBMISSIONS,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Replace this name's submission of another subset.")
+    ] = False,
+) -> None:
+    """Make a submission folder from the stored runs of a subset; nothing is trained.
+
+    Example: dlth-bench submit --subset my-classes.txt --name my-classes --policy RS --authors "Ada L., Alan T."
+    """
+    from dlth_bench.harness.scored import score_stored, stored_results  # numpy and scipy: slow to import
+    from dlth_bench.leaderboard.submissions import write_submission
+
+    spec = find_protocol(protocol)
+    file = subset_for(subset, spec)
+    card_policy = "unstated" if file.card is None else file.card.policy
+    given = {
+        "name": name,
+        "policy": card_policy if policy is None else policy,
+        "authors": tuple(split_names(authors) or ()),
+        "description": description,
+        "url": url,
+    }
+    metadata = _metadata(spec, file, given)
+    store = Store(out)
+    train = ["dlth-bench", "run", "--subset", subset, "--protocol", protocol, "--out", str(out)]
+    _require_all_runs(make_plan(spec, file.subset.ids, file.catalog, store), shlex.join(train))
+    scorecard = score_stored(spec, file.subset, store)
+    folder = submissions / spec.name / metadata.name
+    write_submission(
+        folder, metadata, file.subset, stored_results(spec, file.subset, store), scorecard, replace=replace
+    )
+    _tell(folder, scorecard)
+
+
+def _tell(folder: Path, scorecard: Scorecard) -> None:
+    """What was written and what to do with it."""
+    console = Console()
+    told = f"wrote {printable(str(folder))}: {scorecard.classes} classes under {scorecard.protocol}"
+    if not scorecard.complete:
+        told += "; incomplete or underfit, so it will have no rank"
+    check = shlex.join(["dlth-bench", "leaderboard", "--submissions", str(folder.parent.parent)])
+    for line in (
+        told,
+        f"next: see it on the board with: {check}",
+        "then: commit the folder and open a pull request with it",
+    ):
+        console.print(Text(line), soft_wrap=True)
+
+
+def _metadata(protocol: Protocol, file: SubsetFile, given: dict[str, Any]) -> Submission:
+    """The metadata of what the options say; an InputError names the option that is wrong."""
+    try:
+        return Submission(
+            protocol=protocol.key,
+            protocol_digest=protocol.digest,
+            dataset=file.subset.dataset,
+            subset_digest=file.subset.digest,
+            classes=len(file.subset),
+            date=datetime.datetime.now(datetime.UTC).date(),
+            package=dlth_bench.__version__,
+            **given,
+        )
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        raise InputError(f"--{first['loc'][0]}: {first['msg']}") from None
+
+
+def _require_all_runs(plan: Plan, command: str) -> None:
+    missing = [planned.run.label for planned in plan.planned if not planned.stored]
+    if not missing:
+        return
+    named = ", ".join(missing[:_NAMED])
+    rest = f" and {len(missing) - _NAMED} more" if len(missing) > _NAMED else ""
+    counted = f"{len(missing)} of {len(plan.planned)} runs are missing or broke down"
+    raise InputError(f"{counted}: {named}{rest}; train them with: {command}")

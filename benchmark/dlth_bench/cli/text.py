@@ -1,0 +1,56 @@
+"""Numbers as people read them."""
+
+from __future__ import annotations
+
+
+def percent(mean: float | None, std: float | None = None) -> str:
+    """``61.3 ± 0.4``: an accuracy fraction, and its spread, in percent."""
+    if mean is None:
+        return "–"
+    return f"{100 * mean:.1f}" if std is None else f"{100 * mean:.1f} ± {100 * std:.1f}"
+
+
+def correlation(value: float | None) -> str:
+    """``.821``, ``-.107``, ``1.000``: a correlation without its leading zero."""
+    if value is None:
+        return "–"
+    text = f"{value:.3f}"
+    return text.replace("0.", ".", 1) if abs(value) < 0.9995 else text
+
+
+def interval(low: float | None, high: float | None) -> str:
+    """``[.612, .903]``."""
+    return "–" if low is None or high is None else f"[{correlation(low)}, {correlation(high)}]"
+
+
+def duration(seconds: float | None) -> str:
+    """``4 s``, ``3 min 20 s``, ``2 h 5 min``."""
+    if seconds is None:
+        return "unknown"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def count(value: float) -> str:
+    """``1.2 M``, ``34.5 T``: a large number with three digits and a unit prefix."""
+    for prefix in ("", " k", " M", " G", " T", " P", " E"):
+        if abs(value) < 1000:
+            return f"{value:.3g}{prefix}"
+        value /= 1000
+    return f"{value:.3g} Z"
+
+
+def probability(value: float | None) -> str:
+    """``.012``, ``<.001``: a p-value."""
+    if value is None:
+        return "–"
+    return "<.001" if value < 0.001 else correlation(value)
+
+
+def factor(saved: float | None) -> str:
+    """``10.3×``: how many times less is spent when the fraction ``saved`` of it is."""
+    return "–" if saved is None or saved >= 1 else f"{1 / (1 - saved):.1f}×"

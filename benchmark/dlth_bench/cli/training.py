@@ -1,0 +1,33 @@
+"""Training a plan's open runs with progress on the terminal."""
+
+from __future__ import annotations
+
+from rich.console import Console
+
+from dlth_bench.cli.progress import watch
+from dlth_bench.cli.text import duration
+from dlth_bench.datasets.registry import image_dataset
+from dlth_bench.harness.engines.local import LocalEngine
+from dlth_bench.harness.plan import Plan
+from dlth_bench.harness.store import Store
+from dlth_bench.spec.errors import InputError
+
+
+def train_plan(plan: Plan, store: Store, *, workers: int, device: str, console: Console) -> int:
+    """Train what the store does not hold yet; returns how many of the plan's runs broke down.
+
+    Raises:
+        InputError: the installed dataset is not the one the protocol was frozen with.
+    """
+    data = plan.protocol.data
+    if image_dataset(data.dataset).manifest_digest != data.manifest_digest:
+        raise InputError(f"the installed dataset {data.dataset} is not the one {plan.protocol.key} was frozen with")
+    pending = plan.pending
+    if pending:
+        expected = plan.expected_seconds(min(workers, len(pending)))
+        told = "" if expected is None else f", about {duration(expected)}"
+        console.print(f"{len(pending)} of {len(plan.planned)} runs to train, {workers} at once{told}", highlight=False)
+        engine = LocalEngine(store, workers=workers, device=device)
+        watch(engine.run_all([planned.run for planned in pending]), pending, console)
+    results = [store.result(run.digest) for run in plan.runs]
+    return sum(result is None or result.status != "finished" for result in results)

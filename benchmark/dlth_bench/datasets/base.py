@@ -1,0 +1,51 @@
+"""What a dataset offers to the rest of the bench."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from dlth_bench.spec.classes import ClassCatalog
+
+Split = Literal["train", "val"]
+
+
+@dataclass(frozen=True)
+class ImageArrays:
+    """Samples of one split in memory.
+
+    images: uint8 (samples, channels, height, width)
+    labels: int64 (samples,), positions in the *requested* class list, not in the catalog
+    sample_ids: (samples,) stable across machines and versions of the dataset's manifest
+    """
+
+    images: npt.NDArray[np.uint8]
+    labels: npt.NDArray[np.int64]
+    sample_ids: tuple[str, ...]
+
+
+class ImageDataset(Protocol):
+    """A named, versioned image dataset with ordered classes."""
+
+    name: str
+    image_size: int
+    channels: int
+
+    @property
+    def catalog(self) -> ClassCatalog: ...
+
+    @property
+    def manifest_digest(self) -> str:
+        """SHA-256 over what the samples are; a result is comparable only within one digest."""
+        ...
+
+    def load(self, split: Split, class_ids: Sequence[str], images_per_class: int | None = None) -> ImageArrays:
+        """The samples of the given classes, class by class in the given order.
+
+        ``images_per_class`` keeps the first so many of each class (None: all).
+        """
+        ...

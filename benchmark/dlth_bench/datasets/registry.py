@@ -1,0 +1,60 @@
+"""The datasets by name. A dataset's code is imported when it is asked for, so that a lookup stays cheap."""
+
+from __future__ import annotations
+
+import difflib
+from functools import cache
+
+from dlth_bench.datasets.base import ImageDataset
+from dlth_bench.spec.classes import ClassCatalog
+from dlth_bench.spec.errors import InputError
+from dlth_bench.spec.quoting import quoted
+
+_DATASETS = ("glyphs", "imagenet")
+
+
+def dataset_names() -> tuple[str, ...]:
+    """All known datasets, sorted."""
+    return _DATASETS
+
+
+def class_catalog(name: str) -> ClassCatalog:
+    """The classes of a dataset.
+
+    Raises:
+        InputError: no such dataset.
+    """
+    _check(name)
+    if name == "glyphs":
+        return _glyphs().catalog
+    from dlth_bench.datasets.imagenet import imagenet_catalog
+
+    return imagenet_catalog()
+
+
+def image_dataset(name: str) -> ImageDataset:
+    """The images of a dataset.
+
+    Raises:
+        InputError: no such dataset, or one of which this version has the classes but not the images.
+    """
+    _check(name)
+    if name == "glyphs":
+        return _glyphs()
+    raise InputError(f"the images of {name} are not readable by this version, only its class list is")
+
+
+@cache
+def _glyphs() -> ImageDataset:
+    """One instance a process, so that its files are read once."""
+    from dlth_bench.datasets.glyphs import Glyphs
+
+    return Glyphs()
+
+
+def _check(name: str) -> None:
+    if name in _DATASETS:
+        return
+    near = difflib.get_close_matches(name, _DATASETS, n=1)
+    guess = f"; did you mean {quoted(near[0])}?" if near else ""
+    raise InputError(f"unknown dataset {quoted(name)}, valid are {', '.join(_DATASETS)}{guess}")

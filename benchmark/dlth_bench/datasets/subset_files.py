@@ -1,0 +1,126 @@
+"""Subset files together with their dataset and card: the shipped ones by name, any other by path."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+from pathlib import Path
+
+from dlth_bench.datasets.registry import class_catalog, dataset_names
+from dlth_bench.shipped import shipped_folder
+from dlth_bench.spec.classes import ClassCatalog
+from dlth_bench.spec.errors import InputError
+from dlth_bench.spec.quoting import printable, quoted
+from dlth_bench.spec.subset import Subset, count_known, parse_subset, subset_entries
+from dlth_bench.spec.subset_card import SubsetCard, load_card
+from dlth_bench.spec.text_file import read_text_file
+
+
+@dataclass(frozen=True)
+class SubsetFile:
+    """A subset read from a file, the classes it chooses from, and its card if one lies beside it."""
+
+    path: Path
+    subset: Subset
+    catalog: ClassCatalog
+    card: SubsetCard | None
+
+    @property
+    def name(self) -> str:
+        return self.path.stem
+
+
+def shipped_subsets(dataset: str | None = None) -> tuple[SubsetFile, ...]:
+    """The subsets that come with the package, by dataset and name; those of one dataset if it is given.
+
+    Raises:
+        InputError: no such dataset.
+    """
+    return tuple(read_subset(path, path.parent.name) for path in _shipped_paths(dataset))
+
+
+def find_subset(name_or_path: str, dataset: str | None = None) -> SubsetFile:
+    """A shipped subset by its name (``pd-bottom``), or any subset file by its path.
+
+    A shipped name wins over a file of that name in the working folder, which is still there as ``./pd-bottom``.
+
+    Raises:
+        InputError: neither, or not a valid subset of the dataset.
+    """
+    shipped = _shipped_paths(dataset)
+    matches = [path for path in shipped if path.stem == name_or_path]
+    if len(matches) > 1:
+        choices = ", ".join(path.parent.name for path in matches)
+        raise InputError(f"{quoted(name_or_path)} is a subset of several datasets, name one of {choices}")
+    if matches:
+        return read_subset(matches[0], matches[0].parent.name)
+    looks_like_a_name = "/" not in name_or_path and not Path(name_or_path).suffix
+    if looks_like_a_name and not _is_file(Path(name_or_path)):
+        near = difflib.get_close_matches(name_or_path, [path.stem for path in shipped], n=1)
+        guess = f"; did you mean {quoted(near[0])}?" if near else "; the command 'subsets list' shows the names"
+        raise InputError(f"{quoted(name_or_path)} is neither a file nor a shipped subset{guess}")
+    return read_subset(name_or_path, dataset)
+
+
+def read_subset(path: Path | str, dataset: str | None = None) -> SubsetFile:
+    """The subset in a file, of the given dataset or of the one that knows most of its IDs.
+
+    A file of the same name that ends in ``.yaml`` is taken for its card.
+
+    Raises:
+        InputError: the file is unreadable or no valid subset, or its card is not valid or of another list.
+    """
+    path = Path(path)
+    if dataset is not None:
+        class_catalog(dataset)  # a wrong dataset name is the first thing to say
+    text = read_text_file(path)
+    catalog = class_catalog(dataset) if dataset is not None else _likeliest_catalog(text, path)
+    others = [class_catalog(name) for name in dataset_names() if name != catalog.dataset]
+    subset = parse_subset(text, catalog, source=path, other_catalogs=others)
+    return SubsetFile(path=path, subset=subset, catalog=catalog, card=_card_beside(path, subset))
+
+
+def _card_beside(path: Path, subset: Subset) -> SubsetCard | None:
+    sidecar = path.with_suffix(".yaml")
+    if sidecar == path or not _is_file(sidecar):
+        return None
+    card = load_card(sidecar)
+    if card.digest != subset.digest:
+        message = f"is the card of another list: {quoted(path.name)} has digest {subset.digest}"
+        raise InputError(message, source=printable(str(sidecar)))
+    return card
+
+
+def _likeliest_catalog(text: str, path: Path) -> ClassCatalog:
+    """The catalog that knows most of the listed IDs; two that know equally many cannot be told apart."""
+    entries = subset_entries(text)
+    source = printable(str(path))
+    ranked = sorted(
+        ((count_known(entries, catalog), catalog) for catalog in map(class_catalog, dataset_names())),
+        key=lambda pair: -pair[0],
+    )
+    (most, catalog), (second, runner_up) = ranked[:2]
+    if not entries:
+        return catalog  # parsing says that nothing is listed
+    if most == 0:
+        first = entries[0]
+        message = f"{quoted(first.spelling)} is not a class of any dataset ({', '.join(dataset_names())})"
+        raise InputError(message, source=source, line=first.line)
+    if most == second:
+        message = f"could be classes of {catalog.dataset} or of {runner_up.dataset}: name the dataset with --dataset"
+        raise InputError(message, source=source)
+    return catalog
+
+
+def _shipped_paths(dataset: str | None) -> list[Path]:
+    if dataset is not None:
+        class_catalog(dataset)
+    names = dataset_names() if dataset is None else (dataset,)
+    return [path for name in names for path in sorted((shipped_folder("subsets") / name).glob("*.txt"))]
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name longer than the file system takes
+        return False

@@ -1,0 +1,1 @@
+"""From a protocol and a subset to stored results: plan, store, engines."""

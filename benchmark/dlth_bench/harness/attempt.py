@@ -1,0 +1,59 @@
+"""One attempt at a run, in whatever process an engine chose: claim, train, store."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+
+from dlth_bench.datasets.registry import image_dataset
+from dlth_bench.harness.store import Store
+from dlth_bench.spec.result import Result
+from dlth_bench.spec.run import Run
+
+Report = Callable[[str, int, int], None]
+
+
+def attempt(
+    run: Run,
+    store: Store,
+    *,
+    device: str,
+    keep_weights: bool,
+    wait_seconds: float,
+    checkpoint_seconds: float,
+    report: Report,
+) -> Result:
+    """The run's result: the stored one, or that of training now from the run's last checkpoint.
+
+    An error of training is a result too, with status ``failed``; its traceback is in the run's ``error.log``.
+
+    Raises:
+        Busy: another process trains the run.
+    """
+    with store.claim(run.digest, wait_seconds=wait_seconds) as folder:
+        stored = store.settled(run.digest)
+        if stored is not None:
+            return stored
+        result = _trained(run, folder, device=device, checkpoint_seconds=checkpoint_seconds, report=report)
+        store.save(run, result, keep_weights=keep_weights)
+        return result
+
+
+def _trained(run: Run, folder: Path, *, device: str, checkpoint_seconds: float, report: Report) -> Result:
+    from dlth_bench.training.execute import Execution  # torch: slow to import, and needed in workers only
+
+    try:
+        dataset = image_dataset(run.data.dataset)
+        return Execution(
+            run, dataset, folder=folder, device=device, checkpoint_seconds=checkpoint_seconds, report=report
+        ).result()
+    except Exception as error:  # noqa: BLE001 - whatever goes wrong in one run must not stop the others
+        (folder / "error.log").write_text(traceback.format_exc())
+        return failed(run, f"{type(error).__name__}: {error}")
+
+
+def failed(run: Run, reason: str) -> Result:
+    """The result of a run that broke down."""
+    text = " ".join(reason.split()) or "no reason given"
+    return Result(run=run.digest, config=run.config.name, seed=run.seed, status="failed", reason=text[:500])

@@ -1,0 +1,199 @@
+"""The local engine: a pool of processes on this machine, one thread each."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+
+from dlth_bench.harness.attempt import attempt, failed
+from dlth_bench.harness.engines.events import Event, Finished, Progressed
+from dlth_bench.harness.store import Busy, Store
+from dlth_bench.spec.result import Result
+from dlth_bench.spec.run import Run
+
+ATTEMPTS = 2
+"""How often a run may kill its process (out of memory, say) before it counts as failed."""
+
+
+@dataclass
+class Worker:
+    """A process, our end of its pipe, and the run it is at."""
+
+    process: BaseProcess
+    pipe: Connection
+    run: Run | None = None
+
+
+@dataclass
+class LocalEngine:
+    """Trains runs in ``workers`` processes.
+
+    Args:
+        device: ``cpu``, ``cuda``, ``mps`` or ``auto``.
+        threads: CPU threads of each process; more than one a core makes all of them many times slower.
+        checkpoint_seconds: how much work a kill may cost.
+    """
+
+    store: Store
+    workers: int = 1
+    device: str = "auto"
+    threads: int = 1
+    keep_weights: bool = False
+    checkpoint_seconds: float = 15.0
+    _pool: list[Worker] = field(default_factory=list, init=False)
+
+    def run_all(self, runs: Sequence[Run]) -> Iterator[Event]:
+        """Train all runs; yields progress and, once a run, its result.
+
+        Runs that another process is training are waited for at the end.
+        """
+        todo, busy, deaths = deque(runs), deque[Run](), dict.fromkeys((run.digest for run in runs), 0)
+        try:
+            while todo or busy or any(worker.run for worker in self._pool):
+                if not todo and busy and not any(worker.run for worker in self._pool):
+                    todo, busy = busy, todo
+                    self._assign(todo, wait_seconds=-1.0)
+                else:
+                    self._assign(todo, wait_seconds=0.0)
+                yield from self._listen(todo, busy, deaths)
+        finally:
+            self._stop()
+
+    def _assign(self, todo: deque[Run], *, wait_seconds: float) -> None:
+        """Give a run to every idle worker, starting workers as needed."""
+        while todo:
+            worker = next((worker for worker in self._pool if worker.run is None), None)
+            if worker is None:
+                if len(self._pool) == self.workers:
+                    return
+                worker = self._start()
+            worker.run = todo.popleft()
+            worker.pipe.send((worker.run.model_dump_json(exclude_defaults=True), wait_seconds))
+
+    def _listen(self, todo: deque[Run], busy: deque[Run], deaths: dict[str, int]) -> Iterator[Event]:
+        """Wait for word from workers and say what it means."""
+        by_pipe = {worker.pipe: worker for worker in self._pool if worker.run is not None}
+        for pipe in wait(list(by_pipe)):
+            worker = by_pipe[pipe]  # type: ignore[index]  # wait returns what it was given
+            run = worker.run
+            if run is None:
+                continue
+            try:
+                kind, payload = worker.pipe.recv()
+            except (EOFError, OSError):
+                yield from self._bury(worker, run, todo, deaths)
+                continue
+            if kind == "progress":
+                yield Progressed(run, *payload)
+                continue
+            worker.run = None
+            if kind == "busy":
+                busy.append(run)
+            else:
+                yield Finished(run, Result.model_validate_json(payload))
+
+    def _bury(self, worker: Worker, run: Run, todo: deque[Run], deaths: dict[str, int]) -> Iterator[Event]:
+        """A worker process died: try its run again, from its checkpoint, or give it up."""
+        worker.process.join()
+        self._pool.remove(worker)
+        deaths[run.digest] += 1
+        if deaths[run.digest] < ATTEMPTS:
+            todo.appendleft(run)
+            return
+        result = failed(run, f"its process died {ATTEMPTS} times (exit code {worker.process.exitcode}); out of memory?")
+        self.store.save(run, result)
+        yield Finished(run, result)
+
+    def _start(self) -> Worker:
+        context = multiprocessing.get_context("spawn")
+        ours, theirs = context.Pipe()
+        settings = WorkerSettings(
+            str(self.store.root), self.device, self.threads, self.keep_weights, self.checkpoint_seconds
+        )
+        process = context.Process(target=work, args=(theirs, settings), daemon=True)
+        # OpenMP reads its thread count when it is loaded, so it must stand in the child's environment from the start.
+        before = os.environ.get("OMP_NUM_THREADS")
+        os.environ["OMP_NUM_THREADS"] = str(self.threads)
+        try:
+            process.start()
+        finally:
+            if before is None:
+                del os.environ["OMP_NUM_THREADS"]
+            else:
+                os.environ["OMP_NUM_THREADS"] = before
+        theirs.close()
+        worker = Worker(process, ours)
+        self._pool.append(worker)
+        return worker
+
+    def _stop(self) -> None:
+        for worker in self._pool:
+            worker.process.terminate()
+        for worker in self._pool:
+            worker.process.join()
+            worker.pipe.close()
+        self._pool.clear()
+
+
+@dataclass(frozen=True)
+class WorkerSettings:
+    """What a worker process needs to know."""
+
+    root: str
+    device: str
+    threads: int
+    keep_weights: bool
+    checkpoint_seconds: float
+
+
+def work(pipe: Connection, settings: WorkerSettings) -> None:
+    """The worker process: take runs from the pipe until it closes."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what an interrupt means
+    _die_with_parent()
+    import torch
+
+    from dlth_bench.training.quiet import quiet_libraries
+
+    quiet_libraries()
+    torch.set_num_threads(settings.threads)
+    store = Store(Path(settings.root))
+    while True:
+        try:
+            text, wait_seconds = pipe.recv()
+        except (EOFError, OSError):
+            return
+        run = Run.model_validate_json(text)
+        try:
+            result = attempt(
+                run,
+                store,
+                device=settings.device,
+                keep_weights=settings.keep_weights,
+                wait_seconds=wait_seconds,
+                checkpoint_seconds=settings.checkpoint_seconds,
+                report=lambda stage, step, total: pipe.send(("progress", (stage, step, total))),
+            )
+        except Busy:
+            pipe.send(("busy", None))
+        else:
+            pipe.send(("result", result.model_dump_json(exclude_defaults=True)))
+
+
+def _die_with_parent() -> None:
+    """End this process when the parent does, even when that is killed: an orphan would hold its run's lock."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+
+        def watch() -> None:
+            parent.join()
+            os._exit(1)
+
+        threading.Thread(target=watch, daemon=True).start()

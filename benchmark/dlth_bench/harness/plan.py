@@ -1,0 +1,107 @@
+"""The plan: which runs a subset needs, which of them are stored, and what the rest will cost."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from dlth_bench.harness.store import Store
+from dlth_bench.spec.classes import ClassCatalog
+from dlth_bench.spec.errors import InputError
+from dlth_bench.spec.protocol import Config, Cost, Protocol
+from dlth_bench.spec.run import Run
+
+
+@dataclass(frozen=True)
+class PlannedRun:
+    """A run of a protocol and what it is expected to take; ``expected`` is None without a measured reference."""
+
+    run: Run
+    expected: Cost | None
+    stored: bool
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All runs of one subset under one protocol."""
+
+    protocol: Protocol
+    class_ids: tuple[str, ...]
+    planned: tuple[PlannedRun, ...]
+
+    @property
+    def runs(self) -> tuple[Run, ...]:
+        return tuple(planned.run for planned in self.planned)
+
+    @property
+    def pending(self) -> tuple[PlannedRun, ...]:
+        """What is left to train, longest first, so that no long run is left alone at the end."""
+        open_runs = [planned for planned in self.planned if not planned.stored]
+        return tuple(sorted(open_runs, key=lambda planned: -_weight(planned)))
+
+    def expected_seconds(self, workers: int) -> float | None:
+        """Wall seconds for the pending runs on ``workers`` devices like the reference's; None when unknown."""
+        costs = [planned.expected for planned in self.pending]
+        if any(cost is None for cost in costs):
+            return None
+        seconds = [cost.device_seconds for cost in costs if cost is not None]
+        return max(sum(seconds) / workers, max(seconds)) if seconds else 0.0
+
+
+def _weight(planned: PlannedRun) -> float:
+    return 0.0 if planned.expected is None else planned.expected.device_seconds
+
+
+def make_plan(
+    protocol: Protocol,
+    class_ids: Sequence[str],
+    catalog: ClassCatalog,
+    store: Store,
+    *,
+    seeds: Sequence[int] | None = None,
+    configs: Sequence[str] | None = None,
+) -> Plan:
+    """Expand protocol x classes x seeds into runs and look each up in the store.
+
+    Args:
+        seeds: only these of the protocol's seeds; None: all.
+        configs: only these configs, by name; None: all.
+
+    Raises:
+        InputError: a config that the protocol does not have.
+    """
+    planned = []
+    for config in chosen_configs(protocol, configs):
+        for seed in protocol.seeds if seeds is None else seeds:
+            run = Run(data=protocol.data, config=config, class_ids=tuple(class_ids), seed=seed)
+            stored = store.settled(run.digest) is not None
+            planned.append(PlannedRun(run, expected_cost(protocol, config, len(class_ids), len(catalog)), stored))
+    return Plan(protocol, tuple(class_ids), tuple(planned))
+
+
+def chosen_configs(protocol: Protocol, names: Sequence[str] | None) -> tuple[Config, ...]:
+    """The protocol's configs of the given names, in the protocol's order; None: all.
+
+    Raises:
+        InputError: one that the protocol does not have.
+    """
+    known = [config.name for config in protocol.configs]
+    for name in names or ():
+        if name not in known:
+            raise InputError(f"{protocol.key} has no config '{name}'; it has {', '.join(known)}")
+    return tuple(config for config in protocol.configs if names is None or config.name in names)
+
+
+def expected_cost(protocol: Protocol, config: Config, classes: int, all_classes: int) -> Cost | None:
+    """The cost of one run by the reference's measured one: in proportion to the classes where epochs are fixed."""
+    if protocol.reference is None:
+        return None
+    reference = protocol.reference.configs[config.name]
+    if reference.cost is None:
+        return None
+    share = (classes / all_classes if protocol.budget == "epochs" else 1.0) / max(1, len(reference.accuracies))
+    return Cost(
+        images=round(reference.cost.images * share),
+        flops=reference.cost.flops * share,
+        device_seconds=reference.cost.device_seconds * share,
+    )

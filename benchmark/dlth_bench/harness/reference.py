@@ -1,0 +1,59 @@
+"""The full-data reference of a protocol, from runs on all classes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from dlth_bench.spec.errors import InputError
+from dlth_bench.spec.protocol import ConfigReference, Cost, Protocol, Reference
+from dlth_bench.spec.result import Result
+
+
+def make_reference(protocol: Protocol, results: Sequence[Result], date: str) -> Reference:
+    """The reference that finished runs on all classes amount to, with hardware, versions and commit.
+
+    Args:
+        date: day of the measurement, ``YYYY-MM-DD``.
+
+    Raises:
+        InputError: a config has fewer than three finished seeds.
+    """
+    by_config: dict[str, list[Result]] = {config.name: [] for config in protocol.configs}
+    for result in results:
+        if result.status == "finished":
+            by_config[result.config].append(result)
+    for name, found in by_config.items():
+        if len(found) < 3:
+            raise InputError(f"{name} has {len(found)} finished seeds on all classes; a reference needs at least 3")
+    environments = [found.environment for result in by_config.values() for found in result if found.environment]
+    return Reference(
+        source="measured with dlth-bench reference: all classes, last epoch, each seed its own run",
+        date=date,
+        hardware=_one_of([f"{found.device}, {found.threads} thread a run" for found in environments]),
+        versions={
+            "dlth-bench": _one_of([found.package for found in environments]),
+            "python": _one_of([found.python for found in environments]),
+            "torch": _one_of([found.torch for found in environments]),
+            "timm": _one_of([found.timm for found in environments]),
+        },
+        commit=_one_of([found.commit for found in environments]),
+        configs={name: _config_reference(found) for name, found in by_config.items()},
+    )
+
+
+def _config_reference(results: Sequence[Result]) -> ConfigReference:
+    ordered = sorted(results, key=lambda result: result.seed)
+    costs = [result.cost for result in ordered if result.cost is not None]
+    return ConfigReference(
+        accuracies=tuple(round(result.accuracy, 6) for result in ordered if result.accuracy is not None),
+        cost=Cost(
+            images=sum(cost.images for cost in costs),
+            flops=sum(cost.flops for cost in costs),
+            device_seconds=round(sum(cost.device_seconds for cost in costs), 1),
+        ),
+    )
+
+
+def _one_of(values: Sequence[str]) -> str:
+    """The values that occur, each once: normally one."""
+    return "; ".join(dict.fromkeys(values))

@@ -1,0 +1,46 @@
+"""Stored results of a subset, and their score."""
+
+from __future__ import annotations
+
+from dlth_bench.harness.store import Store
+from dlth_bench.scoring.scorecard import Cell, make_scorecard
+from dlth_bench.spec.protocol import Protocol
+from dlth_bench.spec.result import Result
+from dlth_bench.spec.run import Run
+from dlth_bench.spec.scorecard import Scorecard
+from dlth_bench.spec.subset import Subset
+
+
+def stored_results(protocol: Protocol, subset: Subset, store: Store) -> list[Result]:
+    """The results that the store holds of the protocol's runs on the subset, by config and seed."""
+    runs = [
+        Run(data=protocol.data, config=config, class_ids=subset.ids, seed=seed)
+        for config in protocol.configs
+        for seed in protocol.seeds
+    ]
+    results = [store.result(run.digest) for run in runs]
+    return [result for result in results if result is not None]
+
+
+def score_stored(protocol: Protocol, subset: Subset, store: Store) -> Scorecard:
+    """The scorecard of what the store holds of a subset; runs that are missing are named in it."""
+    return score_results(protocol, subset, stored_results(protocol, subset, store))
+
+
+def score_results(protocol: Protocol, subset: Subset, results: list[Result]) -> Scorecard:
+    """The scorecard of given results of a subset."""
+    cells: dict[str, list[Cell]] = {config.name: [] for config in protocol.configs}
+    for result in results:
+        cells[result.config].append(cell_of(result, protocol))
+    return make_scorecard(protocol, cells, subset_digest=subset.digest, classes=len(subset))
+
+
+def cell_of(result: Result, protocol: Protocol) -> Cell:
+    """What the score needs of a result; a run below the protocol's underfit gate says so."""
+    problem = "" if result.status == "finished" else f"seed {result.seed} {result.status}: {result.reason}"
+    gate = protocol.underfit
+    if gate is not None and result.train_accuracy is not None and result.train_accuracy < gate.min_train_accuracy:
+        problem = (
+            f"seed {result.seed} underfits: training top-1 {result.train_accuracy:.3f} < {gate.min_train_accuracy:.3f}"
+        )
+    return Cell(seed=result.seed, accuracy=result.accuracy, problem=problem, cost=result.cost)

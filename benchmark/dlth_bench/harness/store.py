@@ -1,0 +1,92 @@
+"""The store: one folder a run, named by its digest; the result file in it is the truth.
+
+<root>/<first two digits>/<digest>/run.json      what it is
+                                   result.json   what it left; written once, whole
+                                   lock          held while a process trains it
+                                   *.safetensors checkpoints, gone when the run is finished
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+from pydantic import ValidationError
+
+from dlth_bench.spec.errors import InputError
+from dlth_bench.spec.files import write_atomically
+from dlth_bench.spec.result import Result
+from dlth_bench.spec.run import Run
+
+
+class Busy(RuntimeError):
+    """Another process is training this run."""
+
+
+class Store:
+    """Results of runs under one folder, safe for any number of processes."""
+
+    def __init__(self, root: Path) -> None:
+        if root.exists() and not root.is_dir():
+            raise InputError("is a file; the store must be a folder", source=root)
+        self.root = root
+
+    def folder(self, digest: str) -> Path:
+        return self.root / digest[:2] / digest
+
+    def result(self, digest: str) -> Result | None:
+        """The stored result of a run; None when there is none yet.
+
+        Raises:
+            InputError: the file is not a result, for instance because it was edited.
+        """
+        path = self.folder(digest) / "result.json"
+        try:
+            return Result.model_validate_json(path.read_bytes())
+        except FileNotFoundError:
+            return None
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(str(part) for part in first["loc"]) or "file"
+            raise InputError(f"not a result ({where}: {first['msg']}); delete it to train again", source=path) from None
+
+    def settled(self, digest: str) -> Result | None:
+        """A result that training again would not change: finished, or diverged by itself; None otherwise."""
+        result = self.result(digest)
+        return None if result is None or result.status == "failed" else result
+
+    def save(self, run: Run, result: Result, *, keep_weights: bool = False) -> None:
+        """Write the result, then remove the checkpoints that it makes needless."""
+        folder = self.folder(run.digest)
+        write_atomically(folder / "run.json", (run.model_dump_json(exclude_defaults=True) + "\n").encode())
+        write_atomically(folder / "result.json", (result.model_dump_json(exclude_defaults=True) + "\n").encode())
+        if result.status != "failed":
+            for path in folder.glob("*.safetensors"):
+                if not keep_weights or path.stem.endswith("-checkpoint"):
+                    path.unlink(missing_ok=True)
+
+    @contextmanager
+    def claim(self, digest: str, *, wait_seconds: float = 0.0) -> Iterator[Path]:
+        """Hold a run's lock; yields its folder. The system releases it when the process dies, however it dies.
+
+        Args:
+            wait_seconds: how long to wait for another process; negative: for ever.
+
+        Raises:
+            Busy: another process holds it still.
+        """
+        folder = self.folder(digest)
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / "lock", timeout=wait_seconds)
+        try:
+            lock.acquire()
+        except Timeout:
+            raise Busy(digest) from None
+        try:
+            for leftover in folder.glob(".*.tmp"):  # of a process killed while it wrote
+                leftover.unlink(missing_ok=True)
+            yield folder
+        finally:
+            lock.release()

@@ -1,0 +1,1 @@
+"""Submissions, how they rank, and what the board shows of them."""

@@ -1,0 +1,148 @@
+"""The columns of the board: one entry each says what it shows and how."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from dlth_bench.cli.text import correlation, factor, interval, percent, probability
+from dlth_bench.leaderboard.ranking import Rank
+from dlth_bench.leaderboard.submissions import StoredSubmission
+from dlth_bench.spec.scorecard import CorrelationScore
+
+
+@dataclass(frozen=True)
+class Row:
+    """A submission and its rank among those of its protocol; None when it cannot have one."""
+
+    submission: StoredSubmission
+    rank: Rank | None
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of the board.
+
+    Attributes:
+        key: its name in JSON.
+        title: its heading.
+        value: what JSON carries; None when unknown.
+        show: what tables show, as plain text.
+        foreign: whether the text is the submitter's; it is aligned to the left and escaped.
+        narrow: whether a table for a terminal of 80 columns has it too.
+    """
+
+    key: str
+    title: str
+    value: Callable[[Row], Any]
+    show: Callable[[Row], str]
+    foreign: bool = False
+    narrow: bool = False
+
+
+def flags(row: Row) -> list[str]:
+    """What keeps a submission from having a rank: ``incomplete`` and ``underfit``."""
+    problems = [problem for score in row.submission.scorecard.configs for problem in score.problems]
+    underfit = [problem for problem in problems if "underfits" in problem]
+    found = ["incomplete"] if len(underfit) < len(problems) else []
+    found += ["underfit"] if underfit else []
+    complete = row.submission.scorecard.complete
+    return found if found or complete else ["incomplete"]
+
+
+def _rank(row: Row) -> str:
+    return "–" if row.rank is None else str(row.rank)
+
+
+def _numbers(score: CorrelationScore) -> dict[str, float | None]:
+    return {"value": score.value, "low": score.low, "high": score.high}
+
+
+def _with_interval(score: CorrelationScore) -> str:
+    return f"{correlation(score.value)} {interval(score.low, score.high)}"
+
+
+def _regret(row: Row) -> float | None:
+    decision = row.submission.scorecard.decision
+    return None if decision is None else 100 * decision.regret
+
+
+def _points(value: float | None) -> str:
+    return "–" if value is None else f"{value:.1f}"
+
+
+def _pairs(row: Row) -> list[int] | None:
+    decision = row.submission.scorecard.decision
+    return None if decision is None else [decision.pairs_agreed, decision.pairs_resolved]
+
+
+def _images_saved(row: Row) -> float | None:
+    cost = row.submission.scorecard.cost
+    return None if cost is None else cost.images_saved
+
+
+def _time_saved(row: Row) -> float | None:
+    cost = row.submission.scorecard.cost
+    return None if cost is None else cost.device_seconds_saved
+
+
+COLUMNS: tuple[Column, ...] = (
+    Column(
+        "rank", "Rank", lambda row: None if row.rank is None else [row.rank.first, row.rank.last], _rank, narrow=True
+    ),
+    Column(
+        "name",
+        "Submission",
+        lambda row: row.submission.metadata.name,
+        lambda row: row.submission.metadata.name,
+        foreign=True,
+        narrow=True,
+    ),
+    Column(
+        "policy",
+        "Policy",
+        lambda row: row.submission.metadata.policy,
+        lambda row: row.submission.metadata.policy,
+        foreign=True,
+        narrow=True,
+    ),
+    Column(
+        "classes",
+        "Classes",
+        lambda row: row.submission.metadata.classes,
+        lambda row: str(row.submission.metadata.classes),
+        narrow=True,
+    ),
+    Column(
+        "spearman",
+        "ρs [95 %]",
+        lambda row: _numbers(row.submission.scorecard.spearman),
+        lambda row: _with_interval(row.submission.scorecard.spearman),
+        narrow=True,
+    ),
+    Column(
+        "pearson",
+        "ρp [95 %]",
+        lambda row: _numbers(row.submission.scorecard.pearson),
+        lambda row: _with_interval(row.submission.scorecard.pearson),
+    ),
+    Column(
+        "kendall",
+        "τ-b",
+        lambda row: _numbers(row.submission.scorecard.kendall),
+        lambda row: correlation(row.submission.scorecard.kendall.value),
+    ),
+    Column(
+        "p_value",
+        "p (ρs)",
+        lambda row: row.submission.scorecard.spearman.p_value,
+        lambda row: probability(row.submission.scorecard.spearman.p_value),
+    ),
+    Column("regret_points", "Regret", _regret, lambda row: _points(_regret(row)), narrow=True),
+    Column("pairs", "Pairs", _pairs, lambda row: "–" if (pairs := _pairs(row)) is None else f"{pairs[0]}/{pairs[1]}"),
+    Column("images_saved", "Images saved %", _images_saved, lambda row: percent(_images_saved(row))),
+    Column("device_seconds_saved", "Device-hours saved", _time_saved, lambda row: factor(_time_saved(row))),
+    Column("flags", "Flags", flags, lambda row: ", ".join(flags(row)), narrow=True),
+)
+"""All columns, in the board's order."""

@@ -1,0 +1,143 @@
+"""The board as Markdown: the same submissions give the same bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from statistics import fmean
+
+from tabulate import tabulate
+
+from dlth_bench.cli.text import correlation, percent
+from dlth_bench.leaderboard.columns import COLUMNS, Column, Row
+from dlth_bench.leaderboard.ranking import ranked
+from dlth_bench.leaderboard.submissions import StoredSubmission
+from dlth_bench.spec.protocol import Protocol
+from dlth_bench.spec.quoting import printable
+from dlth_bench.spec.scorecard import CorrelationScore, Scorecard
+
+_INTRODUCTION = """\
+# Leaderboard
+
+Does a small subset of a dataset rank training recipes the way the whole dataset does?
+This file is written by `dlth-bench leaderboard`; edits are lost."""
+
+_HOW_TO_READ = """\
+Each submission is a subset of the classes on which every config of the grid was trained.
+ρs (Spearman), ρp (Pearson) and τ-b (Kendall) correlate its mean accuracies with the full data's over the configs;
+brackets hold the 95 % interval over seeds. Rows are ordered by ρs, then ρp. Going down, a row shares the rank of
+the group above it unless its interval for ρs lies wholly below that of the group's first row: within a group,
+seed noise does not tell the subsets from the first. p is the share of all orders of the configs that reach this ρs.
+Regret is the full-data accuracy, in points, that is lost by choosing the config that is best on the subset.
+Pairs counts the pairs of configs that the subset orders as the full data do, out of those whose difference exceeds
+the full data's seed noise. Savings are relative to training the same configs on the full data with as many seeds.
+Submissions that lack runs (incomplete) or whose runs did not fit their training data (underfit) have no rank."""
+
+_RANDOM_POLICY = "rs"
+
+_SAFE_PUNCTUATION = " .,;+-/=%'?()"
+"""ASCII that has no meaning in Markdown once all other punctuation is an entity."""
+
+
+def board_markdown(submissions: Sequence[StoredSubmission], protocols: Sequence[Protocol]) -> str:
+    """The whole of ``leaderboard.md``: a section for each protocol.
+
+    Args:
+        submissions: of any protocols; those of a protocol that is not given are left out.
+        protocols: in the order of the sections.
+    """
+    sections = [_section(protocol, board_rows(submissions, protocol)) for protocol in protocols]
+    return "\n\n".join([_INTRODUCTION, *sections]) + "\n"
+
+
+def board_rows(submissions: Iterable[StoredSubmission], protocol: Protocol) -> list[Row]:
+    """The rows of a protocol's table from top to bottom."""
+    own = {stored.metadata.name: stored for stored in submissions if stored.metadata.protocol_digest == protocol.digest}
+    ranks = ranked({name: stored.scorecard for name, stored in own.items()})
+    return [Row(own[name], rank) for name, rank in ranks.items()]
+
+
+def escaped(text: str) -> str:
+    """Text that Markdown and HTML show as it is, on one line and in one table cell."""
+    return "".join(char if _harmless(char) else f"&#{ord(char)};" for char in printable(text, 600))
+
+
+def _harmless(char: str) -> bool:
+    return not char.isascii() or char.isalnum() or char in _SAFE_PUNCTUATION
+
+
+def _section(protocol: Protocol, rows: Sequence[Row]) -> str:
+    parts = [f"## {protocol.key}: {escaped(protocol.title)}"]
+    if rows:
+        parts += [_HOW_TO_READ, _ceiling(rows), _table(rows), *_random_spread(rows)]
+    else:
+        parts.append("No submissions yet.")
+    parts += _reference(protocol)
+    return "\n\n".join(part for part in parts if part)
+
+
+def _table(rows: Sequence[Row]) -> str:
+    body = [[_cell(column, row) for column in COLUMNS] for row in rows]
+    titles = [column.title for column in COLUMNS]
+    alignment = ["left" if column.foreign else "right" for column in COLUMNS]
+    return tabulate(body, titles, tablefmt="pipe", colalign=alignment, disable_numparse=True)
+
+
+def _cell(column: Column, row: Row) -> str:
+    text = column.show(row)
+    if not column.foreign:
+        return text
+    url = row.submission.metadata.url if column.key == "name" else ""
+    # The metadata's own check leaves nothing in a URL that could end the link; & stays an ampersand in either reading.
+    return f"[{escaped(text)}](<{url}>)" if url else escaped(text)
+
+
+def _ceiling(rows: Sequence[Row]) -> str:
+    def told(score: Callable[[Scorecard], CorrelationScore]) -> str:
+        known = sorted({correlation(score(row.submission.scorecard).ceiling) for row in rows} - {"–"})
+        return "unknown" if not known else known[0] if len(known) == 1 else f"{known[0]} to {known[-1]}"
+
+    spearman, pearson = told(lambda card: card.spearman), told(lambda card: card.pearson)
+    return (
+        f"**Noise ceiling: ρs {spearman}, ρp {pearson}.** So much would a repetition of the full-data grid with other\n"
+        "seeds correlate with the reference on average; above it, a difference between subsets means nothing."
+    )
+
+
+def _random_spread(rows: Sequence[Row]) -> list[str]:
+    """For each size with random subsets: how far luck alone carries."""
+    cards = [row.submission for row in rows if row.rank and row.submission.metadata.policy.casefold() == _RANDOM_POLICY]
+    sentences = []
+    for classes in sorted({stored.metadata.classes for stored in cards}):
+        same_size = [stored.scorecard for stored in cards if stored.metadata.classes == classes]
+        spreads = [
+            f"{name} has mean {correlation(fmean(values))} and runs from {correlation(min(values))} "
+            f"to {correlation(max(values))}"
+            for name, values in (
+                ("ρs", [card.spearman.value for card in same_size if card.spearman.value is not None]),
+                ("ρp", [card.pearson.value for card in same_size if card.pearson.value is not None]),
+            )
+            if values
+        ]
+        sentences.append(
+            f"Random subsets (policy RS) of {classes} classes, n = {len(same_size)}: {'; '.join(spreads)}."
+        )
+    return ["\n".join(sentences)] if sentences else []
+
+
+def _reference(protocol: Protocol) -> list[str]:
+    """The full data's accuracies and where they come from."""
+    if protocol.reference is None:
+        return ["The full-data accuracies are not measured yet."]
+    body = []
+    for config in protocol.configs:
+        statistics = protocol.reference.configs[config.name].statistics
+        body.append([escaped(config.title), percent(*statistics)])
+    table = tabulate(
+        body,
+        ["Config", "Full data top-1 %"],
+        tablefmt="pipe",
+        colalign=["left", "right"],
+        disable_numparse=True,
+    )
+    source = f"Full data ({escaped(protocol.reference.source)}, {protocol.reference.date}); mean ± std over seeds:"
+    return [source, table]

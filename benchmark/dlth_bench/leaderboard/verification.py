@@ -1,0 +1,79 @@
+"""Is a submission what its protocol asks for, and does its score follow from its results?"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+from dlth_bench.leaderboard.submissions import METADATA, RESULTS, SCORECARD, SUBSET, StoredSubmission
+from dlth_bench.spec.errors import InputError
+from dlth_bench.spec.protocol import Protocol
+from dlth_bench.spec.quoting import printable, quoted
+from dlth_bench.spec.run import Run
+from dlth_bench.spec.subset import check_size
+
+_TOLERANCE = 1e-4
+"""Below what a board shows, above what rounding does to resampled intervals from one machine to another."""
+
+_FREE = ("package", "notes")
+"""What another version of the scorer may say differently without another score."""
+
+
+def check_submission(stored: StoredSubmission, protocol: Protocol) -> None:
+    """Raise InputError unless the submission is one under the protocol and its scorecard is what its results give.
+
+    This finds mistakes and edited scores. Invented results it cannot find; that takes training again.
+    """
+    metadata, folder = stored.metadata, stored.folder
+    if (metadata.protocol, metadata.protocol_digest) != (protocol.key, protocol.digest):
+        message = (
+            f"is of {metadata.protocol} with digest {metadata.protocol_digest}; {protocol.key} has {protocol.digest}"
+        )
+        raise InputError(message, source=printable(str(folder / METADATA)))
+    if metadata.dataset != protocol.data.dataset:
+        message = f"is of dataset {metadata.dataset}, but {protocol.key} is of {protocol.data.dataset}"
+        raise InputError(message, source=printable(str(folder / METADATA)))
+    check_size(stored.subset, protocol.subset.minimum, protocol.subset.maximum, source=folder / SUBSET)
+    _check_runs(stored, protocol)
+    _check_score(stored, protocol)
+
+
+def _check_runs(stored: StoredSubmission, protocol: Protocol) -> None:
+    """Every result is of a run of the protocol on this subset: its digest says so."""
+    source = printable(str(stored.folder / RESULTS))
+    cells = {(config.name, seed): config for config in protocol.configs for seed in protocol.seeds}
+    for result in stored.results:
+        config = cells.get((result.config, result.seed))
+        label = f"config {quoted(result.config)} seed {result.seed}"
+        if config is None:
+            raise InputError(f"{label} is not part of {protocol.key}", source=source)
+        run = Run(data=protocol.data, config=config, class_ids=stored.subset.ids, seed=result.seed)
+        if result.run != run.digest:
+            raise InputError(f"{label} is a result of another run than this subset's", source=source)
+
+
+def _check_score(stored: StoredSubmission, protocol: Protocol) -> None:
+    from dlth_bench.harness.scored import score_results  # numpy and scipy: not needed before
+
+    expected = score_results(protocol, stored.subset, list(stored.results))
+    for where, claimed, computed in _differences(stored.scorecard.model_dump(), expected.model_dump()):
+        if where.partition(".")[0] not in _FREE:
+            message = f"{where} is {quoted(str(claimed))}, but the results give {quoted(str(computed))}; score it again"
+            raise InputError(message, source=printable(str(stored.folder / SCORECARD)))
+
+
+def _differences(claimed: Any, computed: Any, where: str = "") -> Iterator[tuple[str, Any, Any]]:
+    """Places where two nested values differ by more than rounding."""
+    if isinstance(claimed, dict) and isinstance(computed, dict):
+        for key in {**claimed, **computed}:
+            path = f"{where}.{key}" if where else str(key)
+            yield from _differences(claimed.get(key), computed.get(key), path)
+    elif isinstance(claimed, tuple) and isinstance(computed, tuple) and len(claimed) == len(computed):
+        for index, (one, other) in enumerate(zip(claimed, computed, strict=True)):
+            yield from _differences(one, other, f"{where}.{index}")
+    elif isinstance(claimed, float) and isinstance(computed, float):
+        if not math.isclose(claimed, computed, rel_tol=_TOLERANCE, abs_tol=_TOLERANCE):
+            yield where, claimed, computed
+    elif claimed != computed:
+        yield where, claimed, computed

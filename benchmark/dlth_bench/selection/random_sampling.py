@@ -1,0 +1,21 @@
+"""RS: classes drawn uniformly without replacement (section 3.2 of the DLTH paper)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from dlth_bench.spec.errors import InputError
+
+
+def random_classes(class_ids: Sequence[str], size: int, seed: int) -> tuple[str, ...]:
+    """``size`` of the classes, each set equally likely; the same for the same seed and list, in sorted order.
+
+    Raises:
+        InputError: ``size`` is not between 1 and the number of classes.
+    """
+    if not 1 <= size <= len(class_ids):
+        raise InputError(f"size {size}: there are {len(class_ids)} classes to draw from")
+    drawn = np.random.default_rng(seed).choice(len(class_ids), size=size, replace=False)
+    return tuple(sorted(class_ids[index] for index in drawn))

@@ -1,0 +1,1 @@
+"""Frozen, typed descriptions of everything the bench exchanges: pure data, no torch."""

@@ -1,0 +1,106 @@
+"""Training methods and evaluations of a config, with all their hyper-parameters."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from dlth_bench.spec.frozen import Frozen
+from dlth_bench.spec.recipe import AugmentSpec, Probability, TrainSpec
+
+Temperature = Annotated[float, Field(gt=0)]
+EMA = Annotated[float, Field(ge=0, le=1, description="Weight of the old value in the moving average.")]
+
+
+class MoCoSpec(Frozen):
+    """Momentum contrast with a queue (He et al. 2020; v2: Chen et al. 2020).
+
+    v1 is a linear head without blur, v2 an MLP head with blur.
+    """
+
+    kind: Literal["moco"]
+    augment: AugmentSpec
+    dim: Annotated[int, Field(gt=0, description="Width of the projection.")] = 128
+    mlp: Annotated[bool, Field(description="Two-layer projection head (v2) in place of a linear one (v1).")]
+    temperature: Temperature
+    queue: Annotated[int, Field(gt=0, description="Keys kept as negatives; a multiple of the batch size.")]
+    momentum: EMA = 0.999
+    shuffle_groups: Annotated[
+        int,
+        Field(ge=1, description="Batch-norm groups of a batch; with more than one, keys are shuffled over them."),
+    ] = 1
+
+
+class DINOSpec(Frozen):
+    """Self-distillation with no labels (Caron et al. 2021)."""
+
+    kind: Literal["dino"]
+    global_views: Annotated[tuple[AugmentSpec, AugmentSpec], Field(description="The teacher sees these two.")]
+    local_view: AugmentSpec
+    local_crops: Annotated[int, Field(ge=0, description="Small crops that only the student sees.")]
+    out_dim: Annotated[int, Field(gt=0, description="Number of prototypes.")]
+    hidden_dim: Annotated[int, Field(gt=0, description="Width of the head's hidden layers.")]
+    bottleneck_dim: Annotated[int, Field(gt=0, description="Width before the prototypes.")]
+    norm_last_layer: bool
+    student_temperature: Temperature = 0.1
+    teacher_temperature: Temperature = 0.04
+    warmup_teacher_temperature: Temperature = 0.04
+    warmup_teacher: Annotated[Probability, Field(description="Fraction of training to warm the teacher up.")] = 0.0
+    center_momentum: EMA = 0.9
+    momentum: Annotated[EMA, Field(description="Teacher momentum at the start; a cosine takes it to 1.")] = 0.996
+    freeze_last_layer: Annotated[
+        Probability, Field(description="Fraction of training during which the prototypes stay fixed.")
+    ] = 0.0
+
+
+class MAESpec(Frozen):
+    """Masked autoencoding of pixels (He et al. 2022)."""
+
+    kind: Literal["mae"]
+    augment: AugmentSpec
+    mask_ratio: Annotated[float, Field(gt=0, lt=1, description="Share of patches hidden from the encoder.")] = 0.75
+    decoder_dim: Annotated[int, Field(gt=0)]
+    decoder_depth: Annotated[int, Field(gt=0)]
+    decoder_heads: Annotated[int, Field(gt=0)]
+    normalize_targets: Annotated[bool, Field(description="Normalise the pixels of each target patch.")] = True
+
+
+class SupervisedSpec(Frozen):
+    """Cross-entropy on labels; its own head is what is evaluated."""
+
+    kind: Literal["supervised"]
+    augment: AugmentSpec
+    label_smoothing: Probability = 0.0
+    mixup: Annotated[float, Field(ge=0, description="Beta parameter of mixup; 0: off.")] = 0.0
+
+
+MethodSpec = Annotated[MoCoSpec | DINOSpec | MAESpec | SupervisedSpec, Field(discriminator="kind")]
+
+Features = Literal["pooled", "cls", "cls_last4", "cls_and_mean"]
+
+
+class LinearSpec(Frozen):
+    """A linear classifier on frozen features, computed once from unaugmented images."""
+
+    kind: Literal["linear"]
+    features: Annotated[
+        Features,
+        Field(description="pooled: average pool; cls: class token; cls_last4: of the last 4 blocks; + mean patch."),
+    ]
+    batch_norm: Annotated[bool, Field(description="Normalise features by an affine-free batch norm (MAE).")] = False
+    train: TrainSpec
+
+
+class FinetuneSpec(Frozen):
+    """All weights trained on with labels, the mean patch token as feature (MAE, appendix A.1)."""
+
+    kind: Literal["finetune"]
+    augment: AugmentSpec
+    label_smoothing: Probability = 0.0
+    mixup: Annotated[float, Field(ge=0, description="Beta parameter of mixup; 0: off.")] = 0.0
+    drop_path: Probability = 0.0
+    train: TrainSpec
+
+
+EvaluationSpec = Annotated[LinearSpec | FinetuneSpec, Field(discriminator="kind")]

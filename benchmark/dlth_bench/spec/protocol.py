@@ -1,0 +1,150 @@
+"""A protocol: the frozen grid of configs, its data, its rule for subsets and its full-data reference."""
+
+from __future__ import annotations
+
+from statistics import fmean, stdev
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from dlth_bench.spec.duration import Unit
+from dlth_bench.spec.frozen import Frozen, digest_of
+from dlth_bench.spec.method import EvaluationSpec, MethodSpec
+from dlth_bench.spec.recipe import Backbone, TrainSpec
+
+Slug = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
+Accuracy = Annotated[float, Field(ge=0, le=1, description="Top-1 accuracy as a fraction.")]
+
+
+class Config(Frozen):
+    """One cell of the grid: a method on a backbone, how it is trained and how it is evaluated."""
+
+    name: Slug
+    title: Annotated[str, Field(max_length=80, description="The name shown in tables.")]
+    backbone: Backbone
+    method: MethodSpec
+    train: TrainSpec
+    evaluation: Annotated[EvaluationSpec | None, Field(description="None: the method's own head (supervised).")] = None
+
+    @property
+    def recipe_digest(self) -> str:
+        """Names what is trained: everything but the name and title."""
+        return digest_of(self.model_copy(update={"name": "", "title": ""}))
+
+    @model_validator(mode="after")
+    def _evaluable(self) -> Self:
+        if (self.method.kind == "supervised") != (self.evaluation is None):
+            raise ValueError(f"config {self.name}: supervised methods, and only they, take no evaluation")
+        return self
+
+
+class DataSpec(Frozen):
+    """Which samples a protocol trains on and evaluates on."""
+
+    dataset: Slug
+    manifest_digest: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$", description="SHA-256 of the dataset's manifest.")]
+    images_per_class: Annotated[
+        int | None,
+        Field(gt=0, description="Training samples a class, the first in the dataset's order; None: all."),
+    ] = None
+    pixel_mean: Annotated[tuple[float, ...], Field(description="Subtracted from pixels in [0, 1], a value a channel.")]
+    pixel_std: Annotated[tuple[float, ...], Field(description="Divides pixels after that, a value a channel.")]
+
+
+class SubsetRule(Frozen):
+    """What a subset must be to be scored under the protocol."""
+
+    unit: Literal["class"] = "class"
+    minimum: Annotated[int, Field(gt=1, description="Fewest classes.")]
+    maximum: Annotated[int, Field(gt=1, description="Most classes.")]
+
+
+class Cost(Frozen):
+    """What training took, summed over the runs it stands for."""
+
+    images: Annotated[int, Field(ge=0, description="Samples drawn in training, all views of one counted once.")]
+    flops: Annotated[float, Field(ge=0, description="Floating-point operations of all training steps.")]
+    device_seconds: Annotated[float, Field(ge=0, description="Wall seconds times devices, of training and evaluation.")]
+
+
+class ConfigReference(Frozen):
+    """Full-data accuracy of one config: one value a seed, or a published mean with a standard deviation."""
+
+    accuracies: Annotated[tuple[Accuracy, ...], Field(description="Last-epoch top-1, one value a seed.")] = ()
+    mean: Accuracy | None = None
+    std: Annotated[float | None, Field(ge=0, description="Standard deviation over seeds, if published.")] = None
+    source: Annotated[str, Field(description="Where a published value stands.")] = ""
+    cost: Annotated[Cost | None, Field(description="Cost of all seeds together.")] = None
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Self:
+        if bool(self.accuracies) == (self.mean is not None):
+            raise ValueError("give either accuracies (measured) or mean (published)")
+        return self
+
+    @property
+    def statistics(self) -> tuple[float, float | None]:
+        """Mean and standard deviation over seeds (n - 1; None with one seed or an unstated one)."""
+        if self.mean is not None:
+            return self.mean, self.std
+        spread = stdev(self.accuracies) if len(self.accuracies) > 1 else None
+        return fmean(self.accuracies), spread
+
+
+class Reference(Frozen):
+    """The full data's accuracies and where they come from."""
+
+    source: Annotated[str, Field(description="How the values came about: a measurement or a publication.")]
+    date: Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$")]
+    hardware: str = ""
+    versions: Annotated[dict[str, str], Field(default_factory=dict)]
+    commit: Annotated[str, Field(description="Commit of the code that measured the values.")] = ""
+    configs: Annotated[dict[str, ConfigReference], Field(min_length=1)]
+
+
+class UnderfitGate(Frozen):
+    """A floor under which a run says nothing about its recipe; a scorecard lists the configs below it."""
+
+    min_train_accuracy: Annotated[float, Field(ge=0, le=1, description="Last training accuracy of the evaluation.")]
+
+
+class Protocol(Frozen):
+    """A frozen, versioned benchmark."""
+
+    name: Slug
+    version: Annotated[int, Field(ge=1)]
+    title: str
+    description: str = ""
+    data: DataSpec
+    budget: Annotated[Unit, Field(description="What stays fixed when the data shrink.")]
+    seeds: Annotated[tuple[int, ...], Field(min_length=1)]
+    subset: SubsetRule
+    underfit: UnderfitGate | None = None
+    configs: Annotated[tuple[Config, ...], Field(min_length=3)]
+    reference: Reference | None = None
+
+    @property
+    def key(self) -> str:
+        """``name@version``, as in LOCK.json."""
+        return f"{self.name}@{self.version}"
+
+    @property
+    def digest(self) -> str:
+        return digest_of(self)
+
+    def config(self, name: str) -> Config:
+        return next(config for config in self.configs if config.name == name)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        names = [config.name for config in self.configs]
+        if len(set(names)) != len(names):
+            raise ValueError("config names must be unique")
+        if len(set(self.seeds)) != len(self.seeds):
+            raise ValueError("seeds must be distinct")
+        for config in self.configs:
+            if config.train.duration.unit != self.budget:
+                raise ValueError(f"config {config.name}: its duration must be in {self.budget}, the protocol's budget")
+        if self.reference is not None and set(self.reference.configs) != set(names):
+            raise ValueError("the reference must name every config, and no other")
+        return self

@@ -1,0 +1,105 @@
+"""Protocols as files: YAML to read, and the lock that keeps a frozen one from changing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from dlth_bench.shipped import shipped_folder
+from dlth_bench.spec.errors import InputError
+from dlth_bench.spec.protocol import Protocol
+from dlth_bench.spec.quoting import quoted
+from dlth_bench.spec.text_file import read_text_file
+
+LOCK_NAME = "LOCK.json"
+ANCHOR_PREFIX = "x-"
+"""Top-level keys that start so hold YAML anchors and are not part of the protocol."""
+
+
+def read_protocol(path: Path) -> Protocol:
+    """The protocol in a YAML file.
+
+    Raises:
+        InputError: with file and line, when the file is not YAML or not a protocol.
+    """
+    text = read_text_file(path)
+    try:
+        document = yaml.safe_load(text)
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        problem = getattr(error, "problem", None) or "cannot be read"
+        raise InputError(f"not YAML: {problem}", source=path, line=mark.line + 1 if mark else None) from None
+    if not isinstance(document, dict):
+        raise InputError("a protocol is a mapping with keys such as name, data, configs", source=path)
+    content = {key: value for key, value in document.items() if not str(key).startswith(ANCHOR_PREFIX)}
+    try:
+        return Protocol.model_validate(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "protocol"
+        line = _line_of(node, first["loc"])
+        raise InputError(f"{where}: {first['msg']}", source=path, line=line) from None
+
+
+def _line_of(node: Any, location: Sequence[str | int]) -> int | None:
+    """The 1-based line of the value a validation error names; the deepest part of its path that exists."""
+    for part in location:
+        if isinstance(node, yaml.MappingNode):
+            inner = next((value for key, value in node.value if key.value == part), None)
+        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+            inner = node.value[part]
+        else:
+            inner = None
+        if inner is not None:  # parts that pydantic adds, such as a union's tag, are not in the file
+            node = inner
+    return None if node is None else int(node.start_mark.line) + 1
+
+
+def shipped_protocols() -> dict[str, Path]:
+    """File of every protocol that comes with the package, by its file's stem, e.g. ``glyphs-ssl``."""
+    return {path.stem: path for path in sorted(shipped_folder("protocols").glob("*.yaml"))}
+
+
+def find_protocol(name: str) -> Protocol:
+    """A protocol by the path of its file, by name (newest version), or by ``name@version``.
+
+    Raises:
+        InputError: there is none of that name; the message lists those there are.
+    """
+    if Path(name).suffix in {".yaml", ".yml"}:
+        return read_protocol(Path(name))
+    wanted, _, version = name.partition("@")
+    paths = shipped_protocols()
+    matches = [read_protocol(path) for stem, path in paths.items() if stem.partition("@")[0] == wanted]
+    matches = [protocol for protocol in matches if not version or str(protocol.version) == version]
+    if not matches:
+        known = ", ".join(paths) or "none"
+        raise InputError(f"no protocol {quoted(name)}; there are {known}, or give the path of a .yaml file")
+    return max(matches, key=lambda protocol: protocol.version)
+
+
+def read_lock(folder: Path) -> dict[str, str]:
+    """Digest of every locked protocol by ``name@version``."""
+    path = folder / LOCK_NAME
+    try:
+        lock = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except ValueError as error:
+        raise InputError(f"not JSON: {error}", source=path) from None
+    if not isinstance(lock, dict):
+        raise InputError("must map name@version to a digest", source=path)
+    return {str(key): str(value) for key, value in lock.items()}
+
+
+def lock_state(protocol: Protocol, lock: dict[str, str]) -> str:
+    """``locked``, ``not locked``, or ``changed`` when it differs from what was frozen."""
+    if protocol.key not in lock:
+        return "not locked"
+    return "locked" if lock[protocol.key] == protocol.digest else "changed"

@@ -1,0 +1,87 @@
+"""The parts that training recipes are made of: backbone, augmentation, optimizer."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from dlth_bench.spec.duration import Duration
+from dlth_bench.spec.frozen import Frozen
+
+Probability = Annotated[float, Field(ge=0, le=1)]
+Interval = tuple[float, float]
+
+
+class ResNetSpec(Frozen):
+    """A ResNet of basic blocks for small images: a 3x3 stem of stride 2 and no max-pooling."""
+
+    kind: Literal["resnet"]
+    widths: Annotated[tuple[int, ...], Field(min_length=1, max_length=4, description="Channels of each stage.")]
+    blocks: Annotated[tuple[int, ...], Field(min_length=1, max_length=4, description="Blocks of each stage.")]
+
+
+class ViTSpec(Frozen):
+    """A timm vision transformer with a class token."""
+
+    kind: Literal["vit"]
+    patch_size: Annotated[int, Field(gt=0, description="Side of a patch in pixels.")]
+    dim: Annotated[int, Field(gt=0, description="Width of the token embedding.")]
+    depth: Annotated[int, Field(gt=0, description="Number of transformer blocks.")]
+    heads: Annotated[int, Field(gt=0, description="Attention heads; must divide dim.")]
+    drop_path: Annotated[Probability, Field(description="Stochastic depth rate of the last block.")] = 0.0
+
+
+Backbone = Annotated[ResNetSpec | ViTSpec, Field(discriminator="kind")]
+
+
+class AugmentSpec(Frozen):
+    """Batched augmentation of one view; the order is crop, flip, jitter, blur, solarize.
+
+    Definition, version 1: a random resized crop with continuous box corners and antialiased bilinear
+    resampling; brightness then contrast by factors drawn around 1; Gaussian blur with edge renormalisation.
+    """
+
+    size: Annotated[int | None, Field(gt=0, description="Side of the view in pixels; None: the image's own.")] = None
+    crop_scale: Annotated[Interval, Field(description="Area of the crop as a fraction of the image's.")] = (
+        1.0,
+        1.0,
+    )
+    crop_ratio: Annotated[Interval, Field(description="Width over height of the crop.")] = (0.75, 4 / 3)
+    flip: Annotated[Probability, Field(description="Chance of a horizontal flip.")] = 0.0
+    jitter: Annotated[Probability, Field(description="Chance of brightness and contrast jitter.")] = 0.0
+    brightness: Annotated[float, Field(ge=0, le=1, description="Factor drawn from [1-x, 1+x].")] = 0.0
+    contrast: Annotated[float, Field(ge=0, le=1, description="Factor drawn from [1-x, 1+x].")] = 0.0
+    blur: Annotated[Probability, Field(description="Chance of a Gaussian blur.")] = 0.0
+    blur_sigma: Annotated[Interval, Field(description="Standard deviation of the blur in pixels.")] = (
+        0.1,
+        2.0,
+    )
+    solarize: Annotated[Probability, Field(description="Chance of inverting pixels of at least 128.")] = 0.0
+
+
+class OptimizerSpec(Frozen):
+    """Optimizer and learning-rate schedule; the schedule is evaluated at every step."""
+
+    kind: Literal["sgd", "adamw", "lars"]
+    lr: Annotated[float, Field(gt=0, description="Peak learning rate, as applied: no batch-size scaling.")]
+    momentum: Annotated[float, Field(ge=0, lt=1, description="SGD and LARS momentum.")] = 0.9
+    betas: Annotated[tuple[float, float], Field(description="AdamW betas.")] = (0.9, 0.999)
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    weight_decay_end: Annotated[float | None, Field(ge=0, description="Cosine target; None: constant.")] = None
+    decay_norm_and_bias: Annotated[bool, Field(description="Whether 1-D parameters decay too.")] = False
+    schedule: Literal["cosine", "step", "constant"] = "cosine"
+    milestones: Annotated[tuple[float, ...], Field(description="Step schedule: fractions of training.")] = ()
+    gamma: Annotated[float, Field(gt=0, le=1, description="Step schedule: factor at a milestone.")] = 0.1
+    min_lr: Annotated[float, Field(ge=0, description="End of the cosine.")] = 0.0
+    warmup: Annotated[Probability, Field(description="Linear warm-up from 0, as a fraction of training.")] = 0.0
+    clip_grad: Annotated[float | None, Field(gt=0, description="Norm bound of each parameter's gradient.")] = None
+    layer_decay: Annotated[float | None, Field(gt=0, le=1, description="Factor a layer, from the head down.")] = None
+
+
+class TrainSpec(Frozen):
+    """One stage of training."""
+
+    duration: Duration
+    batch_size: Annotated[int, Field(gt=1, description="Samples an update, over all devices.")]
+    optimizer: OptimizerSpec

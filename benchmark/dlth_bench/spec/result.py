@@ -1,0 +1,59 @@
+"""A result: what one run leaves."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from dlth_bench.spec.frozen import Frozen
+from dlth_bench.spec.protocol import Accuracy, Cost
+
+
+class Environment(Frozen):
+    """What the run was computed with."""
+
+    package: Annotated[str, Field(description="Version of dlth-bench.")]
+    commit: Annotated[str, Field(description="Commit of the checkout; empty for an installed wheel.")] = ""
+    python: str
+    torch: str
+    timm: str
+    platform: str
+    device: Annotated[str, Field(description="Model name of the processor or GPU.")]
+    threads: Annotated[int, Field(ge=1, description="CPU threads of the process.")]
+
+
+class Curves(Frozen):
+    """Training as it went, one value a recorded step."""
+
+    pretrain_steps: tuple[int, ...] = ()
+    pretrain_loss: tuple[float, ...] = ()
+    evaluation_steps: tuple[int, ...] = ()
+    evaluation_loss: tuple[float, ...] = ()
+
+
+class Result(Frozen):
+    """The outcome of one run; a diverged or failed run is a result with a status and a reason."""
+
+    schema_version: Literal[1] = 1
+    run: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$", description="Digest of the run.")]
+    config: str
+    seed: int
+    status: Literal["finished", "diverged", "failed"]
+    reason: Annotated[str, Field(max_length=500, description="Why a run did not finish.")] = ""
+    accuracy: Annotated[Accuracy | None, Field(description="Last-epoch top-1 on the validation samples.")] = None
+    class_accuracy: Annotated[tuple[Accuracy, ...], Field(description="Top-1 a class, in the run's order.")] = ()
+    class_counts: Annotated[tuple[int, ...], Field(description="Validation samples a class.")] = ()
+    train_accuracy: Annotated[Accuracy | None, Field(description="Top-1 on unaugmented training samples.")] = None
+    curves: Curves = Curves()
+    cost: Cost | None = None
+    peak_memory_bytes: Annotated[int, Field(ge=0, description="Device memory on a GPU, else of the process.")] = 0
+    environment: Environment | None = None
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if self.status == "finished" and (self.accuracy is None or self.cost is None):
+            raise ValueError("a finished result needs its accuracy and cost")
+        if self.status != "finished" and not self.reason:
+            raise ValueError(f"a {self.status} result needs a reason")
+        return self

@@ -1,0 +1,39 @@
+"""A run: the unit that is trained, cached, resumed and verified."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from dlth_bench.spec.frozen import Frozen, digest_of
+from dlth_bench.spec.protocol import Config, DataSpec
+
+
+class Run(Frozen):
+    """One config trained on one set of classes with one seed; self-contained, so that any worker can do it.
+
+    Its identity is what decides the outcome: data, classes, recipe and seed. The protocol's name, title and
+    reference do not, so a reference can be measured before the protocol that will quote it is frozen.
+    """
+
+    data: DataSpec
+    config: Config
+    class_ids: Annotated[tuple[str, ...], Field(min_length=2, description="Classes in canonical order.")]
+    seed: int
+
+    @property
+    def digest(self) -> str:
+        return digest_of(
+            {
+                "data": self.data.model_dump(mode="json", exclude_defaults=True),
+                "recipe": self.config.recipe_digest,
+                "classes": list(self.class_ids),
+                "seed": self.seed,
+            }
+        )
+
+    @property
+    def label(self) -> str:
+        """How progress bars and logs call it."""
+        return f"{self.config.name} seed {self.seed}"

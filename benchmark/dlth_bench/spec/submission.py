@@ -1,0 +1,62 @@
+"""The metadata of a submission: who offers which subset to which protocol."""
+
+from __future__ import annotations
+
+import datetime
+import re
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, field_validator
+
+from dlth_bench.spec.frozen import Frozen
+from dlth_bench.spec.protocol import Slug
+
+_URL = re.compile(r"https://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[A-Za-z0-9._~!$&*+,;=:@%/?#-]*)?")
+
+
+def _visible_line(text: str) -> str:
+    if not text.isprintable():  # YAML can smuggle in line breaks, escape sequences and direction marks
+        raise ValueError("must be one line without control characters")
+    if text != text.strip():
+        raise ValueError("must not start or end with a space")
+    return text
+
+
+Line = Annotated[str, AfterValidator(_visible_line)]
+Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class Submission(Frozen):
+    """The file ``submission.yaml`` of a submission; untrusted text, so every field is bounded."""
+
+    schema_version: Literal[1] = 1
+    name: Annotated[Slug, Field(description="Name on the board and of the folder.")]
+    protocol: Annotated[
+        str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}@[1-9][0-9]{0,5}$", description="name@version of the protocol.")
+    ]
+    protocol_digest: Annotated[Digest, Field(description="Digest of the protocol the runs were made under.")]
+    dataset: Annotated[Slug, Field(description="Dataset that the class IDs are of.")]
+    subset_digest: Annotated[Digest, Field(description="Digest of the subset.")]
+    classes: Annotated[int, Field(gt=0, description="Number of classes in the subset.")]
+    policy: Annotated[Line, Field(min_length=1, max_length=60, description="How the classes were selected, e.g. RS.")]
+    authors: Annotated[
+        tuple[Annotated[Line, Field(min_length=1, max_length=80)], ...],
+        Field(max_length=50, description="Names of the submitters."),
+    ] = ()
+    description: Annotated[Line, Field(max_length=500, description="What a reader of the board should know.")] = ""
+    url: Annotated[str, Field(max_length=300, description="Page about the subset; https only.")] = ""
+    date: Annotated[datetime.date, Field(description="Day of the submission (UTC).")]
+    package: Annotated[Line, Field(min_length=1, max_length=40, description="Version of dlth-bench that wrote it.")]
+
+    @field_validator("url")
+    @classmethod
+    def _https(cls, url: str) -> str:
+        # A pattern rather than a parser: what it lets through cannot end a Markdown link or an HTML attribute.
+        if url and _URL.fullmatch(url) is None:
+            raise ValueError("must be an https:// address without spaces, quotes or brackets")
+        return url
+
+    @property
+    def protocol_name(self) -> str:
+        """The protocol's name without its version; the folder that holds the submission."""
+        return self.protocol.partition("@")[0]

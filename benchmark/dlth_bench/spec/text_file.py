@@ -1,0 +1,75 @@
+"""Reading a small text file that a user or a stranger wrote."""
+
+from __future__ import annotations
+
+import difflib
+import itertools
+import re
+from pathlib import Path
+
+from dlth_bench.spec.errors import InputError
+from dlth_bench.spec.quoting import printable, quoted
+
+MAX_BYTES = 1 << 20
+"""Class lists, cards and protocols are far smaller; a larger file is the wrong file."""
+
+LINE_BREAK = re.compile(r"\r\n|\n|\r")
+"""What editors count as a line; ``str.splitlines`` also breaks at form feeds and others, and would miscount."""
+
+_MAX_NEIGHBOURS = 5000
+
+
+def read_text_file(path: Path | str) -> str:
+    """The text of a UTF-8 file of at most ``MAX_BYTES``; a byte order mark is dropped.
+
+    Raises:
+        InputError: no such file, a folder, unreadable, too large, or not UTF-8 text.
+    """
+    path = Path(path)
+    source = printable(str(path))
+    try:
+        with path.open("rb") as stream:
+            data = stream.read(MAX_BYTES + 1)
+    except (FileNotFoundError, NotADirectoryError):
+        raise InputError(_missing(path), source=source) from None
+    except IsADirectoryError:
+        raise InputError("is a folder, not a file", source=source) from None
+    except PermissionError:
+        raise InputError("cannot be read: permission denied", source=source) from None
+    except OSError as error:
+        raise InputError(f"cannot be read: {error.strerror or 'input/output error'}", source=source) from None
+    except ValueError:  # a NUL in the name
+        raise InputError("is not a file name", source=source) from None
+    if len(data) > MAX_BYTES:
+        raise InputError(f"is larger than {MAX_BYTES // 1024} KiB, too large for what it should be", source=source)
+    return _decoded(data, source)
+
+
+def _decoded(data: bytes, source: str) -> str:
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise InputError("is UTF-16 text; save it as UTF-8", source=source, line=1)
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        before = data[: error.start].decode("utf-8")
+        message = f"is not UTF-8 text (byte 0x{data[error.start]:02x})"
+        raise InputError(message, source=source, line=_line_after(before)) from None
+    nul = text.find("\0")
+    if nul >= 0:
+        raise InputError("is not text: it holds a NUL byte", source=source, line=_line_after(text[:nul]))
+    return text.removeprefix("\ufeff")
+
+
+def _line_after(before: str) -> int:
+    return len(LINE_BREAK.findall(before)) + 1
+
+
+def _missing(path: Path) -> str:
+    try:
+        names = sorted(entry.name for entry in itertools.islice(path.parent.iterdir(), _MAX_NEIGHBOURS))
+    except (FileNotFoundError, NotADirectoryError):
+        return f"no such file: its folder {quoted(str(path.parent), 120)} does not exist"
+    except OSError:
+        return "no such file"
+    near = difflib.get_close_matches(path.name, names, n=1)
+    return f"no such file; did you mean {quoted(near[0])}?" if near else "no such file"

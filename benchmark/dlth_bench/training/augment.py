@@ -1,0 +1,127 @@
+"""Batched augmentation on the device, each sample with its own draws.
+
+A crop with resampling is linear and separable, and so is a Gaussian blur: a view is ``rows @ image @ cols^T`` with
+one small matrix an axis and a sample, the blur folded in. That keeps augmentation at a few percent of a step for
+small images. Antialiased bilinear weights as in PIL and torchvision: a triangle as wide as the scale.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from dlth_bench.spec.recipe import AugmentSpec
+
+
+def to_float(images: Tensor) -> Tensor:
+    """uint8 (batch, channels, height, width) to floats in [0, 1]."""
+    return images.to(torch.float32).mul_(1 / 255)
+
+
+@dataclass(frozen=True)
+class Pixels:
+    """The images a method sees: their side in pixels and the normalisation of each channel.
+
+    ``mean`` and ``std`` are constants of the protocol, not measured, since a subset must not change them.
+    """
+
+    size: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+    @property
+    def channels(self) -> int:
+        return len(self.mean)
+
+    def normalized(self, images: Tensor) -> Tensor:
+        """Floats in [0, 1], (batch, channels, height, width), to about zero mean and unit spread, in place."""
+        if self.channels == 1:
+            return images.sub_(self.mean[0]).mul_(1 / self.std[0])
+        mean, std = (images.new_tensor(value)[:, None, None] for value in (self.mean, self.std))
+        return images.sub_(mean).div_(std)
+
+
+class Augment:
+    """A batched augmentation; ``spec`` says which and how strongly."""
+
+    def __init__(self, spec: AugmentSpec, pixels: Pixels) -> None:
+        self.spec = spec
+        self.pixels = pixels
+        self.image_size = pixels.size
+        self.size = spec.size or pixels.size
+
+    def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
+        """One view of each image.
+
+        Args:
+            images: uint8 (batch, channels, image_size, image_size).
+            generator: on the images' device; the only source of randomness.
+
+        Returns:
+            Normalised floats (batch, channels, size, size).
+        """
+        draws = torch.rand((10, len(images)), generator=generator, device=images.device)
+        top, left, height, width = self._boxes(draws)
+        flip = draws[4] < self.spec.flip
+        left, width = torch.where(flip, left + width, left), torch.where(flip, -width, width)
+        rows = self._resampling(top, height)
+        cols = self._resampling(left, width)
+        if self.spec.blur:
+            rows, cols = self._blurred(rows, cols, draws[5], draws[6])
+        view = torch.matmul(torch.matmul(rows.unsqueeze(1), to_float(images)), cols.transpose(1, 2).unsqueeze(1))
+        return self.pixels.normalized(self._recoloured(view, draws[7:]))
+
+    def _boxes(self, draws: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Top, left, height and width of each crop, in pixels; sides longer than the image's are cut to it."""
+        low, high = self.spec.crop_scale
+        area = draws[0] * (high - low) + low
+        log_low, log_high = math.log(self.spec.crop_ratio[0]), math.log(self.spec.crop_ratio[1])
+        ratio = torch.exp(draws[1] * (log_high - log_low) + log_low).sqrt_()
+        side = area.sqrt_() * self.image_size
+        height, width = (side / ratio).clamp_(max=self.image_size), (side * ratio).clamp_(max=self.image_size)
+        return draws[2] * (self.image_size - height), draws[3] * (self.image_size - width), height, width
+
+    def _resampling(self, start: Tensor, extent: Tensor) -> Tensor:
+        """Antialiased bilinear weights (batch, size, image_size) from pixels of an interval to ``size`` pixels.
+
+        A negative extent runs backwards: a flip.
+        """
+        step = (extent / self.size)[:, None, None]
+        target = torch.arange(self.size, device=start.device) + 0.5
+        centre = start[:, None, None] + target[None, :, None] * step
+        source = torch.arange(self.image_size, device=start.device) + 0.5
+        weights = (centre - source).mul_(1 / step.abs().clamp(min=1)).abs_().neg_().add_(1).clamp_(min=0)
+        return weights.div_(weights.sum(-1, keepdim=True))
+
+    def _blurred(self, rows: Tensor, cols: Tensor, chance: Tensor, sigma: Tensor) -> tuple[Tensor, Tensor]:
+        """The resampling matrices followed by a Gaussian blur for the samples that draw one."""
+        low, high = self.spec.blur_sigma
+        sigma = sigma * (high - low) + low
+        grid = torch.arange(self.size, device=rows.device, dtype=rows.dtype)
+        distance = (grid[:, None] - grid).square_()
+        kernel = torch.exp(distance * (-0.5 / sigma.square())[:, None, None])
+        kernel = kernel.div_(kernel.sum(-1, keepdim=True))
+        unblurred = (chance >= self.spec.blur)[:, None, None]
+        kernel = torch.where(unblurred, torch.eye(self.size, device=rows.device), kernel)
+        return kernel @ rows, kernel @ cols
+
+    def _recoloured(self, view: Tensor, draws: Tensor) -> Tensor:
+        """Brightness and contrast jitter, then solarization; ``draws`` (3, batch)."""
+        spec = self.spec
+        if spec.jitter:
+            # One draw decides whether and, rescaled, how strongly brightness changes; they stay independent.
+            jitter = draws[0] < spec.jitter
+            brightness = 1 + (2 * draws[0] / spec.jitter - 1) * spec.brightness
+            contrast = 1 + (2 * draws[1] - 1) * spec.contrast
+            brightness = torch.where(jitter, brightness, 1.0)[:, None, None, None]
+            contrast = torch.where(jitter, contrast, 1.0)[:, None, None, None]
+            view = (view * brightness).clamp_(0, 1)
+            mean = view.mean(dim=(1, 2, 3), keepdim=True)
+            view = torch.lerp(mean, view, contrast).clamp_(0, 1)
+        if spec.solarize:
+            solarized = (draws[2] < spec.solarize)[:, None, None, None] & (view >= 128 / 255)
+            view = torch.where(solarized, 1 - view, view)
+        return view

@@ -1,0 +1,69 @@
+"""What a run was computed with."""
+
+from __future__ import annotations
+
+import platform
+import resource
+import subprocess
+import sys
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+
+import torch
+
+import dlth_bench
+from dlth_bench.spec.result import Environment
+
+
+def environment(device: torch.device) -> Environment:
+    """Versions, hardware and commit of this process."""
+    return Environment(
+        package=dlth_bench.__version__,
+        commit=checkout_commit(),
+        python=platform.python_version(),
+        torch=torch.__version__,
+        timm=version("timm"),
+        platform=f"{platform.system()} {platform.machine()}",
+        device=device_name(device),
+        threads=torch.get_num_threads(),
+    )
+
+
+def device_name(device: torch.device) -> str:
+    """The model name of a GPU or of the processor."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return processor_name()
+
+
+@cache
+def processor_name() -> str:
+    """The processor's model name; the architecture where the system does not tell."""
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.is_file():
+        for line in cpuinfo.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.processor() or platform.machine()
+
+
+@cache
+def checkout_commit() -> str:
+    """The commit of the checkout that holds this package; empty when it is installed elsewhere."""
+    folder = Path(dlth_bench.__file__).parents[2]
+    if not (folder / "protocols").is_dir():
+        return ""
+    try:
+        command = ["git", "-C", str(folder), "rev-parse", "HEAD"]
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return ""
+
+
+def peak_memory_bytes(device: torch.device) -> int:
+    """The most memory held so far: on the GPU, else resident in this process."""
+    if device.type == "cuda":
+        return int(torch.cuda.max_memory_allocated(device))
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024

@@ -1,0 +1,233 @@
+"""One run from start to result: data, pretraining, evaluation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.fabric import Fabric
+from torch import Tensor
+
+from dlth_bench.datasets.base import ImageArrays, ImageDataset
+from dlth_bench.spec.method import FinetuneSpec, LinearSpec
+from dlth_bench.spec.protocol import Cost
+from dlth_bench.spec.result import Curves, Result
+from dlth_bench.spec.run import Run
+from dlth_bench.training.augment import Pixels
+from dlth_bench.training.checkpoint import load_tensors, save_tensors
+from dlth_bench.training.environment import environment, peak_memory_bytes
+from dlth_bench.training.evaluation.accuracy import class_accuracy, in_batches, top1
+from dlth_bench.training.evaluation.finetune import finetune_method
+from dlth_bench.training.evaluation.linear import LinearProbe, extract_features
+from dlth_bench.training.flops import forward_flops, stage_flops
+from dlth_bench.training.loop import Checkpoints, Diverged, History, Stage, train
+from dlth_bench.training.methods import Method, build_method
+from dlth_bench.training.methods.supervised import Supervised
+from dlth_bench.training.seeds import global_stream
+
+Report = Callable[[str, int, int], None]
+"""Hears (stage, step, of steps)."""
+
+
+@dataclass(frozen=True)
+class Resident:
+    """Both splits on the device: uint8 images and int64 labels."""
+
+    train_images: Tensor
+    train_labels: Tensor
+    val_images: Tensor
+    val_labels: Tensor
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one or two stages of a run left."""
+
+    train_logits: Tensor
+    val_logits: Tensor
+    pretrain: History
+    evaluation: History
+    images: int
+    flops: float
+
+
+class Execution:
+    """One run on one device.
+
+    Args:
+        folder: where checkpoints go; None keeps none. A kill loses at most ``checkpoint_seconds`` of work.
+        device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+    """
+
+    def __init__(
+        self,
+        run: Run,
+        dataset: ImageDataset,
+        *,
+        folder: Path | None = None,
+        device: str = "auto",
+        checkpoint_seconds: float = 15.0,
+        report: Report = lambda stage, step, total: None,
+    ) -> None:
+        self.run = run
+        self.config = run.config
+        self.dataset = dataset
+        self.folder = folder
+        self.report = report
+        self.checkpoint_seconds = checkpoint_seconds
+        self.pixels = Pixels(dataset.image_size, run.data.pixel_mean, run.data.pixel_std)
+        self.fabric = Fabric(accelerator=device, devices=1)
+
+    def result(self) -> Result:
+        """Train, evaluate, and say how it went; only a diverged loss is turned into a result, other errors rise."""
+        try:
+            data = self._resident()
+            return self._measured(self._outcome(data), data)
+        except Diverged as error:
+            return Result(**self._identity, status="diverged", reason=str(error))
+
+    @property
+    def _identity(self) -> dict[str, Any]:
+        return {
+            "run": self.run.digest,
+            "config": self.config.name,
+            "seed": self.run.seed,
+            "environment": environment(self.fabric.device),
+        }
+
+    def _resident(self) -> Resident:
+        load = partial(self.dataset.load, class_ids=self.run.class_ids)
+        train_arrays = load("train", images_per_class=self.run.data.images_per_class)
+        return Resident(*self._on_device(train_arrays), *self._on_device(load("val")))
+
+    def _on_device(self, arrays: ImageArrays) -> tuple[Tensor, Tensor]:
+        device = self.fabric.device
+        return torch.from_numpy(arrays.images).to(device), torch.from_numpy(arrays.labels).to(device)
+
+    def fresh_method(self) -> Method:
+        """The config's method as the run's seed initialises it, on the device."""
+        with global_stream(self.run.seed, "init"):
+            method = build_method(
+                self.config,
+                pixels=self.pixels,
+                classes=len(self.run.class_ids),
+            )
+        return method.to(self.fabric.device)
+
+    def pretrain_stage(self) -> Stage:
+        """The first stage of the run, untrained."""
+        return self._pretrain_stage(self._resident())
+
+    def _pretrain_stage(self, data: Resident) -> Stage:
+        images, labels = data.train_images, data.train_labels
+        return Stage("pretrain", self.fresh_method(), images, labels, self.config.train, self.run.seed)
+
+    def _outcome(self, data: Resident) -> Outcome:
+        stage = self._pretrain_stage(data)
+        history = self._train(stage)
+        flops = stage_flops(stage, self.fresh_method)
+        images = stage.steps * stage.spec.batch_size
+        evaluation = self.config.evaluation
+        if evaluation is None:
+            return replace(self._supervised(stage.method, data), pretrain=history, images=images, flops=flops)
+        evaluate = self._linear if isinstance(evaluation, LinearSpec) else self._finetune
+        outcome = evaluate(evaluation, stage.method, data)  # type: ignore[arg-type]  # matched on the line above
+        return replace(outcome, pretrain=history, images=outcome.images + images, flops=outcome.flops + flops)
+
+    def _train(self, stage: Stage) -> History:
+        """Train a stage, or take its finished weights from an earlier attempt at this run."""
+        finished = None if self.folder is None else self.folder / f"{stage.name}.safetensors"
+        loaded = None if finished is None else load_tensors(finished)
+        if loaded is not None:
+            stage.method.load_state_dict(loaded[0])
+            return History(**loaded[1])
+        checkpoints = Checkpoints(
+            None if self.folder is None else self.folder / f"{stage.name}-checkpoint.safetensors",
+            self.checkpoint_seconds,
+            partial(self.report, stage.name),
+        )
+        history = train(stage, self.fabric, checkpoints)
+        if finished is not None:
+            save_tensors(finished, stage.method.state_dict(), vars(history))
+        return history
+
+    def _supervised(self, method: Method, data: Resident) -> Outcome:
+        if not isinstance(method, Supervised):
+            raise TypeError(f"config {self.config.name} has no evaluation and no classifier")
+        method.eval()
+        return Outcome(
+            in_batches(method.logits, data.train_images, self.pixels),
+            in_batches(method.logits, data.val_images, self.pixels),
+            *(History(), History()),
+            images=0,
+            flops=0.0,
+        )
+
+    def _linear(self, spec: LinearSpec, method: Method, data: Resident) -> Outcome:
+        train_features = extract_features(method.encoder, data.train_images, self.pixels, spec.features)
+        val_features = extract_features(method.encoder, data.val_images, self.pixels, spec.features)
+        classes, width = len(self.run.class_ids), train_features.shape[1]
+
+        def fresh() -> LinearProbe:
+            with global_stream(self.run.seed, "probe"):
+                return LinearProbe(spec, width, classes).to(self.fabric.device)
+
+        probe = fresh()
+        stage = Stage("linear", probe, train_features, data.train_labels, spec.train, self.run.seed)
+        history = self._train(stage)
+        probe.eval()
+        extraction = forward_flops(
+            lambda image: extract_features(method.encoder, image, self.pixels, spec.features),
+            data.train_images[:1],
+            len(data.train_labels),
+        )
+        with torch.no_grad():
+            logits = probe.logits(train_features), probe.logits(val_features)
+        return Outcome(
+            *logits, History(), history, images=len(data.train_labels), flops=extraction + stage_flops(stage, fresh)
+        )
+
+    def _finetune(self, spec: FinetuneSpec, method: Method, data: Resident) -> Outcome:
+        def on(encoder: torch.nn.Module) -> Supervised:
+            with global_stream(self.run.seed, "finetune"):
+                tuned = finetune_method(spec, encoder, len(self.run.class_ids), self.pixels)
+            return tuned.to(self.fabric.device)
+
+        tuned = on(method.encoder)
+        stage = Stage("finetune", tuned, data.train_images, data.train_labels, spec.train, self.run.seed)
+        history = self._train(stage)
+        outcome = self._supervised(tuned, data)
+        flops = stage_flops(stage, lambda: on(self.fresh_method().encoder))
+        return replace(outcome, evaluation=history, images=stage.steps * spec.train.batch_size, flops=flops)
+
+    def _measured(self, outcome: Outcome, data: Resident) -> Result:
+        if not torch.isfinite(outcome.val_logits).all():
+            # The last update can break the weights after the last loss was still a number.
+            raise Diverged("the scores of the trained model are not finite")
+        classes = len(self.run.class_ids)
+        accuracies, counts = class_accuracy(outcome.val_logits, data.val_labels, classes)
+        pretrain, evaluation = outcome.pretrain, outcome.evaluation
+        return Result(
+            **self._identity,
+            status="finished",
+            accuracy=top1(outcome.val_logits, data.val_labels),
+            class_accuracy=tuple(accuracies),
+            class_counts=tuple(counts),
+            train_accuracy=top1(outcome.train_logits, data.train_labels),
+            curves=Curves(
+                pretrain_steps=tuple(pretrain.curve_steps),
+                pretrain_loss=tuple(pretrain.curve_loss),
+                evaluation_steps=tuple(evaluation.curve_steps),
+                evaluation_loss=tuple(evaluation.curve_loss),
+            ),
+            cost=Cost(
+                images=outcome.images,
+                flops=outcome.flops,
+                device_seconds=pretrain.seconds + evaluation.seconds,
+            ),
+            peak_memory_bytes=peak_memory_bytes(self.fabric.device),
+        )

@@ -1,0 +1,35 @@
+"""Floating-point operations of training, counted by torch on one step and multiplied by the steps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
+
+from dlth_bench.training.loop import Stage
+from dlth_bench.training.methods.base import Method, Moment
+
+
+def stage_flops(stage: Stage, fresh: Callable[[], Method]) -> float:
+    """FLOPs of all forward and backward passes of a stage; a multiply-add counts as two.
+
+    Counted on ``fresh()``, a method built like the stage's, since a counted step would change batch-norm statistics
+    and queues. Augmentation is included, the optimizer's update is not.
+    """
+    method = fresh().to(stage.samples.device).train()
+    generator = torch.Generator(device=stage.samples.device).manual_seed(0)
+    images, labels = stage.samples[: stage.spec.batch_size], stage.labels[: stage.spec.batch_size]
+    with torch.random.fork_rng(), FlopCounterMode(display=False) as counter:
+        loss = method(method.views(images, generator), labels, Moment(0, stage.steps))
+        loss.backward()
+    return float(counter.get_total_flops()) * stage.steps
+
+
+@torch.no_grad()
+def forward_flops(function: Callable[[Tensor], Tensor], image: Tensor, samples: int) -> float:
+    """FLOPs of ``function`` over ``samples`` images, counted on the batch ``image`` (1, channels, height, width)."""
+    with FlopCounterMode(display=False) as counter:
+        function(image)
+    return float(counter.get_total_flops()) * samples

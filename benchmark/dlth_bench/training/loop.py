@@ -1,0 +1,163 @@
+"""The one training loop: every method, and every evaluation that trains, goes through it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.fabric import Fabric
+from torch import Tensor
+
+from dlth_bench.spec.recipe import TrainSpec
+from dlth_bench.training.checkpoint import load_tensors, restore_training_state, save_tensors, training_state
+from dlth_bench.training.methods.base import Method, Moment
+from dlth_bench.training.optim import build_optimizer, clip_each_gradient, set_rates
+from dlth_bench.training.seeds import seed_model_draws, stream_seed
+
+CURVE_POINTS = 100
+"""Most values a loss curve keeps."""
+
+
+class Diverged(RuntimeError):
+    """The loss is no longer a number."""
+
+
+@dataclass
+class Stage:
+    """One stretch of training: what is trained, on what, how, and under which name its draws are made."""
+
+    name: str
+    method: Method
+    samples: Tensor
+    """uint8 images (samples, channels, height, width), or what else the method takes, on the device."""
+    labels: Tensor
+    """int64 (samples,), on the device."""
+    spec: TrainSpec
+    seed: int
+
+    @property
+    def steps(self) -> int:
+        return self.spec.duration.in_steps(len(self.labels), self.spec.batch_size)
+
+
+@dataclass
+class History:
+    """What a stage leaves besides weights; travels in its checkpoints."""
+
+    step: int = 0
+    seconds: float = 0.0
+    curve_steps: list[int] = field(default_factory=list)
+    curve_loss: list[float] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Checkpoints:
+    """Where a stage keeps its checkpoint and how often it writes one; ``report`` hears (step, of steps)."""
+
+    path: Path | None = None
+    every_seconds: float = 15.0
+    report: Callable[[int, int], None] = lambda step, total: None
+
+
+class Batches:
+    """The sample order: a permutation an epoch, drawn from (seed, stage, epoch); incomplete batches are dropped."""
+
+    def __init__(self, stage: Stage) -> None:
+        self.stage = stage
+        self.per_epoch = len(stage.labels) // stage.spec.batch_size
+        self.epoch = -1
+        self.order = torch.empty(0)
+
+    def at(self, step: int) -> Tensor:
+        """Positions of the samples of one step, int64 (batch,), on the device."""
+        epoch, index = divmod(step, self.per_epoch)
+        if epoch != self.epoch:
+            generator = torch.Generator().manual_seed(stream_seed(self.stage.seed, f"{self.stage.name}/order", epoch))
+            order = torch.randperm(len(self.stage.labels), generator=generator)
+            self.order, self.epoch = order.to(self.stage.labels.device), epoch
+        size = self.stage.spec.batch_size
+        return self.order[index * size : (index + 1) * size]
+
+
+class Trainer:
+    """A stage set up on a device: model and optimizer under Fabric, and what one update does."""
+
+    def __init__(self, stage: Stage, fabric: Fabric) -> None:
+        self.stage, self.fabric = stage, fabric
+        self.optimizer = build_optimizer(stage.spec.optimizer, stage.method)
+        self.module, self.wrapped = fabric.setup(stage.method, self.optimizer)
+        self.batches = Batches(stage)
+        self.generator = torch.Generator(device=fabric.device)
+        self.trained = [parameter for parameter in stage.method.parameters() if parameter.requires_grad]
+        stage.method.train()
+
+    def step(self, step: int) -> Tensor:
+        """Update number ``step`` (from 0); returns the loss, detached, without waiting for the device."""
+        stage, method, spec = self.stage, self.stage.method, self.stage.spec.optimizer
+        moment = Moment(step, stage.steps)
+        picked = self.batches.at(step)
+        seed_model_draws(self.fabric.device, stream_seed(stage.seed, f"{stage.name}/model", step))
+        self.generator.manual_seed(stream_seed(stage.seed, f"{stage.name}/augmentation", step))
+        views, labels = method.views(stage.samples[picked], self.generator), stage.labels[picked]
+        loss: Tensor = self.module(views, labels, moment)
+        self.optimizer.zero_grad(set_to_none=True)
+        self.fabric.backward(loss)
+        method.before_step(moment)
+        if spec.clip_grad is not None:
+            clip_each_gradient(self.trained, spec.clip_grad)
+        set_rates(spec, self.optimizer, moment)
+        self.wrapped.step()
+        method.after_step(moment)
+        return loss.detach()
+
+
+def train(stage: Stage, fabric: Fabric, checkpoints: Checkpoints) -> History:
+    """Train a stage to its end, from its checkpoint if there is one.
+
+    Raises:
+        Diverged: when the loss becomes NaN or infinite; names the step.
+    """
+    trainer = Trainer(stage, fabric)
+    history = _resume(stage, trainer.optimizer, checkpoints.path)
+    total, every = stage.steps, max(1, stage.steps // CURVE_POINTS)
+    losses: list[Tensor] = []
+    started = saved = time.monotonic()
+    before = history.seconds
+    for step in range(history.step, total):
+        losses.append(trainer.step(step))
+        if (step + 1) % every and step + 1 < total:
+            continue
+        _record(history, step + 1, losses, stage.name)
+        now = time.monotonic()
+        history.seconds = before + now - started
+        checkpoints.report(step + 1, total)
+        if checkpoints.path is not None and now - saved >= checkpoints.every_seconds and step + 1 < total:
+            save_tensors(checkpoints.path, training_state(stage.method, trainer.optimizer), vars(history))
+            saved = time.monotonic()
+    return history
+
+
+def _resume(stage: Stage, optimizer: torch.optim.Optimizer, path: Path | None) -> History:
+    """The state of the checkpoint put into the stage, and its history; a fresh history when there is none."""
+    loaded = None if path is None else load_tensors(path)
+    if loaded is None:
+        return History()
+    tensors, header = loaded
+    restore_training_state(stage.method, optimizer, tensors)
+    values: dict[str, Any] = header
+    return History(**values)
+
+
+def _record(history: History, step: int, losses: list[Tensor], name: str) -> None:
+    """Append the mean loss since the last record to the curve; the only place that waits for the device."""
+    mean = torch.stack(losses).mean().item()
+    losses.clear()
+    if not torch.isfinite(torch.tensor(mean)):
+        raise Diverged(f"the {name} loss is {mean} at step {step}")
+    history.step = step
+    history.curve_steps.append(step)
+    history.curve_loss.append(mean)

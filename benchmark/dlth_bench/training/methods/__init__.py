@@ -1,0 +1,51 @@
+"""Training methods: one file each, built from their spec here."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from dlth_bench.spec.protocol import Config
+from dlth_bench.spec.recipe import ViTSpec
+from dlth_bench.training.augment import Pixels
+from dlth_bench.training.backbones import build_backbone, linear_head
+from dlth_bench.training.methods.base import Method
+from dlth_bench.training.methods.dino import DINO
+from dlth_bench.training.methods.mae import MAE
+from dlth_bench.training.methods.moco import MoCo
+from dlth_bench.training.methods.supervised import Supervised
+
+__all__ = ["Method", "build_method"]
+
+
+def build_method(config: Config, *, pixels: Pixels, classes: int) -> Method:
+    """The config's method on a fresh backbone, initialised from torch's global generator.
+
+    Convolutional networks are laid out channels-last, which is faster on CPUs and GPUs alike.
+    """
+    backbone = build_backbone(config.backbone, pixels.size, pixels.channels)
+    width: int = backbone.num_features  # type: ignore[assignment]  # timm declares no type
+    method = _on_backbone(config, backbone, width, pixels, classes)
+    return method if isinstance(config.backbone, ViTSpec) else method.to(memory_format=torch.channels_last)
+
+
+def _on_backbone(config: Config, backbone: nn.Module, width: int, pixels: Pixels, classes: int) -> Method:
+    spec = config.method
+    match spec.kind:
+        case "moco":
+            return MoCo(spec, backbone, width, pixels)
+        case "dino":
+            return DINO(spec, backbone, width, pixels)
+        case "mae":
+            if not isinstance(config.backbone, ViTSpec):
+                raise ValueError(f"config {config.name}: mae needs a vit backbone")
+            return MAE(spec, backbone, config.backbone, pixels)
+        case "supervised":
+            return Supervised(
+                backbone,
+                linear_head(width, classes),
+                augment=spec.augment,
+                pixels=pixels,
+                label_smoothing=spec.label_smoothing,
+                mixup=spec.mixup,
+            )

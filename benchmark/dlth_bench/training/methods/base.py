@@ -1,0 +1,62 @@
+"""What a training method is: its views, its loss on them, and what it updates around an optimizer step."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from copy import deepcopy
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+Views = tuple[Tensor, ...]
+
+
+@dataclass(frozen=True)
+class Moment:
+    """Where in its training stage a method is: update ``step`` (from 0) of ``total``."""
+
+    step: int
+    total: int
+
+    @property
+    def fraction(self) -> float:
+        """0 at the first update, 1 at the last."""
+        return self.step / max(1, self.total - 1)
+
+
+class Method(nn.Module, ABC):
+    """A training method. It owns its networks, not a loop.
+
+    All state that training changes is in parameters and persistent buffers, so that a checkpoint of
+    ``state_dict()`` is complete.
+    """
+
+    encoder: nn.Module
+    """What an evaluation uses after training."""
+
+    @abstractmethod
+    def views(self, images: Tensor, generator: torch.Generator) -> Views:
+        """The augmented inputs of one batch of uint8 images (batch, channels, height, width)."""
+
+    @abstractmethod
+    def forward(self, views: Views, labels: Tensor, moment: Moment) -> Tensor:
+        """The scalar loss. ``labels`` int64 (batch,); self-supervised methods do not look at them."""
+
+    def before_step(self, moment: Moment) -> None:
+        """Called between backward and the optimizer's update."""
+
+    def after_step(self, moment: Moment) -> None:
+        """Called after the optimizer's update."""
+
+
+@torch.no_grad()
+def update_average(average: Sequence[Tensor], current: Sequence[Tensor], momentum: float) -> None:
+    """Moving average in place, ``average = momentum * average + (1 - momentum) * current``, in one fused call."""
+    torch._foreach_lerp_(list(average), list(current), 1 - momentum)
+
+
+def frozen_copy(module: nn.Module) -> nn.Module:
+    """A copy that takes no gradient."""
+    return deepcopy(module).requires_grad_(False)

@@ -1,0 +1,87 @@
+"""DINO: a student matches a momentum teacher's sharpened, centred output across crops.
+
+Caron et al. 2021 (arXiv:2104.14294). Loss and centre are lightly's, which equal the original code.
+"""
+
+from __future__ import annotations
+
+import torch
+from lightly.loss import DINOLoss
+from lightly.models.modules.heads import DINOProjectionHead
+from lightly.utils.scheduler import cosine_schedule
+from timm.layers.drop import DropPath
+from torch import Tensor, nn
+
+from dlth_bench.spec.method import DINOSpec
+from dlth_bench.training.augment import Augment, Pixels
+from dlth_bench.training.methods.base import Method, Moment, Views, frozen_copy, update_average
+
+
+class DINO(Method):
+    """Student and teacher with projection heads; the teacher is what is evaluated."""
+
+    def __init__(self, spec: DINOSpec, backbone: nn.Module, width: int, pixels: Pixels) -> None:
+        super().__init__()
+        self.spec = spec
+        self.global_augments = [Augment(view, pixels) for view in spec.global_views]
+        self.local_augment = Augment(spec.local_view, pixels)
+        self.student = backbone
+        self.student_head = _head(spec, width)
+        self.encoder = frozen_copy(self.student)
+        # Rebuilt and loaded, since weight normalisation does not survive a deep copy.
+        self.teacher_head = _head(spec, width).requires_grad_(False)
+        self.teacher_head.load_state_dict(self.student_head.state_dict())
+        # Stochastic depth is for the student alone.
+        for module in self.encoder.modules():
+            if isinstance(module, DropPath):
+                module.drop_prob = 0.0
+        self.loss = DINOLoss(
+            output_dim=spec.out_dim, student_temp=spec.student_temperature, center_momentum=spec.center_momentum
+        )
+
+    def views(self, images: Tensor, generator: torch.Generator) -> Views:
+        crops = [augment(images, generator) for augment in self.global_augments]
+        if self.spec.local_crops:
+            # All local crops are one batch: crop c of sample b is row c * batch + b.
+            crops.append(self.local_augment(images.repeat(self.spec.local_crops, 1, 1, 1), generator))
+        return tuple(crops)
+
+    def forward(self, views: Views, labels: Tensor, moment: Moment) -> Tensor:
+        batch = len(labels)
+        large = torch.cat(views[:2])
+        with torch.no_grad():
+            teacher = self.teacher_head(self.encoder(large))
+        features = [self.student(large), *(self.student(view) for view in views[2:])]
+        student = self.student_head(torch.cat(features))
+        loss: Tensor = self.loss(teacher.split(batch), student.split(batch), teacher_temp=self._temperature(moment))
+        return loss
+
+    def _temperature(self, moment: Moment) -> float:
+        """The teacher's temperature: linear over the warm-up, then constant."""
+        start, end, warmup = (
+            self.spec.warmup_teacher_temperature,
+            self.spec.teacher_temperature,
+            self.spec.warmup_teacher,
+        )
+        return end if moment.fraction >= warmup else start + (end - start) * moment.fraction / warmup
+
+    def before_step(self, moment: Moment) -> None:
+        if moment.fraction < self.spec.freeze_last_layer:
+            for parameter in self.student_head.last_layer.parameters():
+                parameter.grad = None
+
+    def after_step(self, moment: Moment) -> None:
+        momentum = cosine_schedule(moment.step, moment.total, self.spec.momentum, 1.0)
+        online = [*self.student.parameters(), *self.student_head.parameters()]
+        average = [*self.encoder.parameters(), *self.teacher_head.parameters()]
+        update_average(average, online, momentum)
+
+
+def _head(spec: DINOSpec, width: int) -> DINOProjectionHead:
+    return DINOProjectionHead(
+        input_dim=width,
+        hidden_dim=spec.hidden_dim,
+        bottleneck_dim=spec.bottleneck_dim,
+        output_dim=spec.out_dim,
+        norm_last_layer=spec.norm_last_layer,
+    )

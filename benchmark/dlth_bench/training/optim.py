@@ -1,0 +1,105 @@
+"""Optimizers, parameter groups and schedules from their spec."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from timm.optim.lars import Lars
+from torch import Tensor, nn
+from torch.optim import SGD, AdamW, Optimizer
+
+from dlth_bench.spec.recipe import OptimizerSpec
+from dlth_bench.training.methods.base import Moment
+
+
+def build_optimizer(spec: OptimizerSpec, module: nn.Module) -> Optimizer:
+    """An optimizer over the trained parameters of ``module``; its rates are set before each step by `Schedule`."""
+    groups = parameter_groups(spec, module)
+    match spec.kind:
+        case "sgd":
+            return SGD(groups, lr=spec.lr, momentum=spec.momentum, fused=True)
+        case "adamw":
+            return AdamW(groups, lr=spec.lr, betas=spec.betas, fused=True)
+        case "lars":
+            # The original scales weights, not 1-D parameters, by their trust ratio, with or without weight decay.
+            for group in groups:
+                group["always_adapt"] = all(parameter.ndim > 1 for parameter in group["params"])
+            return Lars(groups, lr=spec.lr, momentum=spec.momentum, trust_coeff=0.001)
+
+
+def parameter_groups(spec: OptimizerSpec, module: nn.Module) -> list[dict[str, Any]]:
+    """Groups with ``decays`` (whether weight decay applies) and ``lr_scale`` (layer decay's factor)."""
+    depths = _layer_depths(module) if spec.layer_decay is not None else {}
+    top = max(depths.values(), default=0)
+    groups: dict[tuple[bool, float], list[Tensor]] = {}
+    for name, parameter in module.named_parameters():
+        if not parameter.requires_grad:
+            continue
+        decays = spec.decay_norm_and_bias or parameter.ndim > 1
+        scale = 1.0 if spec.layer_decay is None else spec.layer_decay ** (top - depths[name])
+        groups.setdefault((decays, scale), []).append(parameter)
+    return [
+        {"params": parameters, "decays": decays, "lr_scale": scale} for (decays, scale), parameters in groups.items()
+    ]
+
+
+def _layer_depths(module: nn.Module) -> dict[str, int]:
+    """The layer of each parameter: 0 the embedding, i + 1 transformer block i, then norm and head (MAE, BEiT)."""
+    blocks = 1 + max((int(name.split("blocks.")[1].split(".")[0]) for name in _block_names(module)), default=-1)
+    depths = {}
+    for name, _ in module.named_parameters():
+        if "blocks." in name:
+            depths[name] = int(name.split("blocks.")[1].split(".")[0]) + 1
+        elif any(part in name for part in ("patch_embed", "cls_token", "pos_embed")):
+            depths[name] = 0
+        else:
+            depths[name] = blocks + 1
+    return depths
+
+
+def _block_names(module: nn.Module) -> Iterable[str]:
+    return (name for name, _ in module.named_parameters() if "blocks." in name)
+
+
+def learning_rate(spec: OptimizerSpec, moment: Moment) -> float:
+    """The rate at a step: linear warm-up from 0, then the spec's schedule over what remains."""
+    warmup_steps = spec.warmup * moment.total
+    if moment.step < warmup_steps:
+        return spec.lr * moment.step / warmup_steps
+    position = (moment.step - warmup_steps) / max(1.0, moment.total - warmup_steps)
+    match spec.schedule:
+        case "cosine":
+            return spec.min_lr + (spec.lr - spec.min_lr) * 0.5 * (1 + math.cos(math.pi * position))
+        case "step":
+            passed = sum(position >= milestone for milestone in spec.milestones)
+            return float(spec.lr * spec.gamma**passed)
+        case "constant":
+            return spec.lr
+
+
+def weight_decay(spec: OptimizerSpec, moment: Moment) -> float:
+    """The weight decay at a step: constant, or a cosine from start to end (DINO)."""
+    if spec.weight_decay_end is None:
+        return spec.weight_decay
+    end = spec.weight_decay_end
+    return end + (spec.weight_decay - end) * 0.5 * (1 + math.cos(math.pi * moment.step / moment.total))
+
+
+def set_rates(spec: OptimizerSpec, optimizer: Optimizer, moment: Moment) -> None:
+    """Put the step's learning rate and weight decay into every group."""
+    lr, decay = learning_rate(spec, moment), weight_decay(spec, moment)
+    for group in optimizer.param_groups:
+        group["lr"] = lr * group["lr_scale"]
+        group["weight_decay"] = decay if group["decays"] else 0.0
+
+
+@torch.no_grad()
+def clip_each_gradient(parameters: Iterable[nn.Parameter], bound: float) -> None:
+    """Scale each parameter's gradient to a norm of at most ``bound``, one by one as DINO does, not jointly."""
+    gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+    if gradients:
+        scales = [(bound / (norm + 1e-6)).clamp(max=1.0) for norm in torch._foreach_norm(gradients)]
+        torch._foreach_mul_(gradients, scales)

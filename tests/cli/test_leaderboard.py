@@ -1,0 +1,125 @@
+"""``dlth-bench leaderboard`` and ``plot``: from a folder of submissions to files, or a line that says what is wrong."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from board_commands import refused, run, write_protocol
+from board_examples import FULL, OTHER_SUBSET, results_of, submit, tiny_protocol
+
+import dlth_bench
+from dlth_bench.spec import protocol_file
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working folder with two submissions of a tiny protocol that comes with the package."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(protocol_file, "shipped_folder", lambda kind: tmp_path / kind)
+    write_protocol(tmp_path / "protocols")
+    submit(tmp_path / "submissions", "good")
+    worse = {**FULL, "alpha": (0.1, 0.11)}
+    submit(
+        tmp_path / "submissions",
+        "worse",
+        subset=OTHER_SUBSET,
+        results=results_of(tiny_protocol(), OTHER_SUBSET, worse),
+    )
+    return tmp_path
+
+
+def test_board_is_written_and_shown(place: Path) -> None:
+    """One command checks the submissions, writes the file and shows the table within 80 columns."""
+    output = run("leaderboard").output
+    assert "2 submissions valid; wrote leaderboard.md" in output
+    assert max(map(len, output.splitlines())) <= 80
+    assert "good" in output
+    board = (place / "leaderboard.md").read_text()
+    assert board.index("good") < board.index("worse")
+    run("leaderboard", "--output", "again.md")
+    assert (place / "again.md").read_text() == board
+
+
+def test_json_has_the_numbers(place: Path) -> None:
+    """Programs get unrounded values, one object a submission, and nothing else on stdout."""
+    rows = json.loads(run("leaderboard", "--json").stdout)
+    assert [(row["protocol"], row["name"], row["rank"]) for row in rows] == [
+        ("tiny@1", "good", [1, 1]),
+        ("tiny@1", "worse", [2, 2]),
+    ]
+    assert rows[0]["spearman"]["value"] == pytest.approx(1.0)
+    assert rows[0]["images_saved"] == pytest.approx(0.9)
+
+
+def test_invalid_submission_leaves_the_board_as_it_was(place: Path) -> None:
+    """An edited score is named and changes nothing."""
+    run("leaderboard")
+    board = (place / "leaderboard.md").read_bytes()
+    path = place / "submissions" / "tiny" / "worse" / "scorecard.json"
+    document = json.loads(path.read_text())
+    document["spearman"]["value"] = 1.0
+    path.write_text(json.dumps(document))
+    assert "worse/scorecard.json: spearman.value" in refused("leaderboard")
+    assert (place / "leaderboard.md").read_bytes() == board
+
+
+def test_unknown_protocol_is_named(place: Path) -> None:
+    """A submission to a grid that nobody else has is not on the board."""
+    submit(place / "submissions", "mine", protocol=tiny_protocol(name="private"))
+    assert "no protocol 'private@1'" in refused("leaderboard")
+
+
+def test_missing_folder_is_an_error(place: Path) -> None:
+    """A mistyped folder does not write an empty board."""
+    assert refused("leaderboard", "--submissions", "nope").startswith("nope: no such folder")
+    assert not (place / "leaderboard.md").exists()
+
+
+def test_plot_draws_the_named_submissions(place: Path) -> None:
+    """The figure holds the chosen submissions and no others; a suffix given by habit is not doubled."""
+    output = run("plot", "--protocol", "tiny", "--names", "worse", "--output", "figure.svg").output
+    assert output.splitlines() == ["wrote figure.svg", "wrote figure.png"]
+    svg = (place / "figure.svg").read_text()
+    assert "<!-- worse" in svg
+    assert "<!-- good" not in svg
+
+
+def test_plot_draws_all_by_default(place: Path) -> None:
+    """Without names every submission is drawn, the best first."""
+    run("plot", "--protocol", "tiny")
+    svg = (place / "trends.svg").read_text()
+    assert svg.index("<!-- good") < svg.index("<!-- worse")
+
+
+def test_plot_of_an_unknown_name(place: Path) -> None:
+    """A mistyped name is an error that lists the names."""
+    assert "no submission 'god' of tiny@1; there are good, worse" in refused("plot", "-p", "tiny", "--names", "god")
+
+
+def test_plot_without_submissions(place: Path) -> None:
+    """An empty figure is not drawn silently."""
+    assert "no submission of tiny@1" in refused("plot", "-p", "tiny", "--submissions", "nope")
+
+
+@pytest.mark.parametrize("command", ["leaderboard", "plot"])
+def test_help_has_an_example(command: str) -> None:
+    """The help of each command shows how it is called."""
+    assert f"Example: dlth-bench {command}" in run(command, "--help").output
+
+
+def test_commands_import_nothing_heavy() -> None:
+    """Help must appear at once, so the libraries of numbers and figures wait until they are needed."""
+    code = (
+        "import sys\n"
+        "from dlth_bench.cli import scorecard, leaderboard, plot\n"
+        "print([name for name in ('torch', 'scipy', 'matplotlib', 'timm') if name in sys.modules])"
+    )
+    source = str(Path(dlth_bench.__file__).parents[1])
+    environment = {**os.environ, "PYTHONPATH": source}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True)
+    assert done.stdout.strip() == "[]"

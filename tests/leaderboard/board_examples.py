@@ -1,0 +1,158 @@
+"""A tiny protocol on real classes, with results, scorecards and submissions that need no training."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from dlth_bench.harness.scored import score_results
+from dlth_bench.leaderboard.submissions import StoredSubmission, read_submission, write_submission
+from dlth_bench.spec.duration import Duration
+from dlth_bench.spec.method import SupervisedSpec
+from dlth_bench.spec.protocol import (
+    Config,
+    ConfigReference,
+    Cost,
+    DataSpec,
+    Protocol,
+    Reference,
+    SubsetRule,
+    UnderfitGate,
+)
+from dlth_bench.spec.recipe import AugmentSpec, OptimizerSpec, ResNetSpec, TrainSpec
+from dlth_bench.spec.result import Result
+from dlth_bench.spec.run import Run
+from dlth_bench.spec.scorecard import ConfigScore, CorrelationScore, Scorecard
+from dlth_bench.spec.submission import Submission
+from dlth_bench.spec.subset import Subset
+
+SUBSET = Subset(dataset="glyphs", ids=("U+0041", "U+0042", "U+0043"))
+OTHER_SUBSET = Subset(dataset="glyphs", ids=("U+0041", "U+0042", "U+0044"))
+
+FULL = {"alpha": (0.80, 0.81), "beta": (0.60, 0.61), "gamma": (0.40, 0.42), "delta": (0.20, 0.21)}
+"""Accuracies of the full data, two seeds a config."""
+
+COST = Cost(images=1000, flops=2e9, device_seconds=10.0)
+
+
+def tiny_config(name: str, lr: float) -> Config:
+    train = TrainSpec(duration=Duration(epochs=1), batch_size=8, optimizer=OptimizerSpec(kind="sgd", lr=lr))
+    return Config(
+        name=name,
+        title=f"{name.capitalize()} net",
+        backbone=ResNetSpec(kind="resnet", widths=(4,), blocks=(1,)),
+        method=SupervisedSpec(kind="supervised", augment=AugmentSpec()),
+        train=train,
+    )
+
+
+def tiny_protocol(full: Mapping[str, tuple[float, ...]] = FULL, name: str = "tiny") -> Protocol:
+    """Four configs, two seeds, a measured reference that cost ten times what a subset's runs do."""
+    whole = Cost(images=20_000, flops=4e10, device_seconds=200.0)
+    entries = {config: ConfigReference(accuracies=values, cost=whole) for config, values in full.items()}
+    return Protocol(
+        name=name,
+        version=1,
+        title="Tiny",
+        data=DataSpec(dataset="glyphs", manifest_digest="0" * 64, pixel_mean=(0.5,), pixel_std=(0.25,)),
+        budget="epochs",
+        seeds=(0, 1),
+        subset=SubsetRule(minimum=2, maximum=10),
+        underfit=UnderfitGate(min_train_accuracy=0.1),
+        configs=tuple(tiny_config(config, lr=0.1 * (index + 1)) for index, config in enumerate(full)),
+        reference=Reference(source="measured", date="2026-01-02", configs=entries),
+    )
+
+
+def results_of(
+    protocol: Protocol,
+    subset: Subset = SUBSET,
+    accuracies: Mapping[str, Sequence[float]] = FULL,
+    train_accuracy: float = 0.9,
+) -> list[Result]:
+    """One finished result a config and seed."""
+    return [
+        Result(
+            run=Run(data=protocol.data, config=config, class_ids=subset.ids, seed=seed).digest,
+            config=config.name,
+            seed=seed,
+            status="finished",
+            accuracy=accuracy,
+            train_accuracy=train_accuracy,
+            cost=COST,
+        )
+        for config in protocol.configs
+        for seed, accuracy in zip(protocol.seeds, accuracies[config.name], strict=True)
+    ]
+
+
+def metadata_of(protocol: Protocol, subset: Subset, name: str, **given: object) -> Submission:
+    fields = {
+        "name": name,
+        "protocol": protocol.key,
+        "protocol_digest": protocol.digest,
+        "dataset": subset.dataset,
+        "subset_digest": subset.digest,
+        "classes": len(subset),
+        "policy": "RS",
+        "date": datetime.date(2026, 1, 3),
+        "package": "0.1.0",
+    }
+    return Submission.model_validate(fields | given)
+
+
+def submit(
+    root: Path,
+    name: str,
+    *,
+    protocol: Protocol | None = None,
+    subset: Subset = SUBSET,
+    results: list[Result] | None = None,
+    **given: object,
+) -> StoredSubmission:
+    """A valid submission in ``root``, written and read back; its score is computed from its results."""
+    protocol = protocol or tiny_protocol()
+    results = results_of(protocol, subset) if results is None else results
+    folder = root / protocol.name / name
+    scorecard = score_results(protocol, subset, results)
+    write_submission(folder, metadata_of(protocol, subset, name, **given), subset, results, scorecard)
+    return read_submission(folder)
+
+
+def card_with(
+    spearman: float | None,
+    low: float | None = None,
+    high: float | None = None,
+    *,
+    pearson: float = 0.5,
+    **given: object,
+) -> Scorecard:
+    """A scorecard of the tiny protocol with chosen correlations, where only those matter."""
+    protocol = tiny_protocol()
+    scores = tuple(
+        ConfigScore(
+            config=config.name, title=config.title, accuracies=(0.5,), mean=0.5, std=None, reference_mean=0.5,
+            reference_std=None,
+        )
+        for config in protocol.configs
+    )  # fmt: skip
+    fields = {
+        "package": "0.1.0",
+        "protocol": protocol.key,
+        "protocol_digest": protocol.digest,
+        "manifest_digest": protocol.data.manifest_digest,
+        "subset_digest": SUBSET.digest,
+        "classes": len(SUBSET),
+        "configs": scores,
+        "pearson": CorrelationScore(value=pearson),
+        "spearman": CorrelationScore(value=spearman, low=low, high=high),
+        "kendall": CorrelationScore(value=spearman),
+        "complete": True,
+    }
+    return Scorecard.model_validate(fields | given)
+
+
+def stored_with(name: str, scorecard: Scorecard, **given: object) -> StoredSubmission:
+    """A submission in memory whose scorecard is made up; for what only reads metadata and scorecard."""
+    return StoredSubmission(metadata_of(tiny_protocol(), SUBSET, name, **given), SUBSET, (), scorecard, Path(name))

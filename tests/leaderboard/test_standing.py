@@ -1,0 +1,110 @@
+"""Ranks with ties, and the lines about them that end ``dlth-bench run``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from board_examples import FULL, OTHER_SUBSET, card_with, results_of, submit, tiny_protocol
+
+from dlth_bench.harness.scored import score_results
+from dlth_bench.leaderboard.ranking import ranked
+from dlth_bench.leaderboard.submissions import standing
+from dlth_bench.spec.scorecard import Scorecard
+
+REVERSED = {name: FULL[other] for name, other in zip(FULL, reversed(FULL), strict=True)}
+"""Accuracies that order the configs the other way round."""
+
+
+def _ranks(cards: dict[str, Scorecard]) -> dict[str, str]:
+    return {name: str(rank) for name, rank in ranked(cards).items()}
+
+
+def _mine(accuracies: dict[str, tuple[float, float]] = FULL) -> Scorecard:
+    protocol = tiny_protocol()
+    return score_results(protocol, OTHER_SUBSET, results_of(protocol, OTHER_SUBSET, accuracies))
+
+
+def test_overlapping_intervals_share_a_rank() -> None:
+    """No order is claimed within seed noise; below it, the next group starts after all of the first."""
+    cards = {"c": card_with(0.2, 0.1, 0.3), "a": card_with(0.9, 0.7, 1.0), "b": card_with(0.8, 0.6, 0.9)}
+    assert _ranks(cards) == {"a": "1–2", "b": "1–2", "c": "3"}
+
+
+def test_ties_are_with_the_first_of_the_group() -> None:
+    """A chain of overlaps does not make the last equal to the first."""
+    cards = {"a": card_with(0.9, 0.8, 1.0), "b": card_with(0.7, 0.6, 0.85), "c": card_with(0.5, 0.4, 0.65)}
+    assert _ranks(cards) == {"a": "1–2", "b": "1–2", "c": "3"}
+
+
+def test_order_is_by_spearman_then_pearson_then_name() -> None:
+    """The order within a group is fixed, so that the board does not jump between runs."""
+    cards = {
+        "z": card_with(0.9, pearson=0.5),
+        "y": card_with(0.9, pearson=0.5),
+        "x": card_with(0.9, pearson=0.7),
+        "w": card_with(0.95),
+    }
+    assert list(ranked(cards)) == ["w", "x", "y", "z"]
+
+
+def test_scores_without_intervals_are_points() -> None:
+    """One seed gives no interval; such entries tie only when they are equal."""
+    assert _ranks({"a": card_with(0.9), "b": card_with(0.8), "c": card_with(0.8)}) == {"a": "1", "b": "2–3", "c": "2–3"}
+
+
+@pytest.mark.parametrize("card", [card_with(1.0, complete=False), card_with(None)], ids=["incomplete", "undefined"])
+def test_what_cannot_be_compared_has_no_rank(card: Scorecard) -> None:
+    """An incomplete or undefined score takes nobody's place, however good it looks."""
+    assert _ranks({"odd": card, "a": card_with(0.1)}) == {"a": "1", "odd": "None"}
+
+
+def test_standing_without_submissions(tmp_path: Path) -> None:
+    """The first user is told that there is nothing to compare with, not that they won."""
+    assert standing(_mine(), tmp_path / "none").startswith("No other complete submission of tiny@1")
+
+
+def test_standing_of_an_incomplete_scorecard(tmp_path: Path) -> None:
+    """A scorecard with holes is given no rank."""
+    submit(tmp_path, "theirs")
+    assert standing(card_with(1.0, complete=False), tmp_path).startswith("No standing: the scorecard is incomplete")
+
+
+def test_standing_tied_with_the_best(tmp_path: Path) -> None:
+    """Two subsets that seed noise does not tell apart are called tied."""
+    submit(tmp_path, "theirs")
+    first, second = standing(_mine(), tmp_path).splitlines()
+    assert first.startswith("Would rank 1–2 of 2")
+    assert second.startswith("Tied with theirs (ρs 1.000 [")
+
+
+def test_standing_below_the_best(tmp_path: Path) -> None:
+    """A subset that misranks stands behind, and the best is named."""
+    submit(tmp_path, "theirs")
+    text = standing(_mine(REVERSED), tmp_path)
+    assert text.startswith("Would rank 2 of 2")
+    assert "The best is theirs" in text
+
+
+def test_standing_above_the_best(tmp_path: Path) -> None:
+    """A clear winner is told how far ahead it is."""
+    protocol = tiny_protocol()
+    submit(tmp_path, "theirs", results=results_of(protocol, accuracies=REVERSED))
+    text = standing(_mine(), tmp_path)
+    assert text.startswith("Would rank 1 of 2")
+    assert "The best submission so far is theirs (ρs -1.000" in text
+
+
+def test_standing_ignores_itself_and_other_protocols(tmp_path: Path) -> None:
+    """One's own submission of the same subset, and other grids, are no competitors."""
+    submit(tmp_path, "mine", subset=OTHER_SUBSET)
+    submit(tmp_path, "old", protocol=tiny_protocol({**FULL, "alpha": (0.7, 0.71)}))
+    assert standing(_mine(), tmp_path).startswith("No other complete submission")
+
+
+def test_standing_survives_a_broken_submission(tmp_path: Path) -> None:
+    """After hours of training, a stranger's broken folder costs the standing, not the command."""
+    (submit(tmp_path, "theirs").folder / "scorecard.json").write_text("{")
+    text = standing(_mine(), tmp_path)
+    assert text.startswith("No standing, since a submission is not valid: ")
+    assert "scorecard.json" in text

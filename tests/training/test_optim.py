@@ -1,0 +1,221 @@
+"""Schedules, parameter groups, clipping and optimizer steps equal closed forms and hand-written updates."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import pytest
+import torch
+from tiny_training import ADAMW, GREY, IDENTITY, SGD, VIT, mae_spec, train_spec
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from dlth_bench.spec.method import FinetuneSpec
+from dlth_bench.spec.recipe import OptimizerSpec
+from dlth_bench.training.backbones import build_backbone
+from dlth_bench.training.evaluation.finetune import finetune_method
+from dlth_bench.training.methods.base import Moment
+from dlth_bench.training.methods.mae import MAE
+from dlth_bench.training.optim import (
+    build_optimizer,
+    clip_each_gradient,
+    learning_rate,
+    parameter_groups,
+    set_rates,
+    weight_decay,
+)
+
+Gradients = Sequence[tuple[Tensor, ...]]
+
+
+def _spec(**values: object) -> OptimizerSpec:
+    return OptimizerSpec(**({"kind": "sgd", "lr": 0.1} | values))
+
+
+# --- schedules ----------------------------------------------------------------------------------------------
+
+
+def test_warm_up_is_linear_from_zero() -> None:
+    """In the warm-up's fraction the rate grows by equal steps from 0, and reaches the peak at its end."""
+    spec = _spec(warmup=0.25)
+    rates = [learning_rate(spec, Moment(step, 40)) for step in range(11)]
+    assert rates == pytest.approx([0.01 * step for step in range(11)])
+
+
+def test_cosine_starts_at_the_peak_and_ends_at_the_minimum() -> None:
+    """After the warm-up: half a cosine over the remaining steps, as in MAE's and DINO's code."""
+    spec = _spec(warmup=0.2, min_lr=0.004)
+    for step in range(20, 100):
+        expected = 0.004 + 0.096 * (1 + math.cos(math.pi * (step - 20) / 80)) / 2
+        assert learning_rate(spec, Moment(step, 100)) == pytest.approx(expected)
+    assert learning_rate(spec, Moment(60, 100)) == pytest.approx(0.052)
+    assert learning_rate(spec, Moment(100, 100)) == pytest.approx(0.004)
+
+
+def test_step_schedule_drops_at_its_milestones() -> None:
+    """MoCo v1's schedule: a factor .1 at 120 and 160 of 200 epochs, on the very step."""
+    spec = _spec(schedule="step", milestones=(0.6, 0.8))
+    rates = {step: learning_rate(spec, Moment(step, 200)) for step in (0, 119, 120, 159, 160, 199)}
+    assert rates == pytest.approx({0: 0.1, 119: 0.1, 120: 0.01, 159: 0.01, 160: 0.001, 199: 0.001})
+
+
+def test_constant_schedule_and_constant_decay() -> None:
+    """Without a schedule nothing moves."""
+    spec = _spec(schedule="constant", weight_decay=0.02)
+    assert {learning_rate(spec, Moment(step, 9)) for step in range(9)} == {0.1}
+    assert {weight_decay(spec, Moment(step, 9)) for step in range(9)} == {0.02}
+
+
+def test_a_single_step_and_a_warm_up_of_everything_have_rates() -> None:
+    """The shortest training and the longest warm-up divide by nothing."""
+    assert learning_rate(_spec(), Moment(0, 1)) == 0.1
+    assert learning_rate(_spec(warmup=1.0), Moment(4, 5)) == pytest.approx(0.08)
+
+
+# --- parameter groups ---------------------------------------------------------------------------------------
+
+
+def _by_name(spec: OptimizerSpec, module: nn.Module) -> dict[str, tuple[bool, float]]:
+    """Whether each trained parameter decays, and its factor on the learning rate."""
+    names = {id(parameter): name for name, parameter in module.named_parameters()}
+    groups = parameter_groups(spec, module)
+    found = [(names[id(p)], (group["decays"], group["lr_scale"])) for group in groups for p in group["params"]]
+    assert len(found) == len(dict(found))  # no parameter twice
+    return dict(found)
+
+
+def test_norms_and_biases_do_not_decay() -> None:
+    """1-D parameters are free of weight decay unless the spec says so; every trained parameter is in one group."""
+    method = MAE(mae_spec(), build_backbone(VIT, 32, 1), VIT, GREY)
+    groups = _by_name(ADAMW, method)
+    trained = {name: parameter for name, parameter in method.named_parameters() if parameter.requires_grad}
+    assert groups == {name: (parameter.ndim > 1, 1.0) for name, parameter in trained.items()}
+    assert {decays for decays, _ in groups.values()} == {True, False}
+    everything = _by_name(ADAMW.model_copy(update={"decay_norm_and_bias": True}), method)
+    assert everything == dict.fromkeys(trained, (True, 1.0))
+
+
+def _finetuned() -> nn.Module:
+    spec = FinetuneSpec(kind="finetune", augment=IDENTITY, train=train_spec(ADAMW))
+    return finetune_method(spec, build_backbone(VIT, 32, 1), 3, GREY)
+
+
+def test_layer_decay_follows_mae() -> None:
+    """With 4 blocks, the embedding's rate has factor decay^5, block i's decay^(4 - i), norm and head's 1."""
+    scales = {
+        name: scale
+        for name, (_, scale) in _by_name(ADAMW.model_copy(update={"layer_decay": 0.5}), _finetuned()).items()
+    }
+    for name, scale in scales.items():
+        if name.startswith(("encoder.encoder.patch_embed", "encoder.encoder.cls_token")):
+            expected = 0.5**5
+        elif name.startswith("encoder.encoder.blocks."):
+            expected = 0.5 ** (4 - int(name.split(".")[3]))
+        else:
+            assert name.startswith(("head.norm", "head.head"))
+            expected = 1.0
+        assert scale == expected, name
+    assert set(scales.values()) == {1.0, 0.5, 0.25, 0.125, 0.0625, 0.03125}
+    assert "encoder.encoder.pos_embed" not in scales
+
+
+def test_rates_reach_every_group() -> None:
+    """Each group gets the step's rate times its factor, and the step's decay only where it decays."""
+    spec = ADAMW.model_copy(update={"layer_decay": 0.5, "weight_decay_end": 0.4, "warmup": 0.0})
+    optimizer = build_optimizer(spec, _finetuned())
+    set_rates(spec, optimizer, Moment(5, 10))
+    assert len(optimizer.param_groups) == 12  # 6 layers, decaying or not
+    for group in optimizer.param_groups:
+        assert group["lr"] == pytest.approx(0.5e-3 * group["lr_scale"])
+        assert group["weight_decay"] == (pytest.approx(0.225) if group["decays"] else 0.0)
+
+
+# --- clipping -----------------------------------------------------------------------------------------------
+
+
+def test_gradients_are_clipped_one_by_one() -> None:
+    """A large gradient is cut to the bound and a small one stays, whatever their joint norm; as in DINO's code."""
+    large, small, unused = (nn.Parameter(torch.zeros(3, 4)) for _ in range(3))
+    large.grad, small.grad = torch.full((3, 4), 7.0), torch.full((3, 4), 0.05)
+    clip_each_gradient([large, small, unused], 0.3)
+    torch.testing.assert_close(large.grad, torch.full((3, 4), 0.3 / math.sqrt(12)))
+    assert torch.equal(small.grad, torch.full((3, 4), 0.05))
+    assert unused.grad is None
+    clip_each_gradient([unused], 0.3)
+
+
+# --- optimizer steps ----------------------------------------------------------------------------------------
+
+
+class _Pair(nn.Module):
+    """A weight and a bias with large and small values."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        generator = torch.Generator().manual_seed(0)
+        self.weight = nn.Parameter(torch.randn(5, 4, generator=generator))
+        self.bias = nn.Parameter(torch.randn(5, generator=generator))
+
+
+def _gradients(steps: int = 6) -> Gradients:
+    generator = torch.Generator().manual_seed(1)
+    return [(torch.randn(5, 4, generator=generator), torch.randn(5, generator=generator)) for _ in range(steps)]
+
+
+def _trained(optimizer: Optimizer, module: _Pair, gradients: Gradients) -> tuple[Tensor, Tensor]:
+    for weight, bias in gradients:
+        module.weight.grad, module.bias.grad = weight.clone(), bias.clone()
+        optimizer.step()
+    return module.weight.detach(), module.bias.detach()
+
+
+def _ours(spec: OptimizerSpec, module: _Pair, gradients: Gradients) -> tuple[Tensor, Tensor]:
+    optimizer = build_optimizer(spec, module)
+    set_rates(spec, optimizer, Moment(0, 10))
+    return _trained(optimizer, module, gradients)
+
+
+def test_lars_is_mae_s() -> None:
+    """Weights move by their trust ratio also without weight decay, biases by plain momentum SGD (MAE, MoCo v3)."""
+    rate, momentum, trust = 2.0, 0.9, 0.001
+    ours = _ours(OptimizerSpec(kind="lars", lr=rate, momentum=momentum), _Pair(), _gradients())
+    module = _Pair()
+    weight, bias = module.weight.detach(), module.bias.detach()
+    speeds = torch.zeros(5, 4), torch.zeros(5)
+    for towards, aside in _gradients():
+        adapted = towards * trust * weight.norm() / towards.norm()
+        speeds = momentum * speeds[0] + adapted, momentum * speeds[1] + aside
+        weight, bias = weight - rate * speeds[0], bias - rate * speeds[1]
+    torch.testing.assert_close(ours[0], weight, atol=1e-6, rtol=1e-5)
+    torch.testing.assert_close(ours[1], bias, atol=1e-6, rtol=1e-5)
+
+
+def test_lars_leaves_zero_weights_unscaled() -> None:
+    """A weight of norm 0 has trust ratio 1: it can leave zero."""
+    module = _Pair()
+    nn.init.zeros_(module.weight)
+    ((weight, bias),) = _gradients(1)
+    moved, _ = _ours(OptimizerSpec(kind="lars", lr=0.5), module, [(weight, bias)])
+    torch.testing.assert_close(moved, -0.5 * weight)
+
+
+def test_sgd_is_torch_s_plain_sgd() -> None:
+    """The fused step equals torch's loop over parameters; the bias does not decay."""
+    ours = _ours(SGD.model_copy(update={"weight_decay": 0.1, "warmup": 0.0}), _Pair(), _gradients())
+    module = _Pair()
+    groups = [{"params": [module.weight], "weight_decay": 0.1}, {"params": [module.bias], "weight_decay": 0.0}]
+    plain = torch.optim.SGD(groups, lr=SGD.lr, momentum=0.9, fused=False, foreach=False)
+    for mine, expected in zip(ours, _trained(plain, module, _gradients()), strict=True):
+        torch.testing.assert_close(mine, expected, atol=1e-6, rtol=1e-5)
+
+
+def test_adamw_is_torch_s_plain_adamw() -> None:
+    """The fused step equals torch's loop with the spec's betas, eps 1e-8 and decoupled decay."""
+    spec = OptimizerSpec(kind="adamw", lr=0.01, betas=(0.9, 0.95), weight_decay=0.3)
+    ours = _ours(spec, _Pair(), _gradients())
+    module = _Pair()
+    groups = [{"params": [module.weight], "weight_decay": 0.3}, {"params": [module.bias], "weight_decay": 0.0}]
+    plain = torch.optim.AdamW(groups, lr=0.01, betas=(0.9, 0.95), eps=1e-8, fused=False, foreach=False)
+    for mine, expected in zip(ours, _trained(plain, module, _gradients()), strict=True):
+        torch.testing.assert_close(mine, expected, atol=1e-6, rtol=1e-5)
