@@ -9,8 +9,8 @@ from board_examples import FULL, SUBSET, card_with, results_of, tiny_protocol
 from rich.console import Console
 
 from dlth_bench.cli.scorecard import show_scorecard
-from dlth_bench.cli.text import factor, probability
 from dlth_bench.harness.scored import score_results
+from dlth_bench.leaderboard.number_text import factor, probability
 from dlth_bench.spec.scorecard import Scorecard
 
 

@@ -8,9 +8,10 @@ import pytest
 import torch
 import torch.nn.functional as F
 from lightly.loss import NTXentLoss
-from tiny_training import GREY, RESNET, moco_spec, random_views
+from tiny_training import GREY, IDENTITY, RESNET, moco_spec, random_images, random_views
 from torch import Tensor, nn
 
+from dlth_bench.training.augment import to_float
 from dlth_bench.training.backbones import build_backbone
 from dlth_bench.training.methods.base import Moment
 from dlth_bench.training.methods.moco import MoCo, info_nce
@@ -151,6 +152,16 @@ def test_backward_sees_the_old_queue() -> None:
     for ours, expected in zip(method.head.parameters(), twin.head.parameters(), strict=True):
         torch.testing.assert_close(ours.grad, expected.grad)
     assert torch.equal(method.queue, queue_after)
+
+
+def test_two_views_of_each_sample() -> None:
+    """Query and key are two views of the same sample, row by row, with draws of their own."""
+    images = random_images(6)
+    query, key = _moco(augment=IDENTITY).views(images, torch.Generator().manual_seed(0))
+    assert torch.equal(query, GREY.normalized(to_float(images)))
+    assert torch.equal(key, query)
+    query, key = _moco().views(images, torch.Generator().manual_seed(0))
+    assert (query - key).flatten(1).norm(dim=1).min() > 1
 
 
 def test_heads_of_v1_and_v2() -> None:

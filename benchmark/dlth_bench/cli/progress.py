@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from dlth_bench.cli.text import percent
 from dlth_bench.harness.engines.events import Event, Finished
 from dlth_bench.harness.plan import PlannedRun
+from dlth_bench.leaderboard.number_text import percent
 from dlth_bench.spec.result import Result
 
 STAGES = 2
@@ -58,5 +58,3 @@ def _line(event: Finished) -> str:
     if result.status == "finished":
         return f"{event.run.label}: top-1 {percent(result.accuracy)}"
     return f"{event.run.label}: {result.status}: {result.reason}"
-
-

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from dlth_bench.cli.text import percent
+from dlth_bench.leaderboard.number_text import percent
 from dlth_bench.shipped import shipped_folder
 from dlth_bench.spec.errors import InputError
 from dlth_bench.spec.files import write_atomically
@@ -78,7 +78,9 @@ def show_protocol(
 @app.command("check")
 def check_protocols(
     paths: Annotated[list[Path] | None, typer.Argument(help="Protocol files; none: all that are shipped.")] = None,
-    freeze: Annotated[bool, typer.Option("--freeze", help="Add protocols that are not locked yet to the lock.")] = False,
+    freeze: Annotated[
+        bool, typer.Option("--freeze", help="Add protocols that are not locked yet to the lock.")
+    ] = False,
 ) -> None:
     """Check that protocols are valid and, if locked, unchanged. Exit code 1 when one has changed.
 
@@ -121,7 +123,12 @@ def _grid(protocol: Protocol) -> Table:
         evaluation = "own head" if config.evaluation is None else config.evaluation.kind
         training = f"{amount:g} {duration.unit}, batch {config.train.batch_size}"
         table.add_row(
-            config.name, config.method.kind, config.backbone.kind, training, evaluation, _reference(protocol, config.name)
+            config.name,
+            config.method.kind,
+            config.backbone.kind,
+            training,
+            evaluation,
+            _reference(protocol, config.name),
         )
     return table
 

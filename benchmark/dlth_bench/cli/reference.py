@@ -59,6 +59,6 @@ def reference(
     if results is not None:
         lines = "".join(result.model_dump_json(exclude_defaults=True) + "\n" for result in found)
         write_atomically(results, lines.encode())
-    today = datetime.datetime.now(tz=datetime.UTC).date().isoformat()
+    today = datetime.datetime.now(tz=datetime.UTC).date()
     document = {"reference": make_reference(spec, found, today).model_dump(mode="json", exclude_defaults=True)}
     typer.echo(yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=120), nl=False)

@@ -29,12 +29,12 @@ from dlth_bench.cli.options import (
     split_names,
     worker_count,
 )
-from dlth_bench.cli.text import count, duration
 from dlth_bench.cli.training import train_plan
 from dlth_bench.datasets.registry import class_catalog
 from dlth_bench.datasets.subset_files import SubsetFile, find_subset
 from dlth_bench.harness.plan import Plan, make_plan
 from dlth_bench.harness.store import Store
+from dlth_bench.leaderboard.number_text import count, duration
 from dlth_bench.spec.protocol import Protocol
 from dlth_bench.spec.protocol_file import find_protocol
 from dlth_bench.spec.subset import check_size
@@ -124,7 +124,9 @@ def _show_plan(plan: Plan, workers: int, *, as_json: bool) -> None:
     for planned in plan.planned:
         seconds = None if planned.expected is None else planned.expected.device_seconds
         state = "stored" if planned.stored else "to train"
-        table.add_row(planned.run.config.name, str(planned.run.seed), state, "" if planned.stored else duration(seconds))
+        table.add_row(
+            planned.run.config.name, str(planned.run.seed), state, "" if planned.stored else duration(seconds)
+        )
     console = Console(highlight=False)
     console.print(table)
     console.print(f"{len(pending)} of {len(plan.planned)} runs to train on {workers} workers")

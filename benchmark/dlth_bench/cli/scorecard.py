@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from dlth_bench.cli.text import correlation, count, duration, factor, interval, percent, probability
+from dlth_bench.leaderboard.number_text import correlation, count, duration, factor, interval, percent, probability
 from dlth_bench.spec.quoting import printable
 from dlth_bench.spec.scorecard import CorrelationScore, CostScore, DecisionScore, Scorecard
 

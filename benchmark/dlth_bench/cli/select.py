@@ -77,11 +77,15 @@ def read_class_accuracies(path: Path, catalog: ClassCatalog) -> dict[str, float]
     for row in reader:
         index = catalog.index((row["class"] or "").strip())
         if index is None:
-            raise InputError(f"{catalog.dataset} has no class {quoted(str(row['class']))}", source=path, line=reader.line_num)
+            raise InputError(
+                f"{catalog.dataset} has no class {quoted(str(row['class']))}", source=path, line=reader.line_num
+            )
         try:
             found[catalog.ids[index]] = float(row["accuracy"])
         except (TypeError, ValueError):
-            raise InputError(f"{quoted(str(row['accuracy']))} is not a number", source=path, line=reader.line_num) from None
+            raise InputError(
+                f"{quoted(str(row['accuracy']))} is not a number", source=path, line=reader.line_num
+            ) from None
     if len(found) < len(catalog):
         raise InputError(f"has {len(found)} of {len(catalog)} classes; every class needs an accuracy", source=path)
     return found

@@ -5,11 +5,11 @@ from __future__ import annotations
 from rich.console import Console
 
 from dlth_bench.cli.progress import watch
-from dlth_bench.cli.text import duration
 from dlth_bench.datasets.registry import image_dataset
 from dlth_bench.harness.engines.local import LocalEngine
 from dlth_bench.harness.plan import Plan
 from dlth_bench.harness.store import Store
+from dlth_bench.leaderboard.number_text import duration
 from dlth_bench.spec.errors import InputError
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Sequence
 
 from dlth_bench.spec.errors import InputError
@@ -9,11 +10,11 @@ from dlth_bench.spec.protocol import ConfigReference, Cost, Protocol, Reference
 from dlth_bench.spec.result import Result
 
 
-def make_reference(protocol: Protocol, results: Sequence[Result], date: str) -> Reference:
+def make_reference(protocol: Protocol, results: Sequence[Result], date: datetime.date) -> Reference:
     """The reference that finished runs on all classes amount to, with hardware, versions and commit.
 
     Args:
-        date: day of the measurement, ``YYYY-MM-DD``.
+        date: day of the measurement.
 
     Raises:
         InputError: a config has fewer than three finished seeds.

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from dlth_bench.cli.text import correlation, factor, interval, percent, probability
+from dlth_bench.leaderboard.number_text import correlation, factor, interval, percent, probability
 from dlth_bench.leaderboard.ranking import Rank
 from dlth_bench.leaderboard.submissions import StoredSubmission
 from dlth_bench.spec.scorecard import CorrelationScore

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dlth_bench.cli.text import correlation
+from dlth_bench.leaderboard.number_text import correlation
 from dlth_bench.spec.errors import InputError
 from dlth_bench.spec.files import write_atomically
 from dlth_bench.spec.protocol import Protocol

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import yaml
 
-from dlth_bench.cli.text import correlation, interval
 from dlth_bench.datasets.registry import class_catalog
+from dlth_bench.leaderboard.number_text import correlation, interval
 from dlth_bench.leaderboard.ranking import Rank, rankable, ranked
 from dlth_bench.leaderboard.untrusted import parse_json, parse_yaml, plain_file, real_folder
 from dlth_bench.spec.errors import InputError

@@ -7,8 +7,8 @@ from statistics import fmean
 
 from tabulate import tabulate
 
-from dlth_bench.cli.text import correlation, percent
 from dlth_bench.leaderboard.columns import COLUMNS, Column, Row
+from dlth_bench.leaderboard.number_text import correlation, percent
 from dlth_bench.leaderboard.ranking import ranked
 from dlth_bench.leaderboard.submissions import StoredSubmission
 from dlth_bench.spec.protocol import Protocol

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from statistics import fmean, stdev
 from typing import Annotated, Literal, Self
 
@@ -95,7 +96,7 @@ class Reference(Frozen):
     """The full data's accuracies and where they come from."""
 
     source: Annotated[str, Field(description="How the values came about: a measurement or a publication.")]
-    date: Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$")]
+    date: Annotated[datetime.date, Field(description="Day of the measurement or publication.")]
     hardware: str = ""
     versions: Annotated[dict[str, str], Field(default_factory=dict)]
     commit: Annotated[str, Field(description="Commit of the code that measured the values.")] = ""

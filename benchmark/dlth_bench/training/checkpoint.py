@@ -32,7 +32,8 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
     try:
         with safe_open(path, framework="pt") as file:
             header = json.loads(file.metadata()["json"])
-            return {name: file.get_tensor(name) for name in file.keys()}, header
+            names = file.keys()  # a safetensors file is not a mapping
+            return {name: file.get_tensor(name) for name in names}, header  # not iterable itself
     except (SafetensorError, KeyError, TypeError, ValueError):
         return None
 

@@ -1,0 +1,64 @@
+"""What an installed package must do: carry its data, start fast, and work outside the checkout."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+CHECKOUT = Path(__file__).parents[1]
+
+
+def python(code: str) -> str:
+    environment = os.environ | {"PYTHONPATH": str(CHECKOUT / "benchmark")}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    return done.stdout
+
+
+def test_command_line_starts_without_heavy_libraries() -> None:
+    """``dlth-bench --help`` loads neither torch nor scipy nor matplotlib."""
+    code = "import sys, dlth_bench.cli.main; print([n for n in ('torch','scipy','matplotlib') if n in sys.modules])"
+    assert python(code).strip() == "[]"
+
+
+def test_scoring_needs_no_torch() -> None:
+    """Scoring stored results loads no torch, so it is done in a moment."""
+    code = "import sys, dlth_bench.harness.scored; print('torch' in sys.modules)"
+    assert python(code).strip() == "False"
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with nothing but the installed wheel."""
+    folder = tmp_path_factory.mktemp("wheel")
+    pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
+    build = [*pip, "wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", str(folder), str(CHECKOUT)]
+    subprocess.run(build, check=True, capture_output=True)
+    (wheel,) = folder.glob("*.whl")
+    subprocess.run([*pip, "install", "--no-deps", "--target", str(folder / "site"), str(wheel)], check=True)
+    return folder / "site"
+
+
+@pytest.mark.parametrize(
+    ("command", "told"),
+    [
+        (["protocols", "check"], "glyphs-ssl@1: locked"),
+        (["subsets", "lint", "list.txt"], "OK"),
+        (["run", "--subset", "list.txt", "--dry-run"], "21 of 21 runs to train"),
+    ],
+)
+def test_wheel_works_outside_the_checkout(site: Path, tmp_path: Path, command: list[str], told: str) -> None:
+    """An installed wheel carries protocols, subsets and Glyphs, and finds them from any folder."""
+    (tmp_path / "list.txt").write_text("\n".join("ABCDEFGHIJKL"))
+    # -P and an empty PYTHONPATH but for the site: the checkout must not be what is imported.
+    environment = os.environ | {"PYTHONPATH": str(site), "COLUMNS": "120"}
+    run = [sys.executable, "-P", "-m", "dlth_bench.cli.main", *command]
+    done = subprocess.run(run, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert told in done.stdout
+    where = [sys.executable, "-P", "-c", "import dlth_bench; print(dlth_bench.__file__)"]
+    imported = subprocess.run(where, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True).stdout
+    assert Path(imported.strip()).is_relative_to(site)
