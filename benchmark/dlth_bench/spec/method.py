@@ -16,7 +16,7 @@ EMA = Annotated[float, Field(ge=0, le=1, description="Weight of the old value in
 class MoCoSpec(Frozen):
     """Momentum contrast with a queue (He et al. 2020; v2: Chen et al. 2020).
 
-    v1 is a linear head without blur, v2 an MLP head with blur.
+    v1 is a linear head without blur, v2 an MLP head with blur. Batch norm sees the whole batch: keys are not shuffled.
     """
 
     kind: Literal["moco"]
@@ -26,10 +26,6 @@ class MoCoSpec(Frozen):
     temperature: Temperature
     queue: Annotated[int, Field(gt=0, description="Keys kept as negatives; a multiple of the batch size.")]
     momentum: EMA = 0.999
-    shuffle_groups: Annotated[
-        int,
-        Field(ge=1, description="Batch-norm groups of a batch; with more than one, keys are shuffled over them."),
-    ] = 1
 
 
 class DINOSpec(Frozen):
@@ -93,7 +89,7 @@ class LinearSpec(Frozen):
 
 
 class FinetuneSpec(Frozen):
-    """All weights trained on with labels, the mean patch token as feature (MAE, appendix A.1)."""
+    """All weights but the positions trained on with labels, the mean patch token as feature (MAE, appendix A.1)."""
 
     kind: Literal["finetune"]
     augment: AugmentSpec

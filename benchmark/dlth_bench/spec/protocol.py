@@ -36,6 +36,15 @@ class Config(Frozen):
     def _evaluable(self) -> Self:
         if (self.method.kind == "supervised") != (self.evaluation is None):
             raise ValueError(f"config {self.name}: supervised methods, and only they, take no evaluation")
+        if self.backbone.kind != "vit" and self.method.kind == "mae":
+            raise ValueError(f"config {self.name}: mae needs a vit backbone")
+        if self.evaluation is not None and self.evaluation.kind == "linear":
+            depth = self.backbone.depth if self.backbone.kind == "vit" else 0
+            needed = {"pooled": 0, "cls": 1, "cls_and_mean": 1, "cls_last4": 4}[self.evaluation.features]
+            if depth < needed:
+                raise ValueError(
+                    f"config {self.name}: features {self.evaluation.features} need a vit of {needed} or more blocks"
+                )
         return self
 
 
@@ -65,7 +74,7 @@ class Cost(Frozen):
 
     images: Annotated[int, Field(ge=0, description="Samples drawn in training, all views of one counted once.")]
     flops: Annotated[float, Field(ge=0, description="Floating-point operations of all training steps.")]
-    device_seconds: Annotated[float, Field(ge=0, description="Wall seconds times devices, of training and evaluation.")]
+    device_seconds: Annotated[float, Field(ge=0, description="Wall seconds times devices, of all training steps.")]
 
 
 class ConfigReference(Frozen):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from dlth_bench.spec.duration import Duration
 from dlth_bench.spec.frozen import Frozen
@@ -36,7 +36,7 @@ Backbone = Annotated[ResNetSpec | ViTSpec, Field(discriminator="kind")]
 
 
 class AugmentSpec(Frozen):
-    """Batched augmentation of one view; the order is crop, flip, jitter, blur, solarize.
+    """Batched augmentation of one view; the order is crop, flip, blur, jitter, solarize.
 
     Definition, version 1: a random resized crop with continuous box corners and antialiased bilinear
     resampling; brightness then contrast by factors drawn around 1; Gaussian blur with edge renormalisation.
@@ -77,6 +77,14 @@ class OptimizerSpec(Frozen):
     warmup: Annotated[Probability, Field(description="Linear warm-up from 0, as a fraction of training.")] = 0.0
     clip_grad: Annotated[float | None, Field(gt=0, description="Norm bound of each parameter's gradient.")] = None
     layer_decay: Annotated[float | None, Field(gt=0, le=1, description="Factor a layer, from the head down.")] = None
+
+    @model_validator(mode="after")
+    def _lars_as_in_mae(self) -> Self:
+        if self.kind == "lars" and (self.weight_decay or self.weight_decay_end or self.decay_norm_and_bias):
+            raise ValueError(
+                "lars is only known to equal the original's without weight decay; leave the decay fields out"
+            )
+        return self
 
 
 class TrainSpec(Frozen):

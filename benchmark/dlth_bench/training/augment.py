@@ -2,7 +2,8 @@
 
 A crop with resampling is linear and separable, and so is a Gaussian blur: a view is ``rows @ image @ cols^T`` with
 one small matrix an axis and a sample, the blur folded in. That keeps augmentation at a few percent of a step for
-small images. Antialiased bilinear weights as in PIL and torchvision: a triangle as wide as the scale.
+small images. Antialiased bilinear weights: a triangle as wide as the scale, which looks past a crop's border as PIL's
+``resize(box=...)`` does.
 """
 
 from __future__ import annotations
