@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from statistics import fmean, stdev
 from typing import Annotated
 
 import typer
@@ -11,23 +12,25 @@ from rich.table import Table
 
 from dlth_bench.cli.options import (
     DEFAULT_PROTOCOL,
+    DEFAULT_STORE,
     ConfigsOption,
     DeviceOption,
     JsonOption,
     ProtocolOption,
+    StoreOption,
+    SubsetOption,
     checked_device,
     split_names,
 )
+from dlth_bench.cli.run import subset_for
 from dlth_bench.datasets.registry import image_dataset
 from dlth_bench.harness.plan import chosen_configs
+from dlth_bench.harness.store import Store
+from dlth_bench.leaderboard.number_text import percent
 from dlth_bench.spec.protocol_file import find_protocol
+from dlth_bench.spec.run import Run
 
 app = typer.Typer(name="bench", help="Measure how fast this machine trains.", no_args_is_help=True)
-
-
-@app.callback()
-def _group() -> None:
-    """Keeps ``step`` a subcommand while it is the only one."""
 
 
 @app.command("step")
@@ -66,3 +69,48 @@ def step(
         typer.echo(json.dumps({"protocol": spec.key, "device": device, "threads": threads, "configs": found}, indent=2))
         return
     Console().print(table)
+
+
+@app.command("untrained")
+def untrained(
+    subset: SubsetOption,
+    protocol: ProtocolOption = DEFAULT_PROTOCOL,
+    out: StoreOption = DEFAULT_STORE,
+    configs: ConfigsOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Linear probes of the backbones as initialised, next to those of the stored, trained runs.
+
+    Example: dlth-bench bench untrained --subset demo-24
+    """
+    spec = find_protocol(protocol)
+    file, store = subset_for(subset, spec), Store(out)
+    import torch
+
+    from dlth_bench.training.execute import Execution
+    from dlth_bench.training.quiet import quiet_libraries
+
+    quiet_libraries()
+    torch.set_num_threads(1)
+    dataset = image_dataset(spec.data.dataset)
+    table = Table("Config", "Untrained top-1", "Trained top-1", "Gain in points")
+    found = []
+    for config in chosen_configs(spec, split_names(configs)):
+        if config.evaluation is None or config.evaluation.kind != "linear":
+            continue
+        runs = [Run(data=spec.data, config=config, class_ids=file.subset.ids, seed=seed) for seed in spec.seeds]
+        floor = [Execution(run, dataset, device="cpu").untrained_accuracy() for run in runs]
+        results = [store.result(run.digest) for run in runs]
+        trained = [result.accuracy for result in results if result is not None and result.accuracy is not None]
+        row = {"config": config.name, "untrained": floor, "trained": trained}
+        found.append(row)
+        gain = f"{100 * (fmean(trained) - fmean(floor)):.1f}" if trained else "–"
+        table.add_row(config.name, _mean_and_spread(floor), _mean_and_spread(trained), gain)
+    if as_json:
+        typer.echo(json.dumps({"protocol": spec.key, "subset": file.subset.digest, "configs": found}, indent=2))
+        return
+    Console().print(table)
+
+
+def _mean_and_spread(values: list[float]) -> str:
+    return percent(fmean(values) if values else None, stdev(values) if len(values) > 1 else None)

@@ -90,6 +90,11 @@ class Execution:
         except Diverged as error:
             return Result(**self._identity, status="diverged", reason=str(error))
 
+    def untrained_accuracy(self) -> float:
+        """Top-1 of the config's evaluation on its backbone as initialised: the floor that pretraining must beat."""
+        data = self._resident()
+        return top1(self._evaluated(self.fresh_method(), data).val_logits, data.val_labels)
+
     @property
     def _identity(self) -> dict[str, Any]:
         return {
@@ -111,11 +116,7 @@ class Execution:
     def fresh_method(self) -> Method:
         """The config's method as the run's seed initialises it, on the device."""
         with global_stream(self.run.seed, "init"):
-            method = build_method(
-                self.config,
-                pixels=self.pixels,
-                classes=len(self.run.class_ids),
-            )
+            method = build_method(self.config, pixels=self.pixels, classes=len(self.run.class_ids))
         return method.to(self.fabric.device)
 
     def pretrain_stage(self) -> Stage:
@@ -130,13 +131,18 @@ class Execution:
         stage = self._pretrain_stage(data)
         history = self._train(stage)
         flops = stage_flops(stage, self.fresh_method)
-        images = stage.steps * stage.spec.batch_size
-        evaluation = self.config.evaluation
-        if evaluation is None:
-            return replace(self._supervised(stage.method, data), pretrain=history, images=images, flops=flops)
-        evaluate = self._linear if isinstance(evaluation, LinearSpec) else self._finetune
-        outcome = evaluate(evaluation, stage.method, data)  # type: ignore[arg-type]  # matched on the line above
-        return replace(outcome, pretrain=history, images=outcome.images + images, flops=outcome.flops + flops)
+        outcome = self._evaluated(stage.method, data)
+        images = outcome.images + stage.steps * stage.spec.batch_size
+        return replace(outcome, pretrain=history, images=images, flops=outcome.flops + flops)
+
+    def _evaluated(self, method: Method, data: Resident) -> Outcome:
+        match self.config.evaluation:
+            case LinearSpec() as spec:
+                return self._linear(spec, method, data)
+            case FinetuneSpec() as spec:
+                return self._finetune(spec, method, data)
+            case None:
+                return self._supervised(method, data)
 
     def _train(self, stage: Stage) -> History:
         """Train a stage, or take its finished weights from an earlier attempt at this run."""
