@@ -8,7 +8,19 @@ from typing import Annotated
 import typer
 
 import dlth_bench
-from dlth_bench.cli import bench, leaderboard, plot, protocols, reference, run, score, select, submit, subsets
+from dlth_bench.cli import (
+    bench,
+    evaluate_classes,
+    leaderboard,
+    plot,
+    protocols,
+    reference,
+    run,
+    score,
+    select,
+    submit,
+    subsets,
+)
 from dlth_bench.spec.errors import InputError
 from dlth_bench.spec.quoting import printable
 
@@ -23,6 +35,7 @@ app = typer.Typer(
 app.command("run")(run.run)
 app.command("score")(score.score)
 app.command("select")(select.select)
+app.command("evaluate-classes")(evaluate_classes.evaluate_classes)
 app.command("submit")(submit.submit)
 app.command("leaderboard")(leaderboard.leaderboard)
 app.command("plot")(plot.plot)
