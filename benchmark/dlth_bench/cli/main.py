@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -61,17 +61,22 @@ def _options(
 
 
 def main() -> None:
-    """Run the command line; wrong input is one line on stderr and exit code 2, an interrupt is exit code 130."""
+    """Run the command line; wrong input, or a file that cannot be written, is one line on stderr and exit code 2."""
     try:
         app()
     except InputError as error:
-        sys.stderr.write(f"error: {printable(error.located, limit=2000)}\n")
-        sys.exit(2)
-    except KeyboardInterrupt:
-        sys.stderr.write("stopped; finished runs are stored, the same command goes on from there\n")
-        sys.exit(130)
+        _refuse(error.located)
     except BrokenPipeError:
         sys.exit(0)
+    except OSError as error:
+        if error.filename is None:  # not about a file of the user's: the traceback says more
+            raise
+        _refuse(f"{error.filename}: {error.strerror}")
+
+
+def _refuse(message: str) -> NoReturn:
+    sys.stderr.write(f"error: {printable(message, limit=2000)}\n")
+    sys.exit(2)
 
 
 if __name__ == "__main__":

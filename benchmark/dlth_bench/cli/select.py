@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -15,7 +16,7 @@ from dlth_bench.datasets.registry import class_catalog
 from dlth_bench.spec.classes import ClassCatalog
 from dlth_bench.spec.errors import InputError
 from dlth_bench.spec.files import write_atomically
-from dlth_bench.spec.quoting import quoted
+from dlth_bench.spec.quoting import printable, quoted
 from dlth_bench.spec.subset import Subset
 from dlth_bench.spec.text_file import read_text_file
 
@@ -42,8 +43,9 @@ def select(
 ) -> None:
     """Choose classes by a policy and write them as a subset file whose header says how.
 
-    Examples: dlth-bench select rs --size 24 --seed 7 -o rs-7.txt;
-    dlth-bench select pd-bottom --size 24 --accuracies classes.csv -o hardest.txt
+    Example: dlth-bench select rs --size 24 --seed 7 -o rs-7.txt
+
+    Example: dlth-bench select pd-top --size 24 --accuracies table.csv -o easy.txt
     """
     catalog = class_catalog(dataset)
     if policy is Policy.RS:
@@ -57,11 +59,11 @@ def select(
 
         pattern = policy.removeprefix("pd-")
         chosen = performance_driven(read_class_accuracies(accuracies, catalog), size, pattern)  # type: ignore[arg-type]
-        how = f"accuracies from {accuracies.name}"
+        how = f"accuracies from {printable(accuracies.name)}"
     subset = Subset(dataset=dataset, ids=chosen)
     header = f"# {policy}, {size} of {len(catalog)} classes of {dataset}, {how}, dlth-bench {dlth_bench.__version__}\n"
     write_atomically(output, (header + subset.canonical_text()).encode())
-    typer.echo(f"{output}: {len(subset)} classes, digest {subset.digest}")
+    typer.echo(f"{printable(str(output))}: {len(subset)} classes, digest {subset.digest}")
 
 
 def read_class_accuracies(path: Path, catalog: ClassCatalog) -> dict[str, float]:
@@ -70,22 +72,33 @@ def read_class_accuracies(path: Path, catalog: ClassCatalog) -> dict[str, float]
     Raises:
         InputError: with file and line, for a column, class or number that is wrong, or classes that are missing.
     """
-    reader = csv.DictReader(io.StringIO(read_text_file(path)))
-    if not {"class", "accuracy"} <= set(reader.fieldnames or ()):
-        raise InputError("needs the columns class and accuracy", source=path, line=1)
+    reader = csv.DictReader(io.StringIO(read_text_file(path)), strict=True)
     found: dict[str, float] = {}
-    for row in reader:
-        index = catalog.index((row["class"] or "").strip())
-        if index is None:
-            raise InputError(
-                f"{catalog.dataset} has no class {quoted(str(row['class']))}", source=path, line=reader.line_num
-            )
-        try:
-            found[catalog.ids[index]] = float(row["accuracy"])
-        except (TypeError, ValueError):
-            raise InputError(
-                f"{quoted(str(row['accuracy']))} is not a number", source=path, line=reader.line_num
-            ) from None
+    try:
+        if not {"class", "accuracy"} <= set(reader.fieldnames or ()):
+            raise InputError("needs the columns class and accuracy", source=path, line=1)
+        for row in reader:
+            class_id, accuracy = _class_accuracy(row, catalog, path, reader.line_num)
+            if class_id in found:
+                raise InputError(f"{quoted(class_id)} stands twice", source=path, line=reader.line_num)
+            found[class_id] = accuracy
+    except csv.Error as error:
+        raise InputError(f"not CSV: {error}", source=path, line=reader.reader.line_num) from None
     if len(found) < len(catalog):
         raise InputError(f"has {len(found)} of {len(catalog)} classes; every class needs an accuracy", source=path)
     return found
+
+
+def _class_accuracy(row: dict[str, str | None], catalog: ClassCatalog, path: Path, line: int) -> tuple[str, float]:
+    """The class ID and accuracy of a row; a row that is too short has None in its last fields."""
+    spelling, text = ((row[column] or "").strip() for column in ("class", "accuracy"))
+    index = catalog.index(spelling)
+    if index is None:
+        raise InputError(f"{catalog.dataset} has no class {quoted(spelling)}", source=path, line=line)
+    try:
+        accuracy = float(text)
+    except ValueError:
+        accuracy = math.nan
+    if not math.isfinite(accuracy):
+        raise InputError(f"{quoted(text)} is not a number", source=path, line=line)
+    return catalog.ids[index], accuracy

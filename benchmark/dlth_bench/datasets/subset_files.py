@@ -56,6 +56,9 @@ def find_subset(name_or_path: str, dataset: str | None = None) -> SubsetFile:
         return read_subset(matches[0], matches[0].parent.name)
     looks_like_a_name = "/" not in name_or_path and not Path(name_or_path).suffix
     if looks_like_a_name and not _is_file(Path(name_or_path)):
+        elsewhere = [path.parent.name for path in _shipped_paths(None) if path.stem == name_or_path]
+        if elsewhere:
+            raise InputError(f"{quoted(name_or_path)} is a subset of {elsewhere[0]}, but this dataset is {dataset}")
         near = difflib.get_close_matches(name_or_path, [path.stem for path in shipped], n=1)
         guess = f"; did you mean {quoted(near[0])}?" if near else "; the command 'subsets list' shows the names"
         raise InputError(f"{quoted(name_or_path)} is neither a file nor a shipped subset{guess}")
