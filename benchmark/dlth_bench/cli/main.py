@@ -22,7 +22,7 @@ app = typer.Typer(
 )
 app.command("run")(run.run)
 app.command("score")(score.score)
-app.command("select")(select.select)
+app.command("select", epilog=select.POLICY_LIST)(select.select)
 app.command("submit")(submit.submit)
 app.command("leaderboard")(leaderboard.leaderboard)
 app.command("plot")(plot.plot)
