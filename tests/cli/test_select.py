@@ -182,6 +182,16 @@ def test_bad_input(arguments: list[object], words: str, inputs: dict[str, Path],
     assert words in refused(tmp_path, *(paths.get(str(argument), argument) for argument in arguments))
 
 
+def test_output_that_cannot_be_written(tmp_path: Path) -> None:
+    """A folder, or a path through a file, is refused in one line."""
+    (tmp_path / "file").write_text("mine")
+    for output, words in ((tmp_path, "is a folder"), (tmp_path / "file" / "x.txt", "cannot be written")):
+        error = invoke("rs", "-n", 4, "-o", output).exception
+        assert isinstance(error, InputError)
+        assert words in error.located
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
 def test_help_lists_every_policy() -> None:
     """The help names each policy with its one line."""
     output = " ".join(invoke("--help").output.split())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
@@ -143,3 +144,31 @@ def test_encoder_without_its_libraries(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "sentence_transformers", None)
     with pytest.raises(InputError, match=r"pip install 'dlth-bench\[encoders\]', or leave it out for TF-IDF"):
         encode_with_model("a/model", GLYPHS)
+
+
+def test_clip_text_features(tmp_path: Path) -> None:
+    """A local CLIP model gives its own projected text features, whatever their dimension."""
+    pytest.importorskip("sentence_transformers")
+    transformers = pytest.importorskip("transformers")
+    import torch
+
+    signs = [chr(point) for point in range(33, 127)]
+    words = ["<|startoftext|>", "<|endoftext|>", *signs, *(f"{sign}</w>" for sign in signs)]
+    (tmp_path / "vocab.json").write_text(json.dumps({word: index for index, word in enumerate(words)}))
+    (tmp_path / "merges.txt").write_text("#version: 0.2\n")
+    tokenizer = transformers.CLIPTokenizer(str(tmp_path / "vocab.json"), str(tmp_path / "merges.txt"))
+    tokenizer.save_pretrained(tmp_path)
+    small = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2}
+    text = small | {"vocab_size": len(words), "bos_token_id": 0, "eos_token_id": 1}
+    vision = small | {"image_size": 8, "patch_size": 4}
+    config = transformers.CLIPConfig(text_config=text, vision_config=vision, projection_dim=12)
+    model = transformers.CLIPModel(config).eval()
+    model.save_pretrained(tmp_path)
+    embeddings, origin = encode_with_model(str(tmp_path), GLYPHS)
+    assert origin == f"names by {tmp_path.name}"
+    tokens = tokenizer([GLYPHS.classes[100].name], return_tensors="pt")
+    with torch.inference_mode():
+        features = model.get_text_features(**tokens)
+    expected = features if torch.is_tensor(features) else features.pooler_output
+    assert embeddings.shape == (246, 12)
+    assert embeddings[100] == pytest.approx(expected[0].numpy(), abs=1e-5)

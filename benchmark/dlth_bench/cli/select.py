@@ -11,6 +11,7 @@ from dlth_bench.datasets.registry import class_catalog
 from dlth_bench.selection.policy import Algorithm, Option, Representative, Ties
 from dlth_bench.selection.provenance import subset_file_text
 from dlth_bench.selection.registry import build_request, choose_classes, class_policies, find_policy
+from dlth_bench.spec.errors import InputError
 from dlth_bench.spec.files import write_atomically
 from dlth_bench.spec.subset import Subset
 
@@ -69,8 +70,17 @@ def select(
     given = {option: value for option, value in options.items() if value is not None}
     request = build_request(asked, class_catalog(dataset), size, given)
     choice = choose_classes(asked, request)
-    write_atomically(output, subset_file_text(asked, request, choice).encode())
+    _write(output, subset_file_text(asked, request, choice))
     for note in choice.notes:
         typer.echo(note)
     subset = Subset(dataset=request.catalog.dataset, ids=choice.class_ids)
     typer.echo(f"{output}: {len(subset)} classes, digest {subset.digest}")
+
+
+def _write(output: Path, text: str) -> None:
+    if output.is_dir():
+        raise InputError("is a folder; --output names the file to write", source=output)
+    try:
+        write_atomically(output, text.encode())
+    except OSError as error:
+        raise InputError(f"cannot be written: {error.strerror or 'input/output error'}", source=output) from None

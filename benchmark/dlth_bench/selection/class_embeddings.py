@@ -112,7 +112,7 @@ def encode_with_model(name: str, catalog: ClassCatalog) -> tuple[Matrix, str]:
             embeddings = _clip_text_features(name, names, transformers)
         else:
             embeddings = SentenceTransformer(name, device="cpu").encode(names, show_progress_bar=False)
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
         reason = printable(re.split(r"[\r\n]", str(error), maxsplit=1)[0], 120)
         raise InputError(f"--encoder: cannot load {quoted(name)}: {reason}") from None
     shown = Path(name).resolve().name if Path(name).is_dir() else name
@@ -125,7 +125,7 @@ def _is_clip(name: str, transformers: ModuleType) -> bool:
         config = transformers.AutoConfig.from_pretrained(name)
     except (OSError, ValueError, KeyError):  # sentence-transformers' own folders have no such file at the top
         return False
-    return getattr(config, "model_type", "") in {"clip", "clip_text_model"}
+    return getattr(config, "model_type", "") == "clip"
 
 
 def _clip_text_features(name: str, texts: Sequence[str], transformers: ModuleType) -> Matrix:
@@ -133,10 +133,11 @@ def _clip_text_features(name: str, texts: Sequence[str], transformers: ModuleTyp
     import torch
 
     tokenizer = transformers.AutoTokenizer.from_pretrained(name)
-    model = transformers.CLIPTextModelWithProjection.from_pretrained(name).eval()
+    model = transformers.CLIPModel.from_pretrained(name).eval()
     features = []
     with torch.inference_mode():
         for start in range(0, len(texts), 64):
             tokens = tokenizer(list(texts[start : start + 64]), padding=True, truncation=True, return_tensors="pt")
-            features.append(model(**tokens).text_embeds.double().numpy())
+            pooled = model.text_model(**tokens).pooler_output
+            features.append(model.text_projection(pooled).double().numpy())
     return np.concatenate(features)
