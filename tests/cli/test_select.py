@@ -1,4 +1,4 @@
-"""``select``: the written file, and the refusals that write nothing."""
+"""``dlth-bench select``: a file that says how it came about, or a line that says what is wrong."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner, Result
+from command_line import refused, run
 
-from dlth_bench.cli.main import app
 from dlth_bench.datasets.registry import class_catalog
 from dlth_bench.datasets.subset_files import read_subset
 from dlth_bench.selection.registry import class_policies
@@ -20,25 +19,21 @@ GLYPHS = class_catalog("glyphs").ids
 VERSION = "dlth-bench 0.1.0"
 
 
-def invoke(*arguments: object) -> Result:
-    return CliRunner().invoke(app, ["select", *map(str, arguments)])
-
-
 def written(folder: Path, *arguments: object) -> str:
     output = folder / "mine.txt"
-    result = invoke(*arguments, "-o", output)
-    assert result.exit_code == 0, result.exception or result.output
-    assert result.output.splitlines()[-1].startswith(f"{output}: ")
+    printed = run("select", *arguments, "-o", output).output
+    digest = read_subset(output).subset.digest
+    assert printed.splitlines()[-1].startswith(f"{output}: ")
+    assert printed.splitlines()[-1].endswith(f" classes, digest {digest}")
     return output.read_text()
 
 
-def refused(folder: Path, *arguments: object) -> str:
+def not_written(folder: Path, *arguments: object) -> InputError:
     output = folder / "mine.txt"
-    error = invoke(*arguments, "-o", output).exception
-    assert isinstance(error, InputError), error
+    error = refused("select", *arguments, "-o", output)
     assert error.located.isprintable()
     assert not output.exists()
-    return error.located
+    return error
 
 
 @pytest.fixture
@@ -124,7 +119,7 @@ def test_head_of_a_drawn_subset(inputs: dict[str, Path], tmp_path: Path) -> None
 def test_consistent_classes_are_kept_or_drawn(inputs: dict[str, Path], tmp_path: Path) -> None:
     """As algorithm 1 has it: of more than the threshold the size is drawn, else all are kept; and it says how many."""
     tables = ("--accuracies", inputs["weak.csv"], "--accuracies", inputs["strong.csv"])
-    result = invoke("erc", *tables, "--threshold", 246, "-o", tmp_path / "all.txt")
+    result = run("select", "erc", *tables, "--threshold", 246, "-o", tmp_path / "all.txt")
     found = len(read_subset(tmp_path / "all.txt").subset)
     assert f"{found} of 246 classes are consistent" in result.output
     assert "all kept, as they are at most 246" in result.output
@@ -145,6 +140,7 @@ def test_one_model_of_a_pool(inputs: dict[str, Path], tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
+        (["rs", "-n", 4, "-d", "glyps"], "did you mean 'glyphs'"),
         (["r", "-n", 4], "unknown policy 'r', valid are rs, erc, "),
         (["whn", "-n", 4], "did you mean 'wnh'?"),
         (["rs"], "rs needs --size"),
@@ -179,21 +175,33 @@ def test_bad_input(arguments: list[object], words: str, inputs: dict[str, Path],
     np.save(made["short.npy"], np.ones((245, 3)))
     made["circle.csv"].write_text("child,parent\na,b\nb,a\n" + "".join(f"{item},a\n" for item in GLYPHS))
     paths = {f"{{{name}}}": path for name, path in made.items()}
-    assert words in refused(tmp_path, *(paths.get(str(argument), argument) for argument in arguments))
+    assert words in not_written(tmp_path, *(paths.get(str(item), item) for item in arguments)).located
 
 
-def test_output_that_cannot_be_written(tmp_path: Path) -> None:
-    """A folder, or a path through a file, is refused in one line."""
-    (tmp_path / "file").write_text("mine")
-    for output, words in ((tmp_path, "is a folder"), (tmp_path / "file" / "x.txt", "cannot be written")):
-        error = invoke("rs", "-n", 4, "-o", output).exception
-        assert isinstance(error, InputError)
-        assert words in error.located
-    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+@pytest.mark.parametrize(("policy", "chosen"), [("pd-top", GLYPHS[:12]), ("pd-bottom", GLYPHS[-12:])])
+def test_performance_driven_list(policy: str, chosen: tuple[str, ...], tmp_path: Path) -> None:
+    """The easiest or hardest classes of a table are written, in folders that are made."""
+    table = tmp_path / "mine.csv"
+    table.write_text("class,accuracy\n" + "".join(f"{name},{1 - rank / 1000}\n" for rank, name in enumerate(GLYPHS)))
+    run("select", policy, "-n", 12, "--accuracies", table, "-o", tmp_path / "out" / "list.txt")
+    assert read_subset(tmp_path / "out" / "list.txt").subset.ids == tuple(sorted(chosen))
+
+
+def test_hostile_table_name_stays_in_the_header(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A line break in a file's name does not add a class to the list, nor a model's name a line to the screen."""
+    monkeypatch.chdir(tmp_path)
+    name = "a\nU+0041\n\x1b[2J.csv"
+    rows = "".join(f"{name},{rank / 1000},{rank / 500}\n" for rank, name in enumerate(GLYPHS))
+    (tmp_path / name).write_text("class,weak\x1b[2J,strong\n" + rows)
+    printed = run("select", "erc", "-n", 12, "--accuracies", name, "-o", "x\x1b[2J.txt").output
+    assert all(line.isprintable() for line in printed.splitlines())
+    text = (tmp_path / "x\x1b[2J.txt").read_text()
+    assert "\x1b" not in text
+    assert len([line for line in text.splitlines() if not line.startswith("#")]) == 12
 
 
 def test_help_lists_every_policy() -> None:
     """The help names each policy with its one line."""
-    output = " ".join(invoke("--help").output.split())
+    output = " ".join(run("select", "--help").output.split())
     for policy in class_policies():
         assert f"{policy.name}: {policy.summary}" in output

@@ -13,7 +13,6 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import CLASSES
 
 from dlth_bench.datasets.registry import class_catalog
 from dlth_bench.harness.engines.events import Finished, Progressed
@@ -23,6 +22,7 @@ from dlth_bench.harness.store import Store
 from dlth_bench.spec.protocol import Protocol
 from dlth_bench.spec.result import Result
 from dlth_bench.spec.run import Run
+from tiny_grid import CLASSES
 
 TRAIN = """
 import sys

@@ -35,6 +35,7 @@ def leaderboard(
     """Check every submission, write the leaderboard as Markdown, and show it.
 
     A submission must be of a protocol that comes with the package, and its score must follow from its results.
+
     The first that is not valid is named, and the leaderboard stays as it was.
 
     Example: dlth-bench leaderboard --submissions submissions --output leaderboard.md

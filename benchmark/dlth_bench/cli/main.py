@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
 import dlth_bench
-from dlth_bench.cli import bench, leaderboard, plot, protocols, reference, run, score, select, submit, subsets
+from dlth_bench.cli import (
+    bench,
+    evaluate_classes,
+    leaderboard,
+    plot,
+    protocols,
+    reference,
+    run,
+    score,
+    select,
+    submit,
+    subsets,
+)
 from dlth_bench.spec.errors import InputError
 from dlth_bench.spec.quoting import printable
 
@@ -23,6 +35,7 @@ app = typer.Typer(
 app.command("run")(run.run)
 app.command("score")(score.score)
 app.command("select", epilog=select.POLICY_LIST)(select.select)
+app.command("evaluate-classes")(evaluate_classes.evaluate_classes)
 app.command("submit")(submit.submit)
 app.command("leaderboard")(leaderboard.leaderboard)
 app.command("plot")(plot.plot)
@@ -48,17 +61,22 @@ def _options(
 
 
 def main() -> None:
-    """Run the command line; wrong input is one line on stderr and exit code 2, an interrupt is exit code 130."""
+    """Run the command line; wrong input, or a file that cannot be written, is one line on stderr and exit code 2."""
     try:
         app()
     except InputError as error:
-        sys.stderr.write(f"error: {printable(error.located, limit=2000)}\n")
-        sys.exit(2)
-    except KeyboardInterrupt:
-        sys.stderr.write("stopped; finished runs are stored, the same command goes on from there\n")
-        sys.exit(130)
+        _refuse(error.located)
     except BrokenPipeError:
         sys.exit(0)
+    except OSError as error:
+        if error.filename is None:  # not about a file of the user's: the traceback says more
+            raise
+        _refuse(f"{error.filename}: {error.strerror}")
+
+
+def _refuse(message: str) -> NoReturn:
+    sys.stderr.write(f"error: {printable(message, limit=2000)}\n")
+    sys.exit(2)
 
 
 if __name__ == "__main__":

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from dlth_bench.spec.errors import InputError
+from dlth_bench.spec.quoting import quoted
 
 ProtocolOption = Annotated[
     str, typer.Option("--protocol", "-p", help="Protocol: its name, name@version, or the path of a .yaml file.")
@@ -48,9 +50,9 @@ def chosen_seeds(text: str | None, known: tuple[int, ...]) -> list[int] | None:
     names = split_names(text)
     if names is None:
         return None
-    wrong = [name for name in names if not name.lstrip("-").isdigit() or int(name) not in known]
+    wrong = [name for name in names if not re.fullmatch(r"-?[0-9]{1,18}", name) or int(name) not in known]
     if wrong or not names:
-        given = ", ".join(wrong) or "nothing"
+        given = quoted(wrong[0]) if wrong else "nothing"
         raise InputError(f"--seeds: {given} given; the protocol's seeds are {', '.join(map(str, known))}")
     return sorted({int(name) for name in names})
 
@@ -59,10 +61,15 @@ def checked_device(device: str) -> str:
     """The device's name.
 
     Raises:
-        InputError: it is none of those there are.
+        InputError: it is none of those there are, or not in this machine.
     """
     if device not in DEVICES:
-        raise InputError(f"--device: '{device}' is none of {', '.join(DEVICES)}")
+        raise InputError(f"--device: {quoted(device)} is none of {', '.join(DEVICES)}")
+    if device in {"cuda", "mps"}:
+        import torch  # slow to import, and a run that finds no device has failed
+
+        if not (torch.cuda if device == "cuda" else torch.backends.mps).is_available():
+            raise InputError(f"--device: torch finds no {device} here; --device auto takes what there is")
     return device
 
 

@@ -34,7 +34,7 @@ def plot(
 ) -> None:
     """Draw accuracy per config, one line a submission and one for the full data, as SVG and PNG.
 
-    Example: dlth-bench plot --protocol glyphs-ssl --names my-classes --output trends
+    Example: dlth-bench plot --names my-classes --output trends
     """
     from dlth_bench.leaderboard.figures import accuracy_trends
     from dlth_bench.leaderboard.submissions import read_submissions

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -24,6 +25,7 @@ from dlth_bench.spec.protocol_file import (
     read_protocol,
     shipped_protocols,
 )
+from dlth_bench.spec.quoting import printable
 
 app = typer.Typer(name="protocols", help="List, show and check the frozen protocols.", no_args_is_help=True)
 
@@ -66,13 +68,14 @@ def show_protocol(
         return
     console = Console(highlight=False)
     state = lock_state(protocol, read_lock(shipped_folder("protocols")))
-    console.print(Text(f"{protocol.key}: {protocol.title}", style="bold"))
+    console.print(Text(f"{protocol.key}: {printable(protocol.title)}", style="bold"))
     if protocol.description:
-        console.print(Text(protocol.description.strip()))
+        console.print(Text(printable(protocol.description.strip(), 2000)))
     console.print(Text(f"digest {protocol.digest} ({state})"), soft_wrap=True)
     console.print(_grid(protocol))
     if protocol.reference is not None:
-        console.print(Text(f"reference: {protocol.reference.source}, {protocol.reference.date}"), soft_wrap=True)
+        source = printable(protocol.reference.source, 500)
+        console.print(Text(f"reference: {source}, {protocol.reference.date}"), soft_wrap=True)
 
 
 @app.command("check")
@@ -82,7 +85,9 @@ def check_protocols(
         bool, typer.Option("--freeze", help="Add protocols that are not locked yet to the lock.")
     ] = False,
 ) -> None:
-    """Check that protocols are valid and, if locked, unchanged. Exit code 1 when one has changed.
+    """Check that protocols are valid and, if locked, unchanged.
+
+    Exit code 1 when one has changed, or is locked and gone.
 
     Example: dlth-bench protocols check
     """
@@ -116,7 +121,10 @@ def _summary(protocol: Protocol, lock: dict[str, str]) -> dict[str, object]:
 
 
 def _grid(protocol: Protocol) -> Table:
-    table = Table("Config", "Method", "Backbone", "Training", "Evaluation", "Full data top-1")
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("Config", no_wrap=True)  # the names that --configs takes
+    for title in ("Method", "Training", "Evaluation", "Full data %"):
+        table.add_column(title)
     for config in protocol.configs:
         duration = config.train.duration
         amount = getattr(duration, duration.unit)
@@ -124,8 +132,7 @@ def _grid(protocol: Protocol) -> Table:
         training = f"{amount:g} {duration.unit}, batch {config.train.batch_size}"
         table.add_row(
             config.name,
-            config.method.kind,
-            config.backbone.kind,
+            f"{config.method.kind}, {config.backbone.kind}",
             training,
             evaluation,
             _reference(protocol, config.name),

@@ -37,6 +37,7 @@ from dlth_bench.harness.store import Store
 from dlth_bench.leaderboard.number_text import count, duration
 from dlth_bench.spec.protocol import Protocol
 from dlth_bench.spec.protocol_file import find_protocol
+from dlth_bench.spec.quoting import printable
 from dlth_bench.spec.subset import check_size
 
 
@@ -55,9 +56,12 @@ def run(
     """Train a subset under every config of a protocol, score it, and rank it among the submissions.
 
     Finished runs are stored and never repeated: after an interruption the same command goes on.
+
     Exit code 1 when a run broke down.
 
-    Example: dlth-bench run --subset my-classes.txt --workers 2
+    Example: dlth-bench run --subset my-classes.txt --dry-run
+
+    Example: dlth-bench run --subset demo-24 --workers 2
     """
     spec = find_protocol(protocol)
     file = subset_for(subset, spec)
@@ -89,14 +93,20 @@ def _show_score(protocol: Protocol, file: SubsetFile, store: Store, submissions:
     from dlth_bench.cli.scorecard import show_scorecard  # numpy and scipy: not needed before
     from dlth_bench.harness.scored import score_stored
     from dlth_bench.leaderboard.submissions import standing
+    from dlth_bench.scoring.scorecard import NotScorable
 
-    scorecard = score_stored(protocol, file.subset, store)
+    try:
+        scorecard = score_stored(protocol, file.subset, store)
+    except NotScorable as problem:  # what was trained is stored: no error
+        Console(stderr=True).print(Text(f"no score: {problem}"), soft_wrap=True)
+        return
     if as_json:
         typer.echo(scorecard.model_dump_json(indent=2))
         return
     console = Console()
     show_scorecard(scorecard, file.name, console)
-    console.print(Text(standing(scorecard, submissions)), soft_wrap=True)
+    for line in standing(scorecard, submissions).splitlines():
+        console.print(Text(printable(line, 1000)), soft_wrap=True)
 
 
 def _show_plan(plan: Plan, workers: int, *, as_json: bool) -> None:
@@ -129,8 +139,9 @@ def _show_plan(plan: Plan, workers: int, *, as_json: bool) -> None:
         )
     console = Console(highlight=False)
     console.print(table)
-    console.print(f"{len(pending)} of {len(plan.planned)} runs to train on {workers} workers")
-    if plan.protocol.reference is not None:
-        hardware = plan.protocol.reference.hardware
-        console.print(f"expected: {duration(plan.expected_seconds(workers))} on {hardware}", markup=False)
+    console.print(f"{len(pending)} of {len(plan.planned)} runs to train, {workers} at once")
+    if known and len(known) == len(pending):
+        hardware = plan.protocol.reference.hardware if plan.protocol.reference else ""
+        where = f" on {printable(hardware)}" if hardware else ""
+        console.print(Text(f"expected: {duration(plan.expected_seconds(workers))}{where}"))
         console.print(f"{count(sum(cost.flops for cost in known))}FLOP; saves {saved:.0%} of the full data's images")

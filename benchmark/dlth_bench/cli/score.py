@@ -15,6 +15,7 @@ from dlth_bench.harness.store import Store
 from dlth_bench.spec.errors import InputError
 from dlth_bench.spec.protocol import Protocol
 from dlth_bench.spec.protocol_file import find_protocol
+from dlth_bench.spec.quoting import quoted
 from dlth_bench.spec.scorecard import Scorecard
 
 
@@ -30,7 +31,9 @@ def score(
 ) -> None:
     """Score a subset against the protocol's full-data reference, without training.
 
-    Examples: dlth-bench score --subset my-classes.txt;  dlth-bench score --protocol agnews-text --csv table.csv
+    Example: dlth-bench score --subset my-classes.txt
+
+    Example: dlth-bench score --protocol glyphs-ssl --csv table.csv
     """
     spec = find_protocol(protocol)
     if (subset is None) == (csv is None):
@@ -48,10 +51,15 @@ def score(
 
 
 def _stored_card(protocol: Protocol, subset: str, out: Path) -> dict[str, Scorecard]:
-    from dlth_bench.harness.scored import score_stored
+    from dlth_bench.harness.scored import score_results, stored_results
 
     file = subset_for(subset, protocol)
-    return {file.name: score_stored(protocol, file.subset, Store(out))}
+    results = stored_results(protocol, file.subset, Store(out))
+    if not results:
+        raise InputError(
+            f"no run of {quoted(file.name)} under {protocol.key}; train them with: dlth-bench run", source=out
+        )
+    return {file.name: score_results(protocol, file.subset, results)}
 
 
 def _table_cards(protocol: Protocol, path: Path) -> dict[str, Scorecard]:

@@ -11,8 +11,8 @@ from dlth_bench.datasets.registry import class_catalog
 from dlth_bench.selection.policy import Algorithm, Option, Representative, Ties
 from dlth_bench.selection.provenance import subset_file_text
 from dlth_bench.selection.registry import build_request, choose_classes, class_policies, find_policy
-from dlth_bench.spec.errors import InputError
 from dlth_bench.spec.files import write_atomically
+from dlth_bench.spec.quoting import printable
 from dlth_bench.spec.subset import Subset
 
 POLICY_LIST = "Policies:\n\n" + "\n\n".join(f"{policy.name}: {policy.summary}" for policy in class_policies())
@@ -50,8 +50,11 @@ def select(
 ) -> None:
     """Choose classes by a policy and write them as a subset file whose header says how.
 
-    Examples: dlth-bench select rs --size 24 --seed 7 -o rs-7.txt;
-    dlth-bench select pd-bottom --size 24 --accuracies classes.csv -o hardest.txt
+    Example: dlth-bench select rs --size 24 --seed 7 -o rs-7.txt
+
+    Example: dlth-bench select pd-top --size 24 --accuracies table.csv -o easy.txt
+
+    Example: dlth-bench select erc --dataset imagenet --accuracies dino.csv --accuracies mae.csv -o erc.txt
     """
     options: dict[Option, Any] = {
         "accuracies": tuple(accuracies) if accuracies else None,
@@ -70,17 +73,8 @@ def select(
     given = {option: value for option, value in options.items() if value is not None}
     request = build_request(asked, class_catalog(dataset), size, given)
     choice = choose_classes(asked, request)
-    _write(output, subset_file_text(asked, request, choice))
+    write_atomically(output, subset_file_text(asked, request, choice).encode())
     for note in choice.notes:
         typer.echo(note)
     subset = Subset(dataset=request.catalog.dataset, ids=choice.class_ids)
-    typer.echo(f"{output}: {len(subset)} classes, digest {subset.digest}")
-
-
-def _write(output: Path, text: str) -> None:
-    if output.is_dir():
-        raise InputError("is a folder; --output names the file to write", source=output)
-    try:
-        write_atomically(output, text.encode())
-    except OSError as error:
-        raise InputError(f"cannot be written: {error.strerror or 'input/output error'}", source=output) from None
+    typer.echo(f"{printable(str(output))}: {len(subset)} classes, digest {subset.digest}")

@@ -56,7 +56,7 @@ def submit(
 ) -> None:
     """Make a submission folder from the stored runs of a subset; nothing is trained.
 
-    Example: dlth-bench submit --subset my-classes.txt --name my-classes --policy RS --authors "Ada L., Alan T."
+    Example: dlth-bench submit --subset my-classes.txt --name mine --policy RS
     """
     from dlth_bench.harness.scored import score_stored, stored_results  # numpy and scipy: slow to import
     from dlth_bench.leaderboard.submissions import write_submission

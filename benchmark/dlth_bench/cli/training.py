@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import typer
 from rich.console import Console
 
 from dlth_bench.cli.progress import watch
@@ -16,6 +17,8 @@ from dlth_bench.spec.errors import InputError
 def train_plan(plan: Plan, store: Store, *, workers: int, device: str, console: Console) -> int:
     """Train what the store does not hold yet; returns how many of the plan's runs broke down.
 
+    An interrupt says how to go on and exits with code 130.
+
     Raises:
         InputError: the installed dataset is not the one the protocol was frozen with.
     """
@@ -28,6 +31,10 @@ def train_plan(plan: Plan, store: Store, *, workers: int, device: str, console: 
         told = "" if expected is None else f", about {duration(expected)}"
         console.print(f"{len(pending)} of {len(plan.planned)} runs to train, {workers} at once{told}", highlight=False)
         engine = LocalEngine(store, workers=workers, device=device)
-        watch(engine.run_all([planned.run for planned in pending]), pending, console)
+        try:
+            watch(engine.run_all([planned.run for planned in pending]), pending, console)
+        except KeyboardInterrupt:
+            console.print("stopped; finished runs are stored, and the same command goes on from there")
+            raise typer.Exit(130) from None
     results = [store.result(run.digest) for run in plan.runs]
     return sum(result is None or result.status != "finished" for result in results)

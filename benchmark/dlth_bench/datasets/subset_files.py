@@ -48,7 +48,7 @@ def find_subset(name_or_path: str, dataset: str | None = None) -> SubsetFile:
         InputError: neither, or not a valid subset of the dataset.
     """
     shipped = _shipped_paths(dataset)
-    matches = [path for path in shipped if name_or_path in (path.stem, f"{path.parent.name}/{path.stem}")]
+    matches = [path for path in shipped if _is_named(path, name_or_path)]
     if len(matches) > 1:
         choices = " or ".join(f"{path.parent.name}/{path.stem}" for path in matches)
         raise InputError(f"{quoted(name_or_path)} is a subset of several datasets: write {choices}")
@@ -57,6 +57,9 @@ def find_subset(name_or_path: str, dataset: str | None = None) -> SubsetFile:
     folder = name_or_path.rpartition("/")[0]
     looks_like_a_name = folder in ("", *dataset_names()) and not Path(name_or_path).suffix
     if looks_like_a_name and not _is_file(Path(name_or_path)):
+        elsewhere = [path.parent.name for path in _shipped_paths(None) if _is_named(path, name_or_path)]
+        if elsewhere:
+            raise InputError(f"{quoted(name_or_path)} is a subset of {elsewhere[0]}, but this dataset is {dataset}")
         near = difflib.get_close_matches(name_or_path, _names(shipped, bool(folder)), n=1)
         guess = f"; did you mean {quoted(near[0])}?" if near else "; the command 'subsets list' shows the names"
         raise InputError(f"{quoted(name_or_path)} is neither a file nor a shipped subset{guess}")
@@ -118,6 +121,10 @@ def _shipped_paths(dataset: str | None) -> list[Path]:
         class_catalog(dataset)
     names = dataset_names() if dataset is None else (dataset,)
     return [path for name in names for path in sorted((shipped_folder("subsets") / name).glob("*.txt"))]
+
+
+def _is_named(path: Path, name: str) -> bool:
+    return name in (path.stem, f"{path.parent.name}/{path.stem}")
 
 
 def _names(shipped: list[Path], with_dataset: bool) -> list[str]:

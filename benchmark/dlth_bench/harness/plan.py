@@ -9,6 +9,7 @@ from dlth_bench.harness.store import Store
 from dlth_bench.spec.classes import ClassCatalog
 from dlth_bench.spec.errors import InputError
 from dlth_bench.spec.protocol import Config, Cost, Protocol
+from dlth_bench.spec.quoting import quoted
 from dlth_bench.spec.run import Run
 
 
@@ -83,12 +84,14 @@ def chosen_configs(protocol: Protocol, names: Sequence[str] | None) -> tuple[Con
     """The protocol's configs of the given names, in the protocol's order; None: all.
 
     Raises:
-        InputError: one that the protocol does not have.
+        InputError: one that the protocol does not have, or an empty list.
     """
     known = [config.name for config in protocol.configs]
+    if names is not None and not names:
+        raise InputError(f"no config given; {protocol.key} has {', '.join(known)}")
     for name in names or ():
         if name not in known:
-            raise InputError(f"{protocol.key} has no config '{name}'; it has {', '.join(known)}")
+            raise InputError(f"{protocol.key} has no config {quoted(name)}; it has {', '.join(known)}")
     return tuple(config for config in protocol.configs if names is None or config.name in names)
 
 

@@ -37,8 +37,9 @@ def score_results(protocol: Protocol, subset: Subset, results: list[Result]) -> 
 
 def cell_of(result: Result, protocol: Protocol) -> Cell:
     """What the score needs of a result; a run below the protocol's underfit gate says so."""
-    problem = "" if result.status == "finished" else f"seed {result.seed} {result.status}: {result.reason}"
-    gate = protocol.underfit
+    if result.status != "finished":  # whatever numbers it left are not those of a finished run
+        return Cell(result.seed, None, f"seed {result.seed} {result.status}: {result.reason}", result.cost)
+    problem, gate = "", protocol.underfit
     if gate is not None and result.train_accuracy is not None and result.train_accuracy < gate.min_train_accuracy:
         problem = (
             f"seed {result.seed} underfits: training top-1 {result.train_accuracy:.3f} < {gate.min_train_accuracy:.3f}"

@@ -40,17 +40,20 @@ class Store:
         """The stored result of a run; None when there is none yet.
 
         Raises:
-            InputError: the file is not a result, for instance because it was edited.
+            InputError: the file is not a result of this run, for instance because it was edited or moved.
         """
         path = self.folder(digest) / "result.json"
         try:
-            return Result.model_validate_json(path.read_bytes())
+            result = Result.model_validate_json(path.read_bytes())
         except FileNotFoundError:
             return None
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(str(part) for part in first["loc"]) or "file"
             raise InputError(f"not a result ({where}: {first['msg']}); delete it to train again", source=path) from None
+        if result.run != digest:
+            raise InputError("is the result of another run; delete it to train again", source=path)
+        return result
 
     def settled(self, digest: str) -> Result | None:
         """A result that training again would not change: finished, or diverged by itself; None otherwise."""

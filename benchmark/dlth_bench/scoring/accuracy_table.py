@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import math
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -89,7 +90,7 @@ def _accuracy(text: str, scale: float, path: Path, line: int) -> float:
 
 
 def _add(cells: list[Cell], seed: str, accuracy: float, path: Path, line: int) -> None:
-    if seed and not seed.lstrip("-").isdigit():
+    if seed and not re.fullmatch(r"-?[0-9]{1,18}", seed):
         raise InputError(f"seed {quoted(seed)} is not a whole number", source=path, line=line)
     number = int(seed) if seed else len(cells)
     if any(cell.seed == number for cell in cells):

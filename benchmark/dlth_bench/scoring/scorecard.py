@@ -36,6 +36,10 @@ class Cell:
     cost: Cost | None = None
 
 
+class NotScorable(InputError):
+    """There is too little to compute a score from; what there is may be right."""
+
+
 def make_scorecard(
     protocol: Protocol,
     cells: Mapping[str, Sequence[Cell]],
@@ -54,16 +58,16 @@ def make_scorecard(
         seeds: the seeds that should be there; None: the protocol's.
 
     Raises:
-        InputError: the protocol has no reference, or fewer than three configs have an accuracy.
+        NotScorable: the protocol has no reference, or fewer than three configs have an accuracy.
     """
     reference = protocol.reference
     if reference is None:
-        raise InputError(f"{protocol.key} has no full-data reference yet; measure it with: dlth-bench reference")
+        raise NotScorable(f"{protocol.key} has no full-data reference yet; measure it with: dlth-bench reference")
     wanted = protocol.seeds if seeds is None else seeds
     scores = tuple(_config_score(config, cells.get(config.name, ()), wanted, reference) for config in protocol.configs)
     scored = [score for score in scores if score.accuracies]
     if len(scored) < MINIMUM_CONFIGS:
-        raise InputError(
+        raise NotScorable(
             f"{len(scored)} of {len(scores)} configs have an accuracy; a correlation needs {MINIMUM_CONFIGS} or more"
         )
     subset, full = _subset_side(scored), _reference_side(scored, reference)

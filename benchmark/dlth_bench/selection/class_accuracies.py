@@ -9,6 +9,7 @@ CSV file starts with a line ``# percent``.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -108,7 +109,7 @@ def _class_id(row: Mapping[str, str], columns: Sequence[str], catalog: ClassCata
 def _position(spelling: str, column: str, catalog: ClassCatalog) -> int:
     if column == "index":
         # Not through the catalog's spellings: '1' is a class of its own among Glyphs.
-        if not (spelling.isascii() and spelling.isdecimal() and int(spelling) < len(catalog)):
+        if not re.fullmatch("[0-9]{1,9}", spelling) or int(spelling) >= len(catalog):
             raise InputError(f"index {quoted(spelling)} is not a whole number from 0 to {len(catalog) - 1}")
         return int(spelling)
     position = catalog.index(spelling)

@@ -7,11 +7,21 @@ from pathlib import Path
 
 
 def write_atomically(path: Path, data: bytes) -> None:
-    """Replace ``path`` by ``data`` so that a reader, or a kill, sees the old or the new file, never a part."""
+    """Replace ``path`` by ``data`` so that a reader, or a kill, sees the old or the new file, never a part.
+
+    Raises:
+        OSError: naming ``path`` or its folder; the old file is as it was.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with temporary.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    try:
+        with temporary.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException as error:
+        temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError):  # names the temporary file, which means nothing to a user, or none
+            raise OSError(error.errno, error.strerror, str(path)) from error
+        raise

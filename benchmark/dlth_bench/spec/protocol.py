@@ -7,6 +7,7 @@ from statistics import fmean, stdev
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from dlth_bench.spec.duration import Unit
 from dlth_bench.spec.frozen import Frozen, digest_of
@@ -15,6 +16,11 @@ from dlth_bench.spec.recipe import Backbone, TrainSpec
 
 Slug = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
 Accuracy = Annotated[float, Field(ge=0, le=1, description="Top-1 accuracy as a fraction.")]
+
+
+def _wrong(problem: str, *at: str | int) -> PydanticCustomError:
+    """The error of a protocol whose parts do not fit; ``at`` is the path of the part to change."""
+    return PydanticCustomError("inconsistent", "{problem}", {"problem": problem, "at": at})
 
 
 class Config(Frozen):
@@ -67,6 +73,12 @@ class SubsetRule(Frozen):
     unit: Literal["class"] = "class"
     minimum: Annotated[int, Field(gt=1, description="Fewest classes.")]
     maximum: Annotated[int, Field(gt=1, description="Most classes.")]
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.minimum > self.maximum:
+            raise ValueError("the minimum is larger than the maximum")
+        return self
 
 
 class Cost(Frozen):
@@ -147,14 +159,24 @@ class Protocol(Frozen):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        names = [config.name for config in self.configs]
-        if len(set(names)) != len(names):
-            raise ValueError("config names must be unique")
         if len(set(self.seeds)) != len(self.seeds):
-            raise ValueError("seeds must be distinct")
-        for config in self.configs:
+            raise _wrong("must be distinct", "seeds")
+        names: list[str] = []
+        for index, config in enumerate(self.configs):
+            if config.name in names:
+                raise _wrong(f"a config before it is called {config.name}, too", "configs", index, "name")
             if config.train.duration.unit != self.budget:
-                raise ValueError(f"config {config.name}: its duration must be in {self.budget}, the protocol's budget")
-        if self.reference is not None and set(self.reference.configs) != set(names):
-            raise ValueError("the reference must name every config, and no other")
+                problem = f"must be in {self.budget}, the protocol's budget"
+                raise _wrong(problem, "configs", index, "train", "duration")
+            names.append(config.name)
+        self._check_reference(names)
         return self
+
+    def _check_reference(self, names: list[str]) -> None:
+        known = names if self.reference is None else list(self.reference.configs)
+        for name in names:
+            if name not in known:
+                raise _wrong(f"lacks the config {name}", "reference", "configs")
+        for name in known:
+            if name not in names:
+                raise _wrong("is none of the protocol's configs", "reference", "configs", name)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,8 @@ def read_protocol(path: Path) -> Protocol:
         mark = getattr(error, "problem_mark", None)
         problem = getattr(error, "problem", None) or "cannot be read"
         raise InputError(f"not YAML: {problem}", source=path, line=mark.line + 1 if mark else None) from None
+    except (ValueError, RecursionError) as error:  # a date such as 2026-13-01; a thousand brackets
+        raise InputError(f"not YAML: {error}", source=path) from None
     if not isinstance(document, dict):
         raise InputError("a protocol is a mapping with keys such as name, data, configs", source=path)
     content = {key: value for key, value in document.items() if not str(key).startswith(ANCHOR_PREFIX)}
@@ -42,23 +44,31 @@ def read_protocol(path: Path) -> Protocol:
         return Protocol.model_validate(content)
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "protocol"
-        line = _line_of(node, first["loc"])
-        raise InputError(f"{where}: {first['msg']}", source=path, line=line) from None
+        location = (*first["loc"], *first.get("ctx", {}).get("at", ()))
+        where = ".".join(str(part) for part in location) or "protocol"
+        problem = first["msg"].removeprefix("Value error, ")
+        raise InputError(f"{where}: {problem}", source=path, line=_line_of(node, location)) from None
 
 
-def _line_of(node: Any, location: Sequence[str | int]) -> int | None:
-    """The 1-based line of the value a validation error names; the deepest part of its path that exists."""
+def _line_of(node: Any, location: Sequence[str | int]) -> int:
+    """The 1-based line of the key or list item a validation error names; the deepest part of its path that exists."""
+    line = node.start_mark.line
     for part in location:
-        if isinstance(node, yaml.MappingNode):
-            inner = next((value for key, value in node.value if key.value == part), None)
-        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
-            inner = node.value[part]
-        else:
-            inner = None
+        inner = next((pair for pair in _pairs(node) if pair[0] == part), None)
         if inner is not None:  # parts that pydantic adds, such as a union's tag, are not in the file
-            node = inner
-    return None if node is None else int(node.start_mark.line) + 1
+            _, line, node = inner
+    return int(line) + 1
+
+
+def _pairs(node: Any) -> Iterator[tuple[str | int, int, Any]]:
+    """Key or index, 0-based line and value node of what a YAML node holds, merged mappings (``<<``) included."""
+    if isinstance(node, yaml.SequenceNode):
+        yield from ((index, item.start_mark.line, item) for index, item in enumerate(node.value))
+    elif isinstance(node, yaml.MappingNode):
+        yield from ((key.value, key.start_mark.line, value) for key, value in node.value)
+        for key, value in node.value:
+            if key.tag == "tag:yaml.org,2002:merge":
+                yield from _pairs(value)
 
 
 def shipped_protocols() -> dict[str, Path]:
@@ -80,7 +90,7 @@ def find_protocol(name: str) -> Protocol:
     matches = [protocol for protocol in matches if not version or str(protocol.version) == version]
     if not matches:
         known = ", ".join(paths) or "none"
-        raise InputError(f"no protocol {quoted(name)}; there are {known}, or give the path of a .yaml file")
+        raise InputError(f"no protocol {quoted(name)}; the shipped ones: {known}; or give the path of a .yaml file")
     return max(matches, key=lambda protocol: protocol.version)
 
 

@@ -1,0 +1,23 @@
+"""The command line as a user calls it, in this process."""
+
+from __future__ import annotations
+
+from typer.testing import CliRunner, Result
+
+from dlth_bench.cli.main import app
+from dlth_bench.spec.errors import InputError
+
+
+def run(*arguments: object, code: int = 0) -> Result:
+    """The outcome of a command that ends with ``code``."""
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    assert result.exit_code == code, (result.output, result.exception)
+    return result
+
+
+def refused(*arguments: object) -> InputError:
+    """The error that ``main`` prints as one line, with exit code 2; nothing was printed before it."""
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    assert isinstance(result.exception, InputError), (result.output, result.exception)
+    assert result.output == ""
+    return result.exception

@@ -1,0 +1,74 @@
+"""``dlth-bench protocols``: what is frozen, what has changed, and a stranger's file as plain text."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from command_line import refused, run
+
+from dlth_bench.cli import protocols
+from dlth_bench.spec import protocol_file
+from tiny_grid import tiny_text
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of shipped protocols with one in it."""
+    monkeypatch.setenv("COLUMNS", "80")
+    for module in (protocols, protocol_file):
+        monkeypatch.setattr(module, "shipped_folder", lambda kind: tmp_path)
+    (tmp_path / "tiny.yaml").write_text(tiny_text())
+    return tmp_path
+
+
+def test_freezing_notices_every_later_change(place: Path) -> None:
+    """A frozen protocol that is edited or removed fails the check, and freezing again does not hide it."""
+    assert run("protocols", "check").output == "tiny@1: not locked\n"
+    assert run("protocols", "check", "--freeze").output == "tiny@1: locked\n"
+    path = place / "tiny.yaml"
+    path.write_text(tiny_text().replace("temperature: 0.2", "temperature: 0.3"))
+    assert run("protocols", "check", code=1).output == "tiny@1: changed\n"
+    assert run("protocols", "check", "--freeze", code=1).output == "tiny@1: changed\n"
+    path.write_text(tiny_text().replace("\nversion: 1", "\nversion: 2"))
+    assert run("protocols", "check", code=1).output == "tiny@2: not locked\ntiny@1: locked, but its file is gone\n"
+
+
+def test_list_and_show_for_programs(place: Path) -> None:
+    """The JSON says what the table says, and the digest under which results are stored."""
+    (entry,) = json.loads(run("protocols", "list", "--json").output)
+    shown = json.loads(run("protocols", "show", "tiny", "--json").output)
+    assert (entry["protocol"], entry["configs"], entry["lock"]) == (
+        "tiny@1",
+        ["moco", "mae", "supervised"],
+        "not locked",
+    )
+    assert entry["digest"] == shown["digest"]
+    assert "tiny@1" in run("protocols", "list").output
+
+
+def test_show_has_whole_config_names_at_80_columns(place: Path) -> None:
+    """The names are those that ``--configs`` takes, so none is cut, nor is anything else."""
+    name = "mae-finetune-long"
+    (place / "tiny.yaml").write_text(tiny_text().replace("name: supervised", f"name: {name}"))
+    output = run("protocols", "show", "tiny").output
+    assert name in output
+    assert "…" not in output
+
+
+def test_strangers_text_is_plain(place: Path) -> None:
+    """A title can neither colour the terminal nor move its cursor."""
+    evil = tiny_text().replace("title: Three small configs for tests", r'title: "[bold]x[/nope]\e[2J"')
+    (place / "evil.yaml").write_text(evil)
+    output = run("protocols", "show", str(place / "evil.yaml")).output
+    assert r"[bold]x[/nope]\x1b[2J" in output
+    assert "\x1b" not in output
+
+
+def test_broken_file_stops_the_check(place: Path) -> None:
+    """A file that is no protocol is named with its line."""
+    (place / "zz.yaml").write_text(tiny_text().replace("budget: epochs", "budget: hours"))
+    error = refused("protocols", "check")
+    assert error.source == str(place / "zz.yaml")
+    assert error.line == 5
