@@ -19,6 +19,7 @@ from dlth_bench.spec.subset import parse_subset
 from dlth_bench.spec.subset_card import SubsetCard, load_card
 
 SIZES = {"cmc-100": 100, "erc-155": 155, "imagenette": 10, "imagewoof": 10, "pd-bottom": 100, "scan-100": 100}
+SIZES |= {"first-100": 100, "wnh-100": 100} | {f"rs-{seed}": 100 for seed in range(5)}
 
 
 def test_labels_are_the_usual_ones() -> None:

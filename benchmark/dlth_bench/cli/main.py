@@ -34,7 +34,7 @@ app = typer.Typer(
 )
 app.command("run")(run.run)
 app.command("score")(score.score)
-app.command("select")(select.select)
+app.command("select", epilog=select.POLICY_LIST)(select.select)
 app.command("evaluate-classes")(evaluate_classes.evaluate_classes)
 app.command("submit")(submit.submit)
 app.command("leaderboard")(leaderboard.leaderboard)

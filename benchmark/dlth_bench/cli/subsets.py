@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -11,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from dlth_bench.datasets.export import export_image_folder
 from dlth_bench.datasets.subset_files import SubsetFile, find_subset, read_subset, shipped_subsets
 from dlth_bench.spec.classes import ClassInfo
 from dlth_bench.spec.quoting import printable
@@ -83,6 +85,21 @@ def lint_subset(
     subset = file.subset
     count = "1 class" if len(subset) == 1 else f"{len(subset)} classes"
     typer.echo(f"OK: {printable(path)}: {count} of {subset.dataset}, digest {subset.digest}")
+
+
+@app.command("export")
+def export_subset(
+    name_or_path: Annotated[str, typer.Argument(help="A shipped subset such as imagenet/pd-bottom, or a file.")],
+    source: Annotated[Path, typer.Option("--from", help="The full dataset: class folders, or train and val of them.")],
+    target: Annotated[Path, typer.Option("--to", help="Folder to make; nothing is overwritten.")],
+    dataset: DatasetOption = None,
+) -> None:
+    """Make an ImageFolder of a subset: a symbolic link to each of its class folders.
+
+    Example: dlth-bench subsets export imagenet/pd-bottom --from /data/imagenet --to pd-bottom
+    """
+    links = export_image_folder(find_subset(name_or_path, dataset).subset, source, target)
+    typer.echo(f"{printable(str(target))}: links to {len(links)} class folders of {printable(str(source))}")
 
 
 def tree_summary(members: tuple[ClassInfo, ...], max_groups: int = _MAX_GROUPS) -> list[tuple[str, int]]:

@@ -40,7 +40,7 @@ def shipped_subsets(dataset: str | None = None) -> tuple[SubsetFile, ...]:
 
 
 def find_subset(name_or_path: str, dataset: str | None = None) -> SubsetFile:
-    """A shipped subset by its name (``pd-bottom``), or any subset file by its path.
+    """A shipped subset by its name (``pd-bottom``, ``imagenet/pd-bottom``), or any subset file by its path.
 
     A shipped name wins over a file of that name in the working folder, which is still there as ``./pd-bottom``.
 
@@ -48,18 +48,19 @@ def find_subset(name_or_path: str, dataset: str | None = None) -> SubsetFile:
         InputError: neither, or not a valid subset of the dataset.
     """
     shipped = _shipped_paths(dataset)
-    matches = [path for path in shipped if path.stem == name_or_path]
+    matches = [path for path in shipped if _is_named(path, name_or_path)]
     if len(matches) > 1:
-        choices = ", ".join(path.parent.name for path in matches)
-        raise InputError(f"{quoted(name_or_path)} is a subset of several datasets, name one of {choices}")
+        choices = " or ".join(f"{path.parent.name}/{path.stem}" for path in matches)
+        raise InputError(f"{quoted(name_or_path)} is a subset of several datasets: write {choices}")
     if matches:
         return read_subset(matches[0], matches[0].parent.name)
-    looks_like_a_name = "/" not in name_or_path and not Path(name_or_path).suffix
+    folder = name_or_path.rpartition("/")[0]
+    looks_like_a_name = folder in ("", *dataset_names()) and not Path(name_or_path).suffix
     if looks_like_a_name and not _is_file(Path(name_or_path)):
-        elsewhere = [path.parent.name for path in _shipped_paths(None) if path.stem == name_or_path]
+        elsewhere = [path.parent.name for path in _shipped_paths(None) if _is_named(path, name_or_path)]
         if elsewhere:
             raise InputError(f"{quoted(name_or_path)} is a subset of {elsewhere[0]}, but this dataset is {dataset}")
-        near = difflib.get_close_matches(name_or_path, [path.stem for path in shipped], n=1)
+        near = difflib.get_close_matches(name_or_path, _names(shipped, bool(folder)), n=1)
         guess = f"; did you mean {quoted(near[0])}?" if near else "; the command 'subsets list' shows the names"
         raise InputError(f"{quoted(name_or_path)} is neither a file nor a shipped subset{guess}")
     return read_subset(name_or_path, dataset)
@@ -120,6 +121,14 @@ def _shipped_paths(dataset: str | None) -> list[Path]:
         class_catalog(dataset)
     names = dataset_names() if dataset is None else (dataset,)
     return [path for name in names for path in sorted((shipped_folder("subsets") / name).glob("*.txt"))]
+
+
+def _is_named(path: Path, name: str) -> bool:
+    return name in (path.stem, f"{path.parent.name}/{path.stem}")
+
+
+def _names(shipped: list[Path], with_dataset: bool) -> list[str]:
+    return [f"{path.parent.name}/{path.stem}" if with_dataset else path.stem for path in shipped]
 
 
 def _is_file(path: Path) -> bool:

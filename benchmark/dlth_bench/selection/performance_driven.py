@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Literal
 
+from dlth_bench.selection.class_accuracies import read_class_accuracies
+from dlth_bench.selection.policy import Choice, Policy, Request, size_within
 from dlth_bench.spec.errors import InputError
 
 Pattern = Literal["top", "mid", "bottom", "uniform"]
@@ -31,7 +33,25 @@ def performance_driven(accuracies: Mapping[str, float], size: int, pattern: Patt
     Raises:
         InputError: ``size`` is not between 1 and the number of classes.
     """
-    if not 1 <= size <= len(accuracies):
-        raise InputError(f"size {size}: there are {len(accuracies)} classes to choose from")
+    size_within(size, len(accuracies))
     ranked = sorted(accuracies, key=lambda class_id: (-accuracies[class_id], class_id))
     return tuple(sorted(ranked[place] for place in _PLACES[pattern](len(ranked), size)))
+
+
+def _policy(pattern: Pattern, meaning: str) -> Policy:
+    def choose(request: Request) -> Choice:
+        if len(request.accuracies) != 1:
+            raise InputError(f"pd-{pattern} takes one model; --accuracies is given {len(request.accuracies)} times")
+        accuracies = read_class_accuracies(request.accuracies[0], request.catalog, request.model)
+        chosen = performance_driven(accuracies, request.size, pattern)
+        return Choice(chosen, {} if request.model is None else {"model": request.model})
+
+    return Policy(f"pd-{pattern}", f"{meaning}, by one model's accuracies", choose, ("accuracies",), ("model",))
+
+
+PD = (
+    _policy("top", "the easiest classes"),
+    _policy("mid", "the classes around the median"),
+    _policy("bottom", "the hardest classes"),
+    _policy("uniform", "classes evenly spaced from the easiest to the hardest"),
+)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from dlth_bench.spec.errors import InputError
+from dlth_bench.selection.policy import Choice, Policy, Request, size_within
 
 
 def random_classes(class_ids: Sequence[str], size: int, seed: int) -> tuple[str, ...]:
@@ -15,7 +15,13 @@ def random_classes(class_ids: Sequence[str], size: int, seed: int) -> tuple[str,
     Raises:
         InputError: ``size`` is not between 1 and the number of classes.
     """
-    if not 1 <= size <= len(class_ids):
-        raise InputError(f"size {size}: there are {len(class_ids)} classes to draw from")
+    size_within(size, len(class_ids))
     drawn = np.random.default_rng(seed).choice(len(class_ids), size=size, replace=False)
     return tuple(sorted(class_ids[index] for index in drawn))
+
+
+def _choose(request: Request) -> Choice:
+    return Choice(random_classes(request.catalog.ids, request.size, request.seed))
+
+
+RS = Policy("rs", "random: uniform, without replacement", _choose, takes=("seed",))

@@ -19,12 +19,17 @@ def imagenet_catalog() -> ClassCatalog:
     (``crane`` the bird and the machine, ``maillot`` twice), and the catalog accepts no shared spelling.
     """
     names = {row["wnid"]: row["name"] for row in _rows("wordnet_names.csv")}
-    parents = {row["child"]: row["parent"] for row in _rows("wordnet_hypernyms.csv") if row["rank"] == "0"}
+    parents = first_hypernyms()
     return ClassCatalog(
         dataset="imagenet",
         id_hint="a WordNet ID such as n01440764",
         classes=tuple(_class_info(row, parents, names) for row in _rows("classes.csv")),
     )
+
+
+def first_hypernyms() -> dict[str, str]:
+    """WordNet's tree as child to parent: the first-listed hypernym of each class and of each of its ancestors."""
+    return {row["child"]: row["parent"] for row in _rows("wordnet_hypernyms.csv") if row["rank"] == "0"}
 
 
 def _class_info(row: Mapping[str, str], parents: Mapping[str, str], names: Mapping[str, str]) -> ClassInfo:

@@ -1,0 +1,130 @@
+"""The words that all class policies share: what one is asked, what it answers, and how it is listed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Literal
+
+from dlth_bench.spec.classes import ClassCatalog
+from dlth_bench.spec.errors import InputError
+
+Option = Literal[
+    "accuracies",
+    "model",
+    "ties",
+    "margin",
+    "threshold",
+    "tree",
+    "representative",
+    "embeddings",
+    "encoder",
+    "algorithm",
+    "seed",
+]
+"""Everything beyond the dataset and the size that a policy may ask for; fields of ``Request``."""
+
+
+class Ties(StrEnum):
+    """What equal accuracies of two models on a class mean for their order."""
+
+    STRICT = "strict"
+    ALLOW = "allow"
+
+
+class Representative(StrEnum):
+    """Which class stands for a group: the first of the dataset's order, or the one nearest to the others."""
+
+    LOWEST = "lowest"
+    MEDOID = "medoid"
+
+
+class Algorithm(StrEnum):
+    """How embeddings are clustered."""
+
+    KMEANS = "kmeans"
+    KMEDOIDS = "kmedoids"
+
+
+@dataclass(frozen=True)
+class Request:
+    """One question to a policy.
+
+    size: how many classes.
+    accuracies: files of per-class accuracies, CSV or Parquet; each a model or a pool of them.
+    model: the column of ``accuracies`` to take where there are several.
+    ties: of two models on a class.
+    margin: accuracy differences up to this (a fraction) count as ties.
+    threshold: draw only where more classes than this meet the condition; None: twice the size.
+    tree: a class tree, CSV with columns child,parent; None: the dataset's own.
+    representative: of a group of the tree.
+    embeddings: a ``.npy`` of shape (classes, dimensions) in the dataset's order.
+    encoder: a text model by its name on the Hub or its local folder.
+    algorithm: of the clustering.
+    seed: of the random draw or of the clustering's start.
+    """
+
+    catalog: ClassCatalog
+    size: int
+    accuracies: tuple[Path, ...] = ()
+    model: str | None = None
+    ties: Ties = Ties.STRICT
+    margin: float = 0.0
+    threshold: int | None = None
+    tree: Path | None = None
+    representative: Representative = Representative.LOWEST
+    embeddings: Path | None = None
+    encoder: str | None = None
+    algorithm: Algorithm = Algorithm.KMEANS
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A policy's answer.
+
+    class_ids: the chosen classes.
+    parameters: what decided the choice beside size, seed and input files, in the order in which it is written down.
+    notes: what a reader should know, each one line.
+    """
+
+    class_ids: tuple[str, ...]
+    parameters: Mapping[str, object] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Policy:
+    """An algorithm that selects a subset of the classes.
+
+    name: as typed, e.g. ``pd-bottom``.
+    summary: one line for ``--help``.
+    choose: the algorithm; raises InputError for what is wrong with the request.
+    needs: options without which it cannot work.
+    takes: options it understands beside those.
+    default_size: how many classes where the user does not say; None: the user must.
+    """
+
+    name: str
+    summary: str
+    choose: Callable[[Request], Choice]
+    needs: tuple[Option, ...] = ()
+    takes: tuple[Option, ...] = ()
+    default_size: int | None = None
+
+    @property
+    def uses_seed(self) -> bool:
+        return "seed" in self.takes
+
+
+def size_within(size: int, available: int) -> int:
+    """``size``, if so many classes can be chosen.
+
+    Raises:
+        InputError: it is not between 1 and the number of classes.
+    """
+    if not 1 <= size <= available:
+        raise InputError(f"size {size}: there are {available} classes to choose from")
+    return size

@@ -1,0 +1,121 @@
+"""Small tables that users write: CSV with a header line, and Parquet where pyarrow is installed."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from dlth_bench.spec.errors import InputError
+from dlth_bench.spec.quoting import quoted
+from dlth_bench.spec.text_file import LINE_BREAK, read_text_file
+
+
+@dataclass(frozen=True)
+class Table:
+    """Cells as text.
+
+    header_line: 1-based; None for a file without lines.
+    records: the line of each row (None without lines) and its cells, as many as there are columns.
+    percent: whether the file says that its numbers are percent.
+    """
+
+    path: Path
+    columns: tuple[str, ...]
+    header_line: int | None
+    records: tuple[tuple[int | None, tuple[str, ...]], ...]
+    percent: bool = False
+
+    def rows(self) -> Iterator[tuple[int | None, dict[str, str]]]:
+        """The line of each row, and its cells by column."""
+        for line, cells in self.records:
+            yield line, dict(zip(self.columns, cells, strict=True))
+
+    def error(self, message: str, line: int | None = None) -> InputError:
+        """An error that names this file."""
+        return InputError(message, source=self.path, line=line)
+
+
+def read_table(path: Path) -> Table:
+    """A ``.parquet`` file through pyarrow, any other as CSV.
+
+    Raises:
+        InputError: unreadable, no table, or pyarrow is needed and missing.
+    """
+    return _read_parquet(path) if path.suffix.lower() in {".parquet", ".pq"} else read_csv_table(path)
+
+
+def read_csv_table(path: Path) -> Table:
+    """A UTF-8 CSV file with a header line; blank lines and lines that start with ``#`` are left out.
+
+    Raises:
+        InputError: with file and line: unreadable, no CSV, no header, a repeated column, or a row of other length.
+    """
+    text = read_text_file(path)
+    lines = [(number, line) for number, line in enumerate(LINE_BREAK.split(text), 1) if line.strip()]
+    kept = [(number, line) for number, line in lines if not line.lstrip().startswith("#")]
+    records: list[tuple[int | None, tuple[str, ...]]] = []
+    for number, line in kept:
+        try:
+            (fields,) = csv.reader([line], strict=True)
+        except csv.Error as error:
+            raise InputError(f"is not CSV: {error}", source=path, line=number) from None
+        records.append((number, tuple(field.strip() for field in fields)))
+    if not records:
+        raise InputError("is empty; expected a header line and rows", source=path)
+    (header_line, columns), body = records[0], records[1:]
+    _check_columns(path, columns, header_line)
+    for line_number, cells in body:
+        if len(cells) != len(columns):
+            message = f"has {len(cells)} fields where the header has {len(columns)}"
+            raise InputError(message, source=path, line=line_number)
+    first = lines[0][1].strip()
+    percent = first.startswith("#") and first.strip("# ").lower() == "percent"
+    return Table(path, columns, header_line, tuple(body), percent)
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 (hex) of a file's bytes; of a folder, over the names and digests of the files under it.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    try:
+        if path.is_dir():
+            files = sorted(file for file in path.rglob("*") if file.is_file())
+            listing = "".join(f"{file.relative_to(path).as_posix()}\0{file_digest(file)}\n" for file in files)
+            return hashlib.sha256(listing.encode("utf-8", "surrogateescape")).hexdigest()
+        with path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise InputError(f"cannot be read: {error.strerror or 'input/output error'}", source=path) from None
+
+
+def _check_columns(path: Path, columns: tuple[str, ...], line: int | None) -> None:
+    for position, column in enumerate(columns):
+        if not column:
+            raise InputError(f"column {position + 1} has no name", source=path, line=line)
+        if column in columns[:position]:
+            raise InputError(f"has the column {quoted(column)} twice", source=path, line=line)
+
+
+def _read_parquet(path: Path) -> Table:
+    try:
+        import pyarrow
+        from pyarrow import parquet
+    except ImportError:
+        message = "reading Parquet needs pyarrow: pip install 'dlth-bench[datasets]', or save the table as CSV"
+        raise InputError(message, source=path) from None
+    try:
+        table = parquet.read_table(path)
+    except FileNotFoundError:
+        raise InputError("no such file", source=path) from None
+    except (pyarrow.ArrowException, OSError, ValueError):
+        raise InputError("is not a readable Parquet file", source=path) from None
+    columns = tuple(map(str, table.column_names))
+    _check_columns(path, columns, None)
+    cells = zip(*(table.column(position).to_pylist() for position in range(len(columns))), strict=True)
+    records = tuple((None, tuple("" if cell is None else str(cell) for cell in row)) for row in cells)
+    return Table(path, columns, None, records)
