@@ -19,8 +19,9 @@ def python(code: str) -> str:
 
 
 def test_command_line_starts_without_heavy_libraries() -> None:
-    """``dlth-bench --help`` loads neither torch nor scipy nor matplotlib."""
-    code = "import sys, dlth_bench.cli.main; print([n for n in ('torch','scipy','matplotlib') if n in sys.modules])"
+    """``dlth-bench --help`` loads neither torch nor numpy, scipy, scikit-learn or matplotlib."""
+    heavy = ("torch", "numpy", "scipy", "sklearn", "matplotlib")
+    code = f"import sys, dlth_bench.cli.main; print([name for name in {heavy} if name in sys.modules])"
     assert python(code).strip() == "[]"
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from dlth_bench.spec.classes import ClassCatalog
+
+if TYPE_CHECKING:  # numpy takes a fifth of the command line's start
+    import numpy as np
+    import numpy.typing as npt
 
 Split = Literal["train", "val"]
 

@@ -1,20 +1,18 @@
-"""WEC and SEC: clusters of class embeddings, one class of each (section 3.3 of the DLTH paper).
+"""Clusters of class embeddings, and one class of each.
 
-WEC embeds the classes' names, SEC is given each class's mean image feature. Rows are scaled to unit length, so that
-distances follow cosines. Of each cluster the highest-ranked class is taken: the nearest to the centre of k-means, or
-the medoid; the first of the dataset's order among equals. (The paper ranks by "label quality" and does not define it.)
+Rows are scaled to unit length, so that distances follow cosines. Of each cluster the highest-ranked class is taken: the
+nearest to the centre of k-means, or the medoid; the first of the dataset's order among equals. (The DLTH paper,
+section 3.3, ranks by "label quality" and does not define it.)
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib.metadata import version
 
 import numpy as np
 import numpy.typing as npt
 
-from dlth_bench.selection.class_embeddings import embed_names, encode_with_model, read_embeddings
-from dlth_bench.selection.policy import Algorithm, Choice, Policy, Request, size_within
+from dlth_bench.selection.policy import Algorithm, size_within
 from dlth_bench.spec.errors import InputError
 
 Matrix = npt.NDArray[np.float64]
@@ -116,46 +114,3 @@ def _unit_rows(embeddings: Matrix) -> Matrix:
     """Rows of length one; a row of zeros stays."""
     lengths = np.linalg.norm(embeddings, axis=1, keepdims=True)
     return embeddings / np.where(lengths > 0, lengths, 1.0)
-
-
-def _clustered(request: Request, embeddings: Matrix, origin: str) -> Choice:
-    chosen = cluster_classes(embeddings, request.catalog.ids, request.size, request.seed, request.algorithm)
-    ranking = "nearest to the centre" if request.algorithm is Algorithm.KMEANS else "medoid"
-    parameters = {
-        "algorithm": request.algorithm,
-        "embeddings": origin,
-        "ranking": ranking,
-        "scikit-learn": version("scikit-learn"),  # its clusters may differ between versions
-    }
-    return Choice(chosen, parameters)
-
-
-def _choose_by_words(request: Request) -> Choice:
-    if request.embeddings is not None and request.encoder is not None:
-        raise InputError("give --embeddings or --encoder, not both")
-    if request.embeddings is not None:
-        return _clustered(request, read_embeddings(request.embeddings, request.catalog), "from a file")
-    if request.encoder is not None:
-        return _clustered(request, *encode_with_model(request.encoder, request.catalog))
-    return _clustered(request, *embed_names(request.catalog))
-
-
-def _choose_by_images(request: Request) -> Choice:
-    if request.embeddings is None:
-        raise InputError("sec needs --embeddings, a .npy of mean image features")
-    return _clustered(request, read_embeddings(request.embeddings, request.catalog), "from a file")
-
-
-WEC = Policy(
-    "wec",
-    "one class of each cluster of word embeddings (default: TF-IDF and SVD of names, no download)",
-    _choose_by_words,
-    takes=("embeddings", "encoder", "algorithm", "seed"),
-)
-SEC = Policy(
-    "sec",
-    "one class of each cluster of mean image features",
-    _choose_by_images,
-    needs=("embeddings",),
-    takes=("algorithm", "seed"),
-)

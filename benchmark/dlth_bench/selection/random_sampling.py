@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from dlth_bench.selection.policy import Choice, Policy, Request, size_within
 
 
@@ -15,6 +13,8 @@ def random_classes(class_ids: Sequence[str], size: int, seed: int) -> tuple[str,
     Raises:
         InputError: ``size`` is not between 1 and the number of classes.
     """
+    import numpy as np  # slow to load, and the command line lists the policies at every start
+
     size_within(size, len(class_ids))
     drawn = np.random.default_rng(seed).choice(len(class_ids), size=size, replace=False)
     return tuple(sorted(class_ids[index] for index in drawn))

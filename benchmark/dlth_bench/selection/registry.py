@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Mapping
 from typing import Any
 
-from dlth_bench.selection.clustering import SEC, WEC
+from dlth_bench.selection.embedding_clusters import SEC, WEC
 from dlth_bench.selection.empirical_consistency import ERC
 from dlth_bench.selection.hierarchy import WNH
 from dlth_bench.selection.performance_driven import PD
