@@ -27,5 +27,5 @@ $(STAMP): pyproject.toml
 	$(BIN)/python -m pip install --quiet -e '.[dev]'
 	touch $@
 
-clean:
-	rm -rf $(VENV) build dist runs
+clean:  ## Everything but the store of runs.
+	rm -rf $(VENV) build dist

@@ -145,3 +145,17 @@ def test_only_failed_runs_are_tried_again(plan: Plan, store: Store, status: str)
         document |= {"accuracy": 0.5, "cost": {"images": 1, "flops": 1.0, "device_seconds": 1.0}}
     store.save(run, Result.model_validate(document))
     assert (store.settled(run.digest) is None) == (status == "failed")
+
+
+def test_a_worker_that_dies_idle_is_replaced(plan: Plan, store: Store) -> None:
+    """A worker killed between two runs costs nothing: another takes its place and both runs finish."""
+    runs = (plan.runs[0], plan.runs[1])
+    engine = LocalEngine(store, workers=1, device="cpu")
+    finished = []
+    for event in engine.run_all(runs):
+        if isinstance(event, Finished):
+            finished.append(event.result.status)
+            (worker,) = engine._pool
+            worker.process.kill()
+            worker.process.join()
+    assert finished == ["finished", "finished"]

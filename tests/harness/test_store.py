@@ -10,9 +10,12 @@ from pathlib import Path
 import pytest
 
 import dlth_bench
+from dlth_bench.harness.grid import grid_runs, stored_result
 from dlth_bench.harness.plan import Plan
 from dlth_bench.harness.store import Busy, Store
 from dlth_bench.spec.errors import InputError
+from dlth_bench.spec.protocol import Protocol
+from dlth_bench.spec.result import TRAINING_VERSION
 from dlth_bench.spec.run import Run
 from tiny_grid import broken, finished
 
@@ -147,3 +150,19 @@ def test_file_in_place_of_the_store(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="the store must be a folder") as caught:
         Store(path)
     assert caught.value.source == str(path)
+
+
+def test_a_renamed_config_keeps_its_results(tiny: Protocol, store: Store) -> None:
+    """A newer version of a protocol that calls a recipe otherwise finds the runs of the older one."""
+    run = grid_runs(tiny, ("U+0041", "U+0042", "U+0043"))[0]
+    store.save(run, finished(run))
+    renamed = run.model_copy(update={"config": run.config.model_copy(update={"name": "another-name"})})
+    result = stored_result(store, renamed)
+    assert result is not None
+    assert result.config == "another-name"
+
+
+def test_results_of_another_version_of_training_are_trained_again(store: Store, run: Run) -> None:
+    """A change to training that moves accuracies makes stored results stale, not wrong."""
+    store.save(run, finished(run).model_copy(update={"training_version": TRAINING_VERSION + 1}))
+    assert store.settled(run.digest) is None

@@ -21,7 +21,7 @@ from dlth_bench.spec.protocol import (
     UnderfitGate,
 )
 from dlth_bench.spec.recipe import AugmentSpec, OptimizerSpec, ResNetSpec, TrainSpec
-from dlth_bench.spec.result import Result
+from dlth_bench.spec.result import Environment, Result
 from dlth_bench.spec.run import Run
 from dlth_bench.spec.scorecard import ConfigScore, CorrelationScore, Scorecard
 from dlth_bench.spec.submission import Submission
@@ -34,6 +34,12 @@ FULL = {"alpha": (0.80, 0.81), "beta": (0.60, 0.61), "gamma": (0.40, 0.42), "del
 """Accuracies of the full data, two seeds a config."""
 
 COST = Cost(images=1000, flops=2e9, device_seconds=10.0)
+
+
+DEVICE = "Abacus 3000"
+ENVIRONMENT = Environment(
+    package="0.1.0", python="3.11.0", torch="2.11.0", timm="1.0.0", platform="Linux", device=DEVICE, threads=1
+)
 
 
 def tiny_config(name: str, lr: float) -> Config:
@@ -61,7 +67,7 @@ def tiny_protocol(full: Mapping[str, tuple[float, ...]] = FULL, name: str = "tin
         subset=SubsetRule(minimum=2, maximum=10),
         underfit=UnderfitGate(min_train_accuracy=0.1),
         configs=tuple(tiny_config(config, lr=0.1 * (index + 1)) for index, config in enumerate(full)),
-        reference=Reference(source="measured", date="2026-01-02", configs=entries),
+        reference=Reference(source="measured", date="2026-01-02", hardware=f"{DEVICE}, 1 thread", configs=entries),
     )
 
 
@@ -79,8 +85,11 @@ def results_of(
             seed=seed,
             status="finished",
             accuracy=accuracy,
+            class_accuracy=(accuracy,) * len(subset),
+            class_counts=(100,) * len(subset),
             train_accuracy=train_accuracy,
             cost=COST,
+            environment=ENVIRONMENT,
         )
         for config in protocol.configs
         for seed, accuracy in zip(protocol.seeds, accuracies[config.name], strict=True)

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from board_examples import FULL, OTHER_SUBSET, results_of, submit, tiny_protocol
+from board_examples import COST, FULL, OTHER_SUBSET, results_of, submit, tiny_protocol
 
 from dlth_bench.leaderboard.submissions import read_submission
 from dlth_bench.leaderboard.verification import check_submission
@@ -51,3 +51,23 @@ def test_too_many_classes_for_the_protocol_are_found(tmp_path: Path) -> None:
     stored = submit(tmp_path, "mine", protocol=strict)
     with pytest.raises(InputError, match="has 3 classes, the protocol takes 4 to 5"):
         check_submission(stored, strict)
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"accuracy": 0.99}, "not the mean of its class accuracies"),
+        ({"class_counts": (1, 1)}, "3 class accuracies and 2 counts for 3 classes"),
+        ({"cost": COST.model_copy(update={"images": 7})}, "saw 7 images in training, the run takes 24"),
+    ],
+)
+def test_results_that_contradict_themselves_are_found(tmp_path: Path, changes: dict[str, object], told: str) -> None:
+    """Accuracies must follow from the classes', and costs from what the run trains on."""
+    protocol = tiny_protocol()
+    protocol = protocol.model_copy(update={"data": protocol.data.model_copy(update={"images_per_class": 8})})
+    true_cost = COST.model_copy(update={"images": 24})
+    results = [result.model_copy(update={"cost": true_cost}) for result in results_of(protocol)]
+    check_submission(submit(tmp_path, "true", protocol=protocol, results=results), protocol)
+    edited = [results[0].model_copy(update=changes), *results[1:]]
+    with pytest.raises(InputError, match=told):
+        check_submission(submit(tmp_path, "edited", protocol=protocol, results=edited), protocol)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import pytest
-from board_examples import COST, FULL, SUBSET, results_of, tiny_protocol
+from board_examples import COST, DEVICE, FULL, SUBSET, results_of, tiny_protocol
 from scipy import stats
 
 from dlth_bench.harness.scored import cell_of, score_results
@@ -22,7 +23,7 @@ FULL_MEANS, SUBSET_MEANS = (
 
 def cells_of(accuracies: Mapping[str, Sequence[float | None]], cost: Cost | None = None) -> dict[str, list[Cell]]:
     return {
-        config: [Cell(seed, value, cost=cost) for seed, value in enumerate(values)]
+        config: [Cell(seed, value, cost=cost, device=DEVICE) for seed, value in enumerate(values)]
         for config, values in accuracies.items()
     }
 
@@ -131,12 +132,12 @@ def test_published_means_without_a_spread() -> None:
     with_spread = make_scorecard(published(std=0.05), cells_of(SUBSET_TOP1))
     assert not any("no spread" in note for note in with_spread.notes)
     assert with_spread.pearson.ceiling is not None
-    assert card.pearson.ceiling is not None
-    assert with_spread.pearson.ceiling < card.pearson.ceiling
+    assert with_spread.pearson.disattenuated is not None
+    assert (card.pearson.ceiling, card.pearson.disattenuated) == (None, None)
 
 
 def test_savings_are_against_as_many_runs() -> None:
-    """The reference's cost is scaled to the runs that are there: a hole does not count as a saving."""
+    """The reference's cost is scaled to the runs that are there, and time is compared on one kind of device only."""
     card = make_scorecard(tiny_protocol(), cells_of(SUBSET_TOP1, COST))
     assert card.cost is not None
     assert card.cost.images_saved == pytest.approx(0.9)  # 1000 a run against 20 000 for two seeds
@@ -148,9 +149,25 @@ def test_savings_are_against_as_many_runs() -> None:
     assert fewer is not None
     assert fewer.subset.images == 7000
     assert fewer.images_saved == pytest.approx(0.9)
+    cells["beta"][0] = replace(cells["beta"][0], device="another device")
+    elsewhere = make_scorecard(tiny_protocol(), cells).cost
+    assert elsewhere is not None
+    assert (elsewhere.device_seconds_saved, elsewhere.flops_saved) == (None, fewer.flops_saved)
     unknown = make_scorecard(published(), cells_of(SUBSET_TOP1, COST)).cost
     assert unknown is not None
     assert (unknown.full, unknown.images_saved) == (None, None)
+
+
+def test_results_that_may_not_be_ranked() -> None:
+    """A run that leaves out its training accuracy, or comes from another version of the loop, makes no rank."""
+    protocol = tiny_protocol()
+    results = results_of(protocol)
+    silent = [results[0].model_copy(update={"train_accuracy": None}), *results[1:]]
+    assert "does not say its training accuracy" in problems(score_results(protocol, SUBSET, silent))["alpha"][0]
+    older = [results[0].model_copy(update={"training_version": 99}), *results[1:]]
+    assert "version 99" in problems(score_results(protocol, SUBSET, older))["alpha"][0]
+    assert not score_results(protocol, SUBSET, older).complete
+    assert score_results(protocol, SUBSET, results).complete
 
 
 def test_underfit_run_is_no_complete_result() -> None:

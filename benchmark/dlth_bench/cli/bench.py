@@ -24,11 +24,10 @@ from dlth_bench.cli.options import (
 )
 from dlth_bench.cli.run import subset_for
 from dlth_bench.datasets.registry import image_dataset
-from dlth_bench.harness.plan import chosen_configs
+from dlth_bench.harness.grid import chosen_configs, grid_runs
 from dlth_bench.harness.store import Store
 from dlth_bench.leaderboard.number_text import percent
 from dlth_bench.spec.protocol_file import find_protocol
-from dlth_bench.spec.run import Run
 
 app = typer.Typer(name="bench", help="Measure how fast this machine trains.", no_args_is_help=True)
 
@@ -98,7 +97,7 @@ def untrained(
     for config in chosen_configs(spec, split_names(configs)):
         if config.evaluation is None or config.evaluation.kind != "linear":
             continue
-        runs = [Run(data=spec.data, config=config, class_ids=file.subset.ids, seed=seed) for seed in spec.seeds]
+        runs = grid_runs(spec, file.subset.ids, configs=[config.name])
         floor = [Execution(run, dataset, device="cpu").untrained_accuracy() for run in runs]
         results = [store.result(run.digest) for run in runs]
         trained = [result.accuracy for result in results if result is not None and result.accuracy is not None]

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from dlth_bench.cli.options import DEFAULT_PROTOCOL, ProtocolOption
-from dlth_bench.harness.plan import chosen_configs
+from dlth_bench.harness.grid import chosen_configs
 from dlth_bench.spec.files import write_atomically
 from dlth_bench.spec.protocol_file import find_protocol
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from dlth_bench.harness.engines.events import Event, Finished
+from dlth_bench.harness.engines.events import Event, Finished, Progressed
 from dlth_bench.harness.plan import PlannedRun
 from dlth_bench.leaderboard.number_text import percent
 from dlth_bench.spec.result import Result
@@ -38,7 +39,7 @@ def watch(events: Iterator[Event], pending: tuple[PlannedRun, ...], console: Con
                 bars.console.print(_line(event), highlight=False, markup=False)
             else:
                 share = (event.stage != "pretrain") / STAGES + event.step / event.total / STAGES
-                bars.update(under_way[digest], completed=share, done=event.stage)
+                bars.update(under_way[digest], completed=share, done=_place(event))
             running = sum(weights[key] * (bars.tasks[_index(bars, task)].completed) for key, task in under_way.items())
             finished = sum(weights.get(result.run, 0.0) for result in results)
             bars.update(whole, completed=finished + running)
@@ -51,6 +52,18 @@ def _index(bars: Progress, task: TaskID) -> int:
 
 def _weight(planned: PlannedRun) -> float:
     return 1.0 if planned.expected is None else max(planned.expected.device_seconds, 1e-3)
+
+
+def _place(event: Progressed) -> str:
+    """``pretrain, epoch 3/20``; in steps where the stage is not counted in epochs."""
+    config = event.run.config
+    train = config.train
+    if event.stage != "pretrain" and config.evaluation is not None:
+        train = config.evaluation.train
+    epochs = train.duration.epochs
+    if epochs is None:
+        return f"{event.stage}, step {event.step}/{event.total}"
+    return f"{event.stage}, epoch {math.ceil(epochs * event.step / event.total)}/{epochs:g}"
 
 
 def _line(event: Finished) -> str:

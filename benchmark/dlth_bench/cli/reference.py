@@ -24,6 +24,7 @@ from dlth_bench.cli.options import (
 )
 from dlth_bench.cli.training import train_plan
 from dlth_bench.datasets.registry import class_catalog
+from dlth_bench.harness.grid import stored_result
 from dlth_bench.harness.plan import make_plan
 from dlth_bench.harness.reference import make_reference
 from dlth_bench.harness.store import Store
@@ -55,7 +56,7 @@ def reference(
     broken = train_plan(plan, store, workers=at_once, device=device, console=Console(stderr=True))
     if broken or configs is not None:
         raise typer.Exit(1 if broken else 0)
-    found = [result for run in plan.runs if (result := store.result(run.digest)) is not None]
+    found = [result for run in plan.runs if (result := stored_result(store, run)) is not None]
     if results is not None:
         lines = "".join(result.model_dump_json(exclude_defaults=True) + "\n" for result in found)
         write_atomically(results, lines.encode())

@@ -99,6 +99,8 @@ def _show_score(protocol: Protocol, file: SubsetFile, store: Store, submissions:
         scorecard = score_stored(protocol, file.subset, store)
     except NotScorable as problem:  # what was trained is stored: no error
         Console(stderr=True).print(Text(f"no score: {problem}"), soft_wrap=True)
+        if as_json:
+            typer.echo(json.dumps({"scorecard": None, "reason": str(problem)}, indent=2))
         return
     if as_json:
         typer.echo(scorecard.model_dump_json(indent=2))

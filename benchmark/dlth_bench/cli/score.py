@@ -63,7 +63,7 @@ def _stored_card(protocol: Protocol, subset: str, out: Path) -> dict[str, Scorec
 
 
 def _table_cards(protocol: Protocol, path: Path) -> dict[str, Scorecard]:
-    from dlth_bench.scoring.accuracy_table import read_accuracy_table, seeds_in
+    from dlth_bench.harness.accuracy_table import read_accuracy_table, seeds_in
     from dlth_bench.scoring.scorecard import make_scorecard
 
     tables = read_accuracy_table(path, protocol)

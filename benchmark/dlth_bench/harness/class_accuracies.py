@@ -9,6 +9,7 @@ import numpy as np
 from pydantic import ValidationError
 
 from dlth_bench.datasets.registry import class_catalog
+from dlth_bench.harness.grid import grid_runs
 from dlth_bench.shipped import shipped_folder
 from dlth_bench.spec.errors import InputError
 from dlth_bench.spec.protocol import Protocol
@@ -30,6 +31,8 @@ def read_results(path: Path) -> list[Result]:
         lines = path.read_text(encoding="utf-8").splitlines()
     except FileNotFoundError:
         raise InputError("no such file; `dlth-bench reference --results` writes one", source=path) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"cannot be read as results: {error}", source=path) from None
     results = []
     for number, line in enumerate(lines, 1):
         try:
@@ -46,12 +49,13 @@ def mean_class_accuracies(protocol: Protocol, config: str, results: Iterable[Res
         InputError: the results hold no finished run of the config on all classes.
     """
     ids = sorted(class_catalog(protocol.data.dataset).ids)
+    wanted = {run.digest for run in grid_runs(protocol, ids, configs=[config])}
     rows = [
         result.class_accuracy
         for result in results
-        if result.config == config and result.status == "finished" and len(result.class_accuracy) == len(ids)
+        if result.run in wanted and result.status == "finished" and len(result.class_accuracy) == len(ids)
     ]
     if not rows:
-        raise InputError(f"no finished run of '{config}' on all {len(ids)} classes of {protocol.data.dataset}")
+        raise InputError(f"no finished run of '{config}' of {protocol.key} on all {len(ids)} classes")
     means = np.asarray(rows, dtype=np.float64).mean(axis=0)
     return {class_id: float(mean) for class_id, mean in zip(ids, means, strict=True)}

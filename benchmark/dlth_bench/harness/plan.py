@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from dlth_bench.harness.grid import grid_runs
 from dlth_bench.harness.store import Store
 from dlth_bench.spec.classes import ClassCatalog
-from dlth_bench.spec.errors import InputError
 from dlth_bench.spec.protocol import Config, Cost, Protocol
-from dlth_bench.spec.quoting import quoted
 from dlth_bench.spec.run import Run
 
 
@@ -71,28 +70,15 @@ def make_plan(
     Raises:
         InputError: a config that the protocol does not have.
     """
-    planned = []
-    for config in chosen_configs(protocol, configs):
-        for seed in protocol.seeds if seeds is None else seeds:
-            run = Run(data=protocol.data, config=config, class_ids=tuple(class_ids), seed=seed)
-            stored = store.settled(run.digest) is not None
-            planned.append(PlannedRun(run, expected_cost(protocol, config, len(class_ids), len(catalog)), stored))
+    planned = [
+        PlannedRun(
+            run,
+            expected_cost(protocol, run.config, len(class_ids), len(catalog)),
+            stored=store.settled(run.digest) is not None,
+        )
+        for run in grid_runs(protocol, class_ids, seeds=seeds, configs=configs)
+    ]
     return Plan(protocol, tuple(class_ids), tuple(planned))
-
-
-def chosen_configs(protocol: Protocol, names: Sequence[str] | None) -> tuple[Config, ...]:
-    """The protocol's configs of the given names, in the protocol's order; None: all.
-
-    Raises:
-        InputError: one that the protocol does not have, or an empty list.
-    """
-    known = [config.name for config in protocol.configs]
-    if names is not None and not names:
-        raise InputError(f"no config given; {protocol.key} has {', '.join(known)}")
-    for name in names or ():
-        if name not in known:
-            raise InputError(f"{protocol.key} has no config {quoted(name)}; it has {', '.join(known)}")
-    return tuple(config for config in protocol.configs if names is None or config.name in names)
 
 
 def expected_cost(protocol: Protocol, config: Config, classes: int, all_classes: int) -> Cost | None:

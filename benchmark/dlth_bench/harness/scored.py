@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
+from dlth_bench.harness.grid import grid_runs, stored_result
 from dlth_bench.harness.store import Store
 from dlth_bench.scoring.scorecard import Cell, make_scorecard
 from dlth_bench.spec.protocol import Protocol
-from dlth_bench.spec.result import Result
-from dlth_bench.spec.run import Run
+from dlth_bench.spec.result import TRAINING_VERSION, Result
 from dlth_bench.spec.scorecard import Scorecard
 from dlth_bench.spec.subset import Subset
 
 
 def stored_results(protocol: Protocol, subset: Subset, store: Store) -> list[Result]:
     """The results that the store holds of the protocol's runs on the subset, by config and seed."""
-    runs = [
-        Run(data=protocol.data, config=config, class_ids=subset.ids, seed=seed)
-        for config in protocol.configs
-        for seed in protocol.seeds
-    ]
-    results = [store.result(run.digest) for run in runs]
+    results = [stored_result(store, run) for run in grid_runs(protocol, subset.ids)]
     return [result for result in results if result is not None]
 
 
@@ -39,9 +34,23 @@ def cell_of(result: Result, protocol: Protocol) -> Cell:
     """What the score needs of a result; a run below the protocol's underfit gate says so."""
     if result.status != "finished":  # whatever numbers it left are not those of a finished run
         return Cell(result.seed, None, f"seed {result.seed} {result.status}: {result.reason}", result.cost)
-    problem, gate = "", protocol.underfit
-    if gate is not None and result.train_accuracy is not None and result.train_accuracy < gate.min_train_accuracy:
-        problem = (
+    device = "" if result.environment is None else result.environment.device
+    return Cell(result.seed, result.accuracy, _problem(result, protocol), result.cost, device)
+
+
+def _problem(result: Result, protocol: Protocol) -> str:
+    """Why a finished result must not be ranked; empty when it may."""
+    if result.training_version != TRAINING_VERSION:
+        return (
+            f"seed {result.seed} was trained by version {result.training_version} of the loop, not {TRAINING_VERSION}"
+        )
+    gate = protocol.underfit
+    if gate is None:
+        return ""
+    if result.train_accuracy is None:
+        return f"seed {result.seed} does not say its training accuracy, so it may underfit"
+    if result.train_accuracy < gate.min_train_accuracy:
+        return (
             f"seed {result.seed} underfits: training top-1 {result.train_accuracy:.3f} < {gate.min_train_accuracy:.3f}"
         )
-    return Cell(seed=result.seed, accuracy=result.accuracy, problem=problem, cost=result.cost)
+    return ""

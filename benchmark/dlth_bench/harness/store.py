@@ -17,7 +17,7 @@ from pydantic import ValidationError
 
 from dlth_bench.spec.errors import InputError
 from dlth_bench.spec.files import write_atomically
-from dlth_bench.spec.result import Result
+from dlth_bench.spec.result import TRAINING_VERSION, Result
 from dlth_bench.spec.run import Run
 
 
@@ -58,7 +58,9 @@ class Store:
     def settled(self, digest: str) -> Result | None:
         """A result that training again would not change: finished, or diverged by itself; None otherwise."""
         result = self.result(digest)
-        return None if result is None or result.status == "failed" else result
+        if result is None or result.status == "failed" or result.training_version != TRAINING_VERSION:
+            return None
+        return result
 
     def save(self, run: Run, result: Result, *, keep_weights: bool = False) -> None:
         """Write the result, then remove the checkpoints that it makes needless."""

@@ -142,7 +142,7 @@ COLUMNS: tuple[Column, ...] = (
     Column("regret_points", "Regret", _regret, lambda row: _points(_regret(row)), narrow=True),
     Column("pairs", "Pairs", _pairs, lambda row: "–" if (pairs := _pairs(row)) is None else f"{pairs[0]}/{pairs[1]}"),
     Column("images_saved", "Images saved %", _images_saved, lambda row: percent(_images_saved(row))),
-    Column("device_seconds_saved", "Device-hours saved", _time_saved, lambda row: factor(_time_saved(row))),
+    Column("device_seconds_saved", "Device time saved", _time_saved, lambda row: factor(_time_saved(row))),
     Column("flags", "Flags", flags, lambda row: ", ".join(flags(row)), narrow=True),
 )
 """All columns, in the board's order."""

@@ -77,10 +77,11 @@ def write_submission(
     header = f"# {len(subset)} classes of {subset.dataset}, submission {metadata.name}\n"
     lines = [result.model_dump_json(exclude_defaults=True) + "\n" for result in results]
     document = metadata.model_dump(mode="json", exclude_defaults=True)
+    # First away and last back, so that a folder with metadata has everything else, of the same submission.
+    (folder / METADATA).unlink(missing_ok=True)
     write_atomically(folder / SUBSET, (header + subset.canonical_text()).encode())
     write_atomically(folder / RESULTS, "".join(lines).encode())
     write_atomically(folder / SCORECARD, (scorecard.model_dump_json(exclude_defaults=True, indent=2) + "\n").encode())
-    # Last, so that a folder with metadata has everything else.
     write_atomically(folder / METADATA, yaml.safe_dump(document, sort_keys=False, allow_unicode=True).encode())
 
 

@@ -10,6 +10,7 @@ from dlth_bench.leaderboard.submissions import METADATA, RESULTS, SCORECARD, SUB
 from dlth_bench.spec.errors import InputError
 from dlth_bench.spec.protocol import Protocol
 from dlth_bench.spec.quoting import printable, quoted
+from dlth_bench.spec.result import Result
 from dlth_bench.spec.run import Run
 from dlth_bench.spec.subset import check_size
 
@@ -51,6 +52,24 @@ def _check_runs(stored: StoredSubmission, protocol: Protocol) -> None:
         run = Run(data=protocol.data, config=config, class_ids=stored.subset.ids, seed=result.seed)
         if result.run != run.digest:
             raise InputError(f"{label} is a result of another run than this subset's", source=source)
+        if result.status == "finished":
+            problem = _implausible(result, run)
+            if problem:
+                raise InputError(f"{label}: {problem}", source=source)
+
+
+def _implausible(result: Result, run: Run) -> str:
+    """What in a finished result contradicts itself or its run; empty when nothing does."""
+    classes, counts = len(run.class_ids), result.class_counts
+    if not len(result.class_accuracy) == len(counts) == classes:
+        return f"has {len(result.class_accuracy)} class accuracies and {len(counts)} counts for {classes} classes"
+    hits = sum(accuracy * count for accuracy, count in zip(result.class_accuracy, counts, strict=True))
+    if not counts or not sum(counts) or abs(hits / sum(counts) - (result.accuracy or 0.0)) > _TOLERANCE:
+        return "its accuracy is not the mean of its class accuracies"
+    images = run.images_seen
+    if images is not None and result.cost is not None and result.cost.images != images:
+        return f"saw {result.cost.images} images in training, the run takes {images}"
+    return ""
 
 
 def _check_score(stored: StoredSubmission, protocol: Protocol) -> None:

@@ -34,6 +34,7 @@ class Cell:
     accuracy: float | None
     problem: str = ""
     cost: Cost | None = None
+    device: str = ""
 
 
 class NotScorable(InputError):
@@ -136,13 +137,15 @@ def _correlation(subset: Array, full: Array | Published, statistic: Statistic) -
     if math.isnan(value):
         return CorrelationScore(value=None)
     interval = seed_interval(subset, full, statistic)
-    corrected = disattenuated(value, reliability(subset), reliability(full)) if statistic == "pearson" else math.nan
+    known = not (isinstance(full, Published) and b.run_variance == 0)  # 0 stands for a spread that nobody published
+    correctable = known and statistic == "pearson"
+    corrected = disattenuated(value, reliability(subset), reliability(full)) if correctable else math.nan
     return CorrelationScore(
         value=_bounded(value),
         low=_bounded(interval.low),
         high=_bounded(interval.high),
         p_value=permutation_test(a.means, b.means, statistic).p_value,
-        ceiling=_bounded(noise_ceiling(full, statistic, other_seeds=a.seeds)),
+        ceiling=_bounded(noise_ceiling(full, statistic, other_seeds=a.seeds)) if known else None,
         disattenuated=_bounded(corrected),
     )
 
@@ -195,6 +198,8 @@ def _cost(protocol: Protocol, cells: Mapping[str, Sequence[Cell]], reference: Re
     parts = [(reference.configs[name], len(costs)) for name, costs in spent.items() if costs]
     if any(entry.cost is None for entry, _ in parts):
         return CostScore(subset=subset, full=None)
+    devices = {cell.device for runs in cells.values() for cell in runs if cell.cost}
+    same_device = all(device and device in reference.hardware for device in devices)
     full = _total([(entry.cost, runs / max(1, len(entry.accuracies))) for entry, runs in parts if entry.cost])
     saved = savings(subset, full)
     return CostScore(
@@ -202,7 +207,7 @@ def _cost(protocol: Protocol, cells: Mapping[str, Sequence[Cell]], reference: Re
         full=full,
         images_saved=saved.images.fraction if saved.images else None,
         flops_saved=saved.flops.fraction if saved.flops else None,
-        device_seconds_saved=saved.device_seconds.fraction if saved.device_seconds else None,
+        device_seconds_saved=saved.device_seconds.fraction if saved.device_seconds and same_device else None,
     )
 
 
@@ -221,5 +226,5 @@ def _notes(scored: Sequence[ConfigScore], configs: int) -> tuple[str, ...]:
     if max(len(score.accuracies) for score in scored) < 2:
         notes.append("one seed a config: the subset's seed noise is unknown")
     if all(score.reference_std is None for score in scored):
-        notes.append("the reference has no spread over seeds, so its noise is taken as zero")
+        notes.append("the reference has no spread over seeds: its noise is taken as zero, no ceiling is known")
     return tuple(notes)

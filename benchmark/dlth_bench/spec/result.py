@@ -9,6 +9,9 @@ from pydantic import Field, model_validator
 from dlth_bench.spec.frozen import Frozen
 from dlth_bench.spec.protocol import Accuracy, Cost
 
+TRAINING_VERSION = 1
+"""Raised by a change to training that moves accuracies: results of different versions are not scored together."""
+
 
 class Environment(Frozen):
     """What the run was computed with."""
@@ -18,6 +21,8 @@ class Environment(Frozen):
     python: str
     torch: str
     timm: str
+    lightly: str = ""
+    lightning: str = ""
     platform: str
     device: Annotated[str, Field(description="Model name of the processor or GPU.")]
     threads: Annotated[int, Field(ge=1, description="CPU threads of the process.")]
@@ -36,6 +41,7 @@ class Result(Frozen):
     """The outcome of one run; a diverged or failed run is a result with a status and a reason."""
 
     schema_version: Literal[1] = 1
+    training_version: Annotated[int, Field(ge=1, description="TRAINING_VERSION of the code that trained.")] = 1
     run: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$", description="Digest of the run.")]
     config: str
     seed: int

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from dlth_bench.spec.frozen import Frozen, digest_of
 from dlth_bench.spec.protocol import Config, DataSpec
+from dlth_bench.spec.recipe import TrainSpec
 
 
 class Run(Frozen):
@@ -34,6 +35,22 @@ class Run(Frozen):
         )
 
     @property
+    def images_seen(self) -> int | None:
+        """Samples drawn in all stages, as in `Cost`; None when the number of training samples is the dataset's own."""
+        if self.data.images_per_class is None:
+            return None
+        samples = len(self.class_ids) * self.data.images_per_class
+        evaluation = self.config.evaluation
+        seen = _drawn(self.config.train, samples)
+        if evaluation is None:
+            return seen
+        return seen + (samples if evaluation.kind == "linear" else _drawn(evaluation.train, samples))
+
+    @property
     def label(self) -> str:
         """How progress bars and logs call it."""
         return f"{self.config.name} seed {self.seed}"
+
+
+def _drawn(train: TrainSpec, samples: int) -> int:
+    return train.duration.in_steps(samples, train.batch_size) * train.batch_size

@@ -55,7 +55,9 @@ class CostScore(Frozen):
     full: Cost | None
     images_saved: Annotated[float | None, Field(le=1, description="Fraction of the full data's.")] = None
     flops_saved: Annotated[float | None, Field(le=1)] = None
-    device_seconds_saved: Annotated[float | None, Field(le=1)] = None
+    device_seconds_saved: Annotated[
+        float | None, Field(le=1, description="None where the reference was measured on another kind of device.")
+    ] = None
 
 
 class Scorecard(Frozen):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 from timm.layers.weight_init import trunc_normal_
 from timm.models.byobnet import ByoBlockCfg, ByobNet, ByoModelCfg
 from timm.models.vision_transformer import VisionTransformer
@@ -52,9 +51,3 @@ def linear_head(width: int, classes: int, std: float = 0.01) -> nn.Linear:
     trunc_normal_(head.weight, std=std)
     nn.init.zeros_(head.bias)
     return head
-
-
-@torch.no_grad()
-def count_parameters(module: nn.Module) -> int:
-    """Number of weights, trained or not."""
-    return sum(parameter.numel() for parameter in module.parameters())

@@ -6,6 +6,7 @@ import platform
 import resource
 import subprocess
 import sys
+from contextlib import suppress
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -14,6 +15,9 @@ import torch
 
 import dlth_bench
 from dlth_bench.spec.result import Environment
+
+_CLEAR_REFS, _STATUS = Path("/proc/self/clear_refs"), Path("/proc/self/status")
+"""Linux's own count of a process's peak memory, which writing 5 to the first resets."""
 
 
 def environment(device: torch.device) -> Environment:
@@ -24,6 +28,8 @@ def environment(device: torch.device) -> Environment:
         python=platform.python_version(),
         torch=torch.__version__,
         timm=version("timm"),
+        lightly=version("lightly"),
+        lightning=version("lightning"),
         platform=f"{platform.system()} {platform.machine()}",
         device=device_name(device),
         threads=torch.get_num_threads(),
@@ -61,9 +67,22 @@ def checkout_commit() -> str:
         return ""
 
 
+def reset_peak_memory(device: torch.device) -> None:
+    """Start measuring `peak_memory_bytes` anew, since a process trains many runs."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+    elif _CLEAR_REFS.exists():
+        with suppress(OSError):  # not every container allows it; the peak is then the process's so far
+            _CLEAR_REFS.write_text("5")
+
+
 def peak_memory_bytes(device: torch.device) -> int:
-    """The most memory held so far: on the GPU, else resident in this process."""
+    """The most memory held since `reset_peak_memory`: on the GPU, else resident in this process."""
     if device.type == "cuda":
         return int(torch.cuda.max_memory_allocated(device))
+    if _STATUS.exists():
+        peaks = [line.split()[1] for line in _STATUS.read_text().splitlines() if line.startswith("VmHWM:")]
+        if peaks:
+            return int(peaks[0]) * 1024
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024

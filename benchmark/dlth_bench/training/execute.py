@@ -15,16 +15,16 @@ from torch import Tensor
 from dlth_bench.datasets.base import ImageArrays, ImageDataset
 from dlth_bench.spec.method import FinetuneSpec, LinearSpec
 from dlth_bench.spec.protocol import Cost
-from dlth_bench.spec.result import Curves, Result
+from dlth_bench.spec.result import TRAINING_VERSION, Curves, Result
 from dlth_bench.spec.run import Run
 from dlth_bench.training.augment import Pixels
 from dlth_bench.training.checkpoint import load_tensors, save_tensors
-from dlth_bench.training.environment import environment, peak_memory_bytes
+from dlth_bench.training.environment import environment, peak_memory_bytes, reset_peak_memory
 from dlth_bench.training.evaluation.accuracy import class_accuracy, in_batches, top1
 from dlth_bench.training.evaluation.finetune import finetune_method
 from dlth_bench.training.evaluation.linear import LinearProbe, extract_features
 from dlth_bench.training.flops import forward_flops, stage_flops
-from dlth_bench.training.loop import Checkpoints, Diverged, History, Stage, train
+from dlth_bench.training.loop import Checkpoints, Diverged, History, Stage, train, usable
 from dlth_bench.training.methods import Method, build_method
 from dlth_bench.training.methods.supervised import Supervised
 from dlth_bench.training.seeds import global_stream
@@ -59,7 +59,8 @@ class Execution:
     """One run on one device.
 
     Args:
-        folder: where checkpoints go; None keeps none. A kill loses at most ``checkpoint_seconds`` of work.
+        folder: where checkpoints go; None keeps none. A kill loses at most ``checkpoint_seconds`` of work, or the
+            hundredth of a stage after which one is next possible.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
     """
 
@@ -84,6 +85,7 @@ class Execution:
 
     def result(self) -> Result:
         """Train, evaluate, and say how it went; only a diverged loss is turned into a result, other errors rise."""
+        reset_peak_memory(self.fabric.device)
         try:
             data = self._resident()
             return self._measured(self._outcome(data), data)
@@ -101,6 +103,7 @@ class Execution:
             "run": self.run.digest,
             "config": self.config.name,
             "seed": self.run.seed,
+            "training_version": TRAINING_VERSION,
             "environment": environment(self.fabric.device),
         }
 
@@ -148,9 +151,9 @@ class Execution:
         """Train a stage, or take its finished weights from an earlier attempt at this run."""
         finished = None if self.folder is None else self.folder / f"{stage.name}.safetensors"
         loaded = None if finished is None else load_tensors(finished)
-        if loaded is not None:
+        if loaded is not None and usable(loaded[1]):
             stage.method.load_state_dict(loaded[0])
-            return History(**loaded[1])
+            return History.from_header(loaded[1])
         checkpoints = Checkpoints(
             None if self.folder is None else self.folder / f"{stage.name}-checkpoint.safetensors",
             self.checkpoint_seconds,
@@ -158,7 +161,7 @@ class Execution:
         )
         history = train(stage, self.fabric, checkpoints)
         if finished is not None:
-            save_tensors(finished, stage.method.state_dict(), vars(history))
+            save_tensors(finished, stage.method.state_dict(), history.header())
         return history
 
     def _supervised(self, method: Method, data: Resident) -> Outcome:

@@ -13,13 +13,14 @@ from lightning.fabric import Fabric
 from torch import Tensor
 
 from dlth_bench.spec.recipe import TrainSpec
+from dlth_bench.spec.result import TRAINING_VERSION
 from dlth_bench.training.checkpoint import load_tensors, restore_training_state, save_tensors, training_state
 from dlth_bench.training.methods.base import Method, Moment
 from dlth_bench.training.optim import build_optimizer, clip_each_gradient, set_rates
 from dlth_bench.training.seeds import seed_model_draws, stream_seed
 
 CURVE_POINTS = 100
-"""Most values a loss curve keeps."""
+"""About how many values a loss curve keeps: fewer than twice this, or one a step for shorter stages."""
 
 
 class Diverged(RuntimeError):
@@ -52,6 +53,19 @@ class History:
     seconds: float = 0.0
     curve_steps: list[int] = field(default_factory=list)
     curve_loss: list[float] = field(default_factory=list)
+
+    def header(self) -> dict[str, Any]:
+        """As it stands in a checkpoint, with the version of the loop that wrote it."""
+        return vars(self) | {"training_version": TRAINING_VERSION}
+
+    @classmethod
+    def from_header(cls, header: dict[str, Any]) -> History:
+        return cls(**{key: value for key, value in header.items() if key != "training_version"})
+
+
+def usable(header: dict[str, Any]) -> bool:
+    """Whether a checkpoint was written by this version of the loop; training does not go on across versions."""
+    return header.get("training_version") == TRAINING_VERSION
 
 
 @dataclass(frozen=True)
@@ -136,7 +150,7 @@ def train(stage: Stage, fabric: Fabric, checkpoints: Checkpoints) -> History:
         history.seconds = before + now - started
         checkpoints.report(step + 1, total)
         if checkpoints.path is not None and now - saved >= checkpoints.every_seconds and step + 1 < total:
-            save_tensors(checkpoints.path, training_state(stage.method, trainer.optimizer), vars(history))
+            save_tensors(checkpoints.path, training_state(stage.method, trainer.optimizer), history.header())
             saved = time.monotonic()
     return history
 
@@ -144,12 +158,11 @@ def train(stage: Stage, fabric: Fabric, checkpoints: Checkpoints) -> History:
 def _resume(stage: Stage, optimizer: torch.optim.Optimizer, path: Path | None) -> History:
     """The state of the checkpoint put into the stage, and its history; a fresh history when there is none."""
     loaded = None if path is None else load_tensors(path)
-    if loaded is None:
+    if loaded is None or not usable(loaded[1]):
         return History()
     tensors, header = loaded
     restore_training_state(stage.method, optimizer, tensors)
-    values: dict[str, Any] = header
-    return History(**values)
+    return History.from_header(header)
 
 
 def _record(history: History, step: int, losses: list[Tensor], name: str) -> None:

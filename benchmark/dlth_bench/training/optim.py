@@ -16,7 +16,7 @@ from dlth_bench.training.methods.base import Moment
 
 
 def build_optimizer(spec: OptimizerSpec, module: nn.Module) -> Optimizer:
-    """An optimizer over the trained parameters of ``module``; its rates are set before each step by `Schedule`."""
+    """An optimizer over the trained parameters of ``module``; its rates are set before each step by `set_rates`."""
     groups = parameter_groups(spec, module)
     match spec.kind:
         case "sgd":

@@ -35,7 +35,8 @@ def bench_step(
     """Time whole training steps against forward and backward of the same networks on resident views.
 
     The whole step has order, augmentation, loss, backward, optimizer, schedules and moving averages. The bare one has
-    the method's networks and loss on views made before, and their backward. Rounds of both alternate, so that the
+    the method's networks and loss on views made before, and their backward; MoCo's moving average and queue, which
+    belong between query and key, are in both. Rounds of both alternate, so that the
     ratio holds on a machine whose speed drifts.
     """
     classes = max(2, -(-4 * config.train.batch_size // (data.images_per_class or 64)))

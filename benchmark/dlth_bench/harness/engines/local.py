@@ -75,8 +75,14 @@ class LocalEngine:
                 if len(self._pool) == self.workers:
                     return
                 worker = self._start()
-            worker.run = todo.popleft()
-            worker.pipe.send((worker.run.model_dump_json(exclude_defaults=True), wait_seconds))
+            run = todo.popleft()
+            try:
+                worker.pipe.send((run.model_dump_json(exclude_defaults=True), wait_seconds))
+            except OSError:  # it died while idle; the run was never begun
+                self._dismiss(worker)
+                todo.appendleft(run)
+            else:
+                worker.run = run
 
     def _listen(self, todo: deque[Run], busy: deque[Run], deaths: dict[str, int]) -> Iterator[Event]:
         """Wait for word from workers and say what it means."""
@@ -98,19 +104,37 @@ class LocalEngine:
             if kind == "busy":
                 busy.append(run)
             else:
-                yield Finished(run, Result.model_validate_json(payload))
+                result = Result.model_validate_json(payload)
+                if result.status == "failed":
+                    self._dismiss(worker)  # what broke a run may have broken its process, as an error on a GPU does
+                yield Finished(run, result)
 
     def _bury(self, worker: Worker, run: Run, todo: deque[Run], deaths: dict[str, int]) -> Iterator[Event]:
         """A worker process died: try its run again, from its checkpoint, or give it up."""
-        worker.process.join()
-        self._pool.remove(worker)
+        self._dismiss(worker)
         deaths[run.digest] += 1
         if deaths[run.digest] < ATTEMPTS:
             todo.appendleft(run)
             return
         result = failed(run, f"its process died {ATTEMPTS} times (exit code {worker.process.exitcode}); out of memory?")
-        self.store.save(run, result)
-        yield Finished(run, result)
+        yield Finished(run, self._given_up(run, result))
+
+    def _dismiss(self, worker: Worker) -> None:
+        """Let a worker go that is idle or dead; a closed pipe ends it."""
+        worker.pipe.close()
+        worker.process.join()
+        self._pool.remove(worker)
+
+    def _given_up(self, run: Run, result: Result) -> Result:
+        """Store the failure, unless another process has settled the run or is at it."""
+        try:
+            with self.store.claim(run.digest):
+                settled = self.store.settled(run.digest)
+                if settled is None:
+                    self.store.save(run, result)
+                return settled or result
+        except Busy:
+            return result
 
     def _start(self) -> Worker:
         context = multiprocessing.get_context("spawn")
@@ -179,12 +203,22 @@ def work(pipe: Connection, settings: WorkerSettings) -> None:
                 keep_weights=settings.keep_weights,
                 wait_seconds=wait_seconds,
                 checkpoint_seconds=settings.checkpoint_seconds,
-                report=lambda stage, step, total: pipe.send(("progress", (stage, step, total))),
+                report=lambda stage, step, total: _tell(pipe, "progress", (stage, step, total)),
             )
         except Busy:
-            pipe.send(("busy", None))
-        else:
-            pipe.send(("result", result.model_dump_json(exclude_defaults=True)))
+            _tell(pipe, "busy", None)
+            continue
+        except Exception as error:  # noqa: BLE001 - the store itself cannot be used: say so, the rest goes on
+            result = failed(run, f"{type(error).__name__}: {error}")
+        _tell(pipe, "result", result.model_dump_json(exclude_defaults=True))
+
+
+def _tell(pipe: Connection, kind: str, payload: object) -> None:
+    """Send word to the parent; without one there is nobody to work for."""
+    try:
+        pipe.send((kind, payload))
+    except OSError:
+        os._exit(1)
 
 
 def _die_with_parent() -> None:

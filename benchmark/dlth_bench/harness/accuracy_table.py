@@ -1,7 +1,7 @@
 """Accuracies from a CSV file: published tables, or runs done elsewhere.
 
-Two layouts are understood. Long: columns ``config,accuracy`` and optionally ``seed`` and ``subset``. Wide: a column
-``subset`` (or none) and one column a config. Accuracies are fractions, or percent when the header of the file says so
+Two layouts are understood. Long: columns ``config,accuracy``. Wide: one column a config. Both may
+have columns ``seed`` and ``subset``. Accuracies are fractions, or percent when the header of the file says so
 with a first line ``# percent``.
 """
 
@@ -30,12 +30,13 @@ def read_accuracy_table(path: Path, protocol: Protocol) -> dict[str, Cells]:
         InputError: with file and line: no such column, an unknown config, not a number, out of range, a repeated
             seed, or no rows.
     """
-    rows = _rows(read_text_file(path), path)
+    text = read_text_file(path)
+    rows = _rows(text, path)
     if len(rows) < 2:
         raise InputError("has no rows; expected a header line and at least one row of accuracies", source=path)
     (header_line, header), body = rows[0], rows[1:]
     configs = [config.name for config in protocol.configs]
-    scale = 100.0 if _is_percent(path) else 1.0
+    scale = 100.0 if _is_percent(text) else 1.0
     long = "config" in header and "accuracy" in header
     columns = [name for name in header if name in configs]
     if not long and not columns:
@@ -47,6 +48,9 @@ def read_accuracy_table(path: Path, protocol: Protocol) -> dict[str, Cells]:
     unknown = [name for name in header if name not in {"config", "accuracy", "seed", "subset", *configs}]
     if unknown:
         raise InputError(f"unknown column {quoted(unknown[0])}", source=path, line=header_line)
+    twice = [name for name in header if header.count(name) > 1]
+    if twice:
+        raise InputError(f"column {quoted(twice[0])} stands twice", source=path, line=header_line)
     tables: dict[str, Cells] = {}
     for line, fields in body:
         if len(fields) != len(header):
@@ -73,8 +77,8 @@ def _rows(text: str, path: Path) -> list[tuple[int, list[str]]]:
     return [(number, row) for (number, _), row in zip(kept, fields, strict=False)]
 
 
-def _is_percent(path: Path) -> bool:
-    first = read_text_file(path).lstrip().partition("\n")[0]
+def _is_percent(text: str) -> bool:
+    first = text.lstrip().partition("\n")[0]
     return first.startswith("#") and first.strip("# \r").lower() == "percent"
 
 
