@@ -83,5 +83,6 @@ def _head(spec: DINOSpec, width: int) -> DINOProjectionHead:
         hidden_dim=spec.hidden_dim,
         bottleneck_dim=spec.bottleneck_dim,
         output_dim=spec.out_dim,
+        batch_norm=spec.head_batch_norm,
         norm_last_layer=spec.norm_last_layer,
     )
