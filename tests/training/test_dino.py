@@ -220,3 +220,28 @@ def test_weight_decay_rises_along_a_cosine(step: int, decay: float) -> None:
     """Weight decay goes from .04 to .4 along half a cosine, as in the original schedule."""
     spec = ADAMW.model_copy(update={"weight_decay": 0.04, "weight_decay_end": 0.4})
     assert weight_decay(spec, Moment(step, 100)) == pytest.approx(decay)
+
+
+def test_a_batch_normalised_head_spreads_what_the_backbone_hardly_tells_apart() -> None:
+    """Features that differ by a thousandth give nearly equal logits without batch norm and distinct ones with it."""
+    features = torch.ones(16, VIT.dim) + 1e-3 * torch.randn(16, VIT.dim, generator=torch.Generator().manual_seed(0))
+
+    def spread(batch_norm: bool) -> float:
+        logits = _dino(head_batch_norm=batch_norm).student_head(features).detach()
+        return float((logits.std(dim=0) / logits.abs().mean()).mean())
+
+    assert spread(False) < 0.01
+    assert spread(True) > 0.1
+
+
+def test_a_batch_normalised_head_normalises_all_crops_of_a_network_together() -> None:
+    """As in the original code: one call of the head takes all crops, so their statistics are common."""
+    method = _apart(_dino(head_batch_norm=True, freeze_last_layer=0.0))
+    seen: list[int] = []
+    for head in (method.student_head, method.teacher_head):
+        norms = [module for module in head.modules() if isinstance(module, nn.BatchNorm1d)]
+        assert len(norms) == 2
+        norms[0].register_forward_hook(lambda module, inputs, output: seen.append(len(inputs[0])))
+    views = random_views(BATCH), random_views(BATCH, seed=2), random_views(LOCAL * BATCH, seed=3, size=16)
+    method(views, torch.zeros(BATCH, dtype=torch.long), Moment(0, 10))
+    assert seen == [2 * BATCH, (2 + LOCAL) * BATCH]

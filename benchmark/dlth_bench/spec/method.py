@@ -39,7 +39,9 @@ class DINOSpec(Frozen):
     hidden_dim: Annotated[int, Field(gt=0, description="Width of the head's hidden layers.")]
     bottleneck_dim: Annotated[int, Field(gt=0, description="Width before the prototypes.")]
     norm_last_layer: bool
-    head_batch_norm: Annotated[bool, Field(description="Batch norm in the head's hidden layers.")] = False
+    head_batch_norm: Annotated[
+        bool, Field(description="Batch norm in the head's hidden layers (``use_bn_in_head`` of the original).")
+    ] = False
     student_temperature: Temperature = 0.1
     teacher_temperature: Temperature = 0.04
     warmup_teacher_temperature: Temperature = 0.04
