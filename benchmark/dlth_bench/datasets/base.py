@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from dlth_bench.spec.classes import ClassCatalog
+from dlth_bench.spec.samples import SampleCatalog
 
 if TYPE_CHECKING:  # numpy takes a fifth of the command line's start
     import numpy as np
@@ -49,4 +50,8 @@ class ImageDataset(Protocol):
 
         ``images_per_class`` keeps the first so many of each class (None: all).
         """
+        ...
+
+    def samples(self, images_per_class: int | None = None) -> SampleCatalog:
+        """The training samples, class by class in the catalog's order; the first so many of each class (None: all)."""
         ...
