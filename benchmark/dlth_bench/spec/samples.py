@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+
+
+def classes_of(sample_ids: Iterable[str]) -> tuple[str, ...]:
+    """The IDs of the classes that have at least one of the samples, sorted by code point."""
+    return tuple(sorted({sample_id.partition("/")[0] for sample_id in sample_ids}))
 
 
 @dataclass(frozen=True, eq=False)
@@ -14,7 +19,7 @@ class SampleCatalog:
 
     Args:
         dataset: the dataset's name, e.g. ``glyphs``.
-        sample_ids: ``<class ID>/<name>`` without white space, in the dataset's own order, each once.
+        sample_ids: ``<class ID>/<name>`` with no other slash and no white space, in the dataset's own order, each once.
         labels: of each sample, the position of its class in ``class_ids``; an ``array.array``, which numpy reads
             without a copy.
         class_ids: in the dataset's own order.
