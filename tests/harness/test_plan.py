@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from dlth_bench.datasets.registry import class_catalog
+from dlth_bench.datasets.registry import class_catalog, sample_catalog
 from dlth_bench.harness.grid import full_data
-from dlth_bench.harness.plan import Plan, make_plan
+from dlth_bench.harness.plan import Plan, expected_cost, make_plan
 from dlth_bench.harness.store import Store
 from dlth_bench.spec.errors import InputError
 from dlth_bench.spec.protocol import Protocol
+from dlth_bench.spec.subset import Subset
 from tiny_grid import CLASSES, SECONDS, SUBSET, broken, finished, with_reference
 
 CATALOG = class_catalog("glyphs")
@@ -74,6 +75,18 @@ def test_expected_cost_follows_the_budget(known: Protocol, store: Store, budget:
     assert expected.device_seconds == pytest.approx(SECONDS["mae"] / 2 * share)  # the reference sums two seeds
     assert expected.flops == pytest.approx(2.46e9 / 2 * share)
     assert expected.images == round(24_600 / 2 * share)
+
+
+def test_expected_cost_of_samples(known: Protocol, store: Store) -> None:
+    """A sample subset costs its share of the protocol's training samples, however many classes they are of."""
+    samples = sample_catalog("glyphs", known.data.images_per_class)
+    subset = Subset(dataset="glyphs", unit="sample", ids=samples.sample_ids[::10])
+    plan = make_plan(known, subset, store)
+    assert plan.share == pytest.approx(0.1, rel=0.01)
+    assert plan.planned[0].expected == expected_cost(known, known.configs[0], plan.share)
+    assert {run.sample_ids for run in plan.runs} == {subset.ids}
+    fixed = known.model_copy(update={"budget": "steps"})
+    assert make_plan(fixed, subset, store).share == 1.0
 
 
 def test_expected_seconds(known: Protocol, store: Store) -> None:
