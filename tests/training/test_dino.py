@@ -149,6 +149,16 @@ def test_teacher_is_a_moving_average_with_a_cosine_momentum(step: int) -> None:
         torch.testing.assert_close(new, momentum * old + (1 - momentum) * target, atol=1e-6, rtol=1e-5)
 
 
+@pytest.mark.parametrize(("steps", "momentum"), [(100, 0.9), (1000, 0.99), (5, 0.0)])
+def test_a_horizon_sets_the_momentum_by_the_length_of_training(steps: int, momentum: float) -> None:
+    """A tenth of 100 steps is an average over 10 of them, momentum .9; of 1000 steps, .99; never below 0."""
+    method = _apart(_dino(teacher_horizon=0.1))
+    teacher, student = next(method.encoder.parameters()), next(method.student.parameters())
+    before = teacher.clone()
+    method.after_step(Moment(0, steps))
+    torch.testing.assert_close(teacher, momentum * before + (1 - momentum) * student, atol=1e-6, rtol=1e-5)
+
+
 def test_teacher_starts_as_the_student() -> None:
     """Both start from equal, unshared weights, prototypes included."""
     method = _dino()

@@ -48,6 +48,10 @@ class DINOSpec(Frozen):
     warmup_teacher: Annotated[Probability, Field(description="Fraction of training to warm the teacher up.")] = 0.0
     center_momentum: EMA = 0.9
     momentum: Annotated[EMA, Field(description="Teacher momentum at the start; a cosine takes it to 1.")] = 0.996
+    teacher_horizon: Annotated[
+        Probability | None,
+        Field(gt=0, description="Fraction of training that the teacher averages over at the start; sets the momentum."),
+    ] = None
     freeze_last_layer: Annotated[
         Probability, Field(description="Fraction of training during which the prototypes stay fixed.")
     ] = 0.0

@@ -71,10 +71,15 @@ class DINO(Method):
                 parameter.grad = None
 
     def after_step(self, moment: Moment) -> None:
-        momentum = cosine_schedule(moment.step, moment.total, self.spec.momentum, 1.0)
+        momentum = cosine_schedule(moment.step, moment.total, self._first_momentum(moment.total), 1.0)
         online = [*self.student.parameters(), *self.student_head.parameters()]
         average = [*self.encoder.parameters(), *self.teacher_head.parameters()]
         update_average(average, online, momentum)
+
+    def _first_momentum(self, steps: int) -> float:
+        """The momentum whose average reaches back over the spec's horizon, for training of so many steps."""
+        horizon = self.spec.teacher_horizon
+        return self.spec.momentum if horizon is None else max(0.0, 1 - 1 / (horizon * steps))
 
 
 def _head(spec: DINOSpec, width: int) -> DINOProjectionHead:
