@@ -31,7 +31,7 @@ _RESOURCES: tuple[Resource, ...] = ("images", "flops", "device-time")
 
 def plot(
     kind: Annotated[
-        str, typer.Argument(help="trends, classes, consistency, radar, loss, forest or pareto; see below.")
+        str, typer.Argument(help="trends, classes, consistency, radar, loss, forest or pareto, as above.")
     ] = "trends",
     protocol: ProtocolOption = DEFAULT_PROTOCOL,
     submissions: SubmissionsOption = DEFAULT_SUBMISSIONS,

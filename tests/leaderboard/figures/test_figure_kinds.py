@@ -64,12 +64,12 @@ def _steps_of_the_tiny_grid(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
 def test_kind_is_drawn_and_redrawn_alike(kind: Kind, material: Material, tmp_path: Path) -> None:
-    """Each kind writes SVG and PNG, holes in a submission notwithstanding, and the same SVG when asked again."""
+    """Each kind writes SVG and PNG, even where a submission has holes, and the same SVG when asked again."""
     svg, png = kind.draw(material, tmp_path / "one")
     assert png.read_bytes().startswith(b"\x89PNG")
     text = svg.read_text()
     assert kind.draw(material, tmp_path / "two")[0].read_text() == text
-    assert "<!-- tiny@1 -->" in text
+    assert "<!-- tiny@1: " in text
     assert "<!-- easy" in text
 
 
@@ -81,6 +81,12 @@ def test_random_subsets_are_drawn_together(material: Material, tmp_path: Path) -
     assert "<!-- random: mean of 1 -->" in radar
     assert "<!-- random subsets -->" in loss
     assert "<!-- lucky" not in radar + loss
+
+
+def test_incomplete_subset_is_no_bargain(material: Material, tmp_path: Path) -> None:
+    """A subset that saved the runs of a config is not drawn against cost; the forest shows it without a rank."""
+    assert "<!-- holed" not in find_kind("pareto").draw(material, tmp_path / "pareto")[0].read_text()
+    assert "<!-- holed  – -->" in find_kind("forest").draw(material, tmp_path / "forest")[0].read_text()
 
 
 def test_class_figure_counts_the_consistent_classes(material: Material, tmp_path: Path) -> None:

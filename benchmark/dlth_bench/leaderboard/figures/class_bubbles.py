@@ -45,7 +45,7 @@ def class_bubbles(
         ticks_height = 0.17 * len(ticks) + 0.1
         figure = new_figure(10.5, ticks_height + 4.4)
         upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[ticks_height, 3.6])
-        title(figure, protocol, f"Full-data accuracy of each of {len(classes)} classes under {len(accuracies)} configs")
+        title(figure, protocol, f"full-data accuracy of each of {len(classes)} classes under {len(accuracies)} configs")
         _tick_rows(upper, ticks, classes)
         ends = _bubbles(lower, protocol, accuracies, classes)
         label_line_ends(lower, ends, lines=2)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-_TITLE = "What one change of the recipe gains, in points (\N{BALLOT X}: the full data go the other way)"
+_TITLE = "what one change of the recipe gains, in points (\N{BALLOT X}: the full data go the other way)"
 
 
 @dataclass(frozen=True)

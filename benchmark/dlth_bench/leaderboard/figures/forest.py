@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
+_TITLE = "correlation with the full data, 95 % intervals over seeds (hollow grey: random subsets)"
+
+
 def correlation_forest(
     protocol: Protocol, rows: Sequence[Row], random: frozenset[str], path_without_suffix: Path
 ) -> list[Path]:
@@ -45,9 +48,10 @@ def correlation_forest(
     cards = {row.submission.metadata.name: row.submission.scorecard for row in rows}
     check_comparable(protocol, cards)
     with figure_style():
-        figure = new_figure(9.2, 1.9 + 0.27 * max(1, len(rows)))
+        longest = max(map(len, cards), default=0)
+        figure = new_figure(8.4 + 0.08 * longest, 1.9 + 0.27 * max(1, len(rows)))
         left, right = figure.subplots(1, 2, sharey=True)
-        title(figure, protocol, "Correlation of subset and full-data accuracies, with 95 % intervals over seeds")
+        title(figure, protocol, _TITLE)
         _panel(left, "Spearman ρs", {name: card.spearman for name, card in cards.items()}, random)
         _panel(right, "Pearson ρp", {name: card.pearson for name, card in cards.items()}, random)
         _shade_chance(left, protocol)
@@ -74,7 +78,7 @@ def _panel(axes: Axes, label: str, scores: Mapping[str, CorrelationScore], rando
         axes.plot([low, high], [row, row], color=colour, linewidth=2, linestyle="solid", solid_capstyle="butt")
         face = "white" if chance else colour
         axes.plot([score.value], [row], "s" if chance else "o", color=colour, markersize=6, markerfacecolor=face)
-    axes.set_xlabel(f"{label} (hollow grey squares: random subsets)" if random & set(scores) else label)
+    axes.set_xlabel(label)
     axes.set_xlim(min(lows), 1.04)
     light_grid(axes, "x")
     _mark_ceiling(axes, scores)

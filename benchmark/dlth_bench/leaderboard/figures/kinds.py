@@ -136,7 +136,10 @@ def _steps(protocol: Protocol) -> list[Step]:
 
 
 def _radar(material: Material, path: Path) -> list[Path]:
-    random = [row.submission.scorecard for row in material.random]
+    # Luck depends on the size, and an incomplete grid has no score to average.
+    sizes = {row.submission.metadata.classes for row in material.rows}
+    ranked = [row.submission for row in material.random if row.rank is not None]
+    random = [stored.scorecard for stored in ranked if stored.metadata.classes in sizes]
     return indicator_radar(material.protocol, material.scorecards, random, path)
 
 

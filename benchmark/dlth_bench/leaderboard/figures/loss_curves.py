@@ -65,7 +65,7 @@ def loss_curves(
         rows = -(-len(panels) // columns)
         figure = new_figure(3.1 * columns + 1.9, 0.6 + 2.5 * rows)
         grid = figure.subplots(rows, columns, squeeze=False).ravel()
-        title(figure, protocol, "Pretraining loss, mean over seeds (band: the full data's range)")
+        title(figure, protocol, "pretraining loss, mean over seeds (band: the full data's range)")
         for axes, group in zip(grid, panels, strict=False):
             _panel(axes, group, full, subsets, random)
         for axes in grid[len(panels) :]:

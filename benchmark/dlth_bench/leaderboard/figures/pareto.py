@@ -21,6 +21,7 @@ from dlth_bench.leaderboard.figures.style import (
     title,
 )
 from dlth_bench.leaderboard.number_text import correlation
+from dlth_bench.leaderboard.ranking import rankable
 from dlth_bench.spec.errors import InputError
 from dlth_bench.spec.protocol import Protocol
 from dlth_bench.spec.scorecard import Scorecard
@@ -64,25 +65,28 @@ def cost_pareto(
     """Draw ρs against cost and the line of those that no cheaper subset reaches, as SVG and PNG.
 
     Args:
-        scorecards: of the protocol, by the name shown; those without a cost or a ρs are left out.
+        scorecards: of the protocol, by the name shown; incomplete ones and those without a cost are left out.
         random: names of the random subsets among them; hollow grey squares, with mean and range for each cost.
         path_without_suffix: ``.svg`` and ``.png`` are appended.
         resource: what the cost is counted in.
 
     Raises:
-        InputError: no scorecard has both, the protocol has no reference, or a scorecard is of another protocol.
+        InputError: no scorecard is left, the protocol has no reference, or a scorecard is of another protocol.
     """
     check_comparable(protocol, scorecards)
     attribute, label = _RESOURCES[resource]
     points = _points(scorecards, attribute, random)
     if not points:
-        raise InputError(f"no submission of {protocol.key} has both a correlation and a known saving of {label}")
+        raise InputError(f"no submission of {protocol.key} has both a complete grid and a known saving of {label}")
     with figure_style():
-        figure = new_figure(max(7.4, 2 + 0.17 * len(points)), 5)
+        figure = new_figure(max(7.4, 2 + 0.2 * len(points)), 4.4 + _name_inches(points))
         axes = figure.add_subplot()
-        title(figure, protocol, "Rank correlation with the full data against cost")
+        title(figure, protocol, "rank correlation with the full data against cost")
         _frame(axes, points, label)
-        places = _places(axes, points)
+        for _ in range(3):  # the wider the axis gets, the less it takes to keep names apart
+            places = _places(axes, points)
+            left, right = axes.get_xlim()
+            axes.set_xlim(min(left, min(places) / 1.1), max(right, max(places) * 1.1))
         _marks(axes, points, places)
         _front(axes, points, places)
         _random_means(axes, points, places)
@@ -105,7 +109,7 @@ def _points(scorecards: Mapping[str, Scorecard], attribute: str, random: frozens
     for name, card in scorecards.items():
         saved = None if card.cost is None else getattr(card.cost, attribute)
         score = card.spearman
-        if saved is None or score.value is None:
+        if saved is None or score.value is None or not rankable(card):
             continue
         low = score.value if score.low is None else score.low
         high = score.value if score.high is None else score.high
@@ -118,13 +122,19 @@ def _frame(axes: Axes, points: Sequence[Point], label: str) -> None:
     axes.set_xscale("log")
     axes.set_xlim(min(costs) / 1.4, max(costs) * 1.4)
     low, high = min(point.low for point in points), max(point.high for point in points)
-    axes.set_ylim(low - 0.35 * max(0.2, high - low), max(1.02, high + 0.05))  # names stand below the bars
+    top = max(1.02, high + 0.05)
+    axes.set_ylim(low - (top - low) * (_name_inches(points) + 0.3) / 2.6, top)  # names stand below the bars
     axes.set_xlabel(f"cost, % of the full data's {label} (log scale)")
     axes.set_ylabel("Spearman ρs (bars: 95 % interval over seeds)")
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
     axes.xaxis.set_minor_formatter(lambda value, _: f"{value:g}")
     axes.tick_params(axis="x", which="minor", labelsize=8)
     light_grid(axes, "y")
+
+
+def _name_inches(points: Sequence[Point]) -> float:
+    """The room that the longest name takes, written upright: about .07 inches a character."""
+    return 0.07 * max(len(point.name) for point in points)
 
 
 def _places(axes: Axes, points: Sequence[Point]) -> list[float]:

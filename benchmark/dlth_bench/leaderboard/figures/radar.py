@@ -71,7 +71,7 @@ def indicator_radar(
     with figure_style():
         figure = new_figure(9, 5.2)
         axes: Any = figure.add_subplot(projection="polar")  # polar axes have more methods than their declared type
-        title(figure, protocol, "Indicators of subsets: the rim, 1, is best; the centre is 0 or less")
+        title(figure, protocol, "indicators of subsets: the rim, 1, is best; the centre is 0 or less")
         angles = [2 * math.pi * index / len(INDICATORS) for index in range(len(INDICATORS))]
         if random:
             _random(axes, angles, random)

@@ -66,9 +66,8 @@ def new_figure(width: float, height: float) -> Figure:
 
 
 def title(figure: Figure, protocol: Protocol, what: str) -> None:
-    """What the figure shows, in bold, and of which protocol."""
-    figure.suptitle(what, x=0.01, ha="left", fontweight="bold", fontsize=10)
-    figure.text(0.99, 0.005, protocol.key, ha="right", va="bottom", fontsize=7, color="0.4")
+    """Of which protocol a figure is, and what it shows."""
+    figure.suptitle(f"{protocol.key}: {what}", x=0.01, ha="left", fontweight="bold", fontsize=10)
 
 
 def light_grid(axes: Axes, along: str) -> None:

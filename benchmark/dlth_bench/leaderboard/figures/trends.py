@@ -47,7 +47,7 @@ def accuracy_trends(protocol: Protocol, scorecards: Mapping[str, Scorecard], pat
         height = max(4.6, 2.2 + 0.17 * len(scorecards))
         figure = new_figure(1.6 + 0.95 * len(protocol.configs) + 2.6, height)
         axes = figure.add_subplot()
-        title(figure, protocol, "Accuracy of each config on the full data and on subsets")
+        title(figure, protocol, "accuracy of each config on the full data and on subsets")
         ends = _draw_lines(axes, protocol, scorecards)
         _label(axes, protocol)
         label_line_ends(axes, ends)
