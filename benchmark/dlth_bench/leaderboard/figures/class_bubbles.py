@@ -48,7 +48,7 @@ def class_bubbles(
         title(figure, protocol, f"full-data accuracy of each of {len(classes)} classes under {len(accuracies)} configs")
         _tick_rows(upper, ticks, classes)
         ends = _bubbles(lower, protocol, accuracies, classes)
-        label_line_ends(lower, ends, lines=2)
+        label_line_ends(lower, ends, lines=3)
         return save(figure, path_without_suffix)
 
 
@@ -85,8 +85,8 @@ def _bubbles(
         marks = {"color": style["color"], "marker": style["marker"], "edgecolors": "white", "linewidths": 0.3}
         axes.scatter(range(len(classes)), heights, s=26, alpha=0.8, zorder=3, **marks)
         axes.axhline(mean, color=style["color"], linestyle=style["linestyle"], linewidth=1, zorder=2)
-        wrapped = "\n".join(textwrap.wrap(f"{protocol.config(config).title}: mean {mean:.1f}", 26)[:2])
-        ends.append(LineEnd(len(classes) + 1, mean, wrapped, style))
+        lines = [*textwrap.wrap(protocol.config(config).title, 26)[:2], f"mean {mean:.1f}"]
+        ends.append(LineEnd(len(classes) + 1, mean, "\n".join(lines), style))
     axes.set_xlim(-2, len(classes) + 1)
     axes.set_ylim(min(-2.0, axes.get_ylim()[0]), 103)
     axes.set_xlabel("classes, from the hardest to the easiest on average")
