@@ -49,6 +49,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (["protocols", "check"], "glyphs-ssl@1: locked"),
         (["subsets", "lint", "list.txt"], "OK"),
         (["run", "--subset", "list.txt", "--dry-run"], "21 of 21 runs to train"),
+        (["paper", "--table", "13"], "7 of 7 ρp follow"),
     ],
 )
 def test_wheel_works_outside_the_checkout(site: Path, tmp_path: Path, command: list[str], told: str) -> None:

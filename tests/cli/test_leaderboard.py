@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -99,6 +100,31 @@ def test_plot_draws_all_by_default(place: Path) -> None:
 def test_plot_of_an_unknown_name(place: Path) -> None:
     """A mistyped name is an error that lists the names."""
     assert "no submission 'god' of tiny@1; there are good, worse" in refused("plot", "-p", "tiny", "--names", "god")
+
+
+def test_plot_of_another_kind(place: Path) -> None:
+    """The kind is the first word; its files have its name, and no number of submissions is too large for a forest."""
+    assert run("plot", "forest", "-p", "tiny").output.splitlines() == ["wrote forest.svg", "wrote forest.png"]
+    svg = (place / "forest.svg").read_text()
+    assert "<!-- good  1 -->" in svg
+    assert "<!-- worse  2 -->" in svg
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["forrest"], "no kind of figure 'forrest'; there are trends, .*; did you mean 'forest'?"),
+        (["forest", "--configs", "alpha"], "--configs: the figure forest does not take it"),
+        (["trends", "--cost", "images"], "--cost: the figure trends does not take it"),
+        (["pareto", "--cost", "euros"], "--cost: 'euros' is none of images, flops, device-time"),
+        (["loss", "--configs", "omega"], "tiny@1 has no config 'omega'; it has alpha, beta, gamma, delta"),
+        (["loss"], "tiny@1.jsonl: no such file"),
+    ],
+)
+def test_plot_of_what_there_is_not(place: Path, words: list[str], told: str) -> None:
+    """A wrong kind or option, or results that are not there, are one line, and nothing is drawn."""
+    assert re.search(told.replace("?", r"\?"), refused("plot", *words, "-p", "tiny"))
+    assert not list(place.glob("*.svg"))
 
 
 def test_plot_without_submissions(place: Path) -> None:

@@ -8,7 +8,8 @@ from pathlib import Path
 from board_examples import COST, OTHER_SUBSET, card_with, results_of, stored_with, submit, tiny_protocol
 
 from dlth_bench.leaderboard.columns import COLUMNS, Row, flags
-from dlth_bench.leaderboard.table import board_markdown, board_rows, escaped
+from dlth_bench.leaderboard.markdown import escaped
+from dlth_bench.leaderboard.table import board_markdown, board_rows
 from dlth_bench.spec.protocol import Cost
 from dlth_bench.spec.scorecard import CorrelationScore, CostScore, DecisionScore
 

@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from dlth_bench.cli.options import DEFAULT_SUBMISSIONS, JsonOption, SubmissionsOption
+from dlth_bench.leaderboard.number_text import correlation
 from dlth_bench.spec.errors import InputError
 from dlth_bench.spec.files import write_atomically
 from dlth_bench.spec.protocol import Protocol
@@ -21,6 +22,7 @@ from dlth_bench.spec.quoting import printable
 
 if TYPE_CHECKING:
     from dlth_bench.leaderboard.columns import Row
+    from dlth_bench.leaderboard.reported import Reported
     from dlth_bench.leaderboard.submissions import StoredSubmission
 
 _WIDE = 170
@@ -40,19 +42,24 @@ def leaderboard(
 
     Example: dlth-bench leaderboard --submissions submissions --output leaderboard.md
     """
+    from dlth_bench.leaderboard.reported import reported_rows
     from dlth_bench.leaderboard.table import board_markdown, board_rows
 
     found = _checked(submissions)
     protocols = _protocols()
-    write_atomically(output, board_markdown(found, protocols).encode())
+    reported = {protocol.key: reported_rows(protocol) for protocol in protocols}
+    write_atomically(output, board_markdown(found, protocols, reported).encode())
     boards = {protocol.key: board_rows(found, protocol) for protocol in protocols}
     if as_json:
-        typer.echo(json.dumps(_documents(boards), indent=2))
+        unverified = [row.document(protocol) for protocol in protocols for row in reported[protocol.key]]
+        typer.echo(json.dumps(_documents(boards) + unverified, indent=2))
         return
     console = Console()
     for key, rows in boards.items():
         if rows:
             console.print(_table(key, rows, console.width))
+        if reported[key]:
+            console.print(_reported_table(key, reported[key]))
     plural = "1 submission" if len(found) == 1 else f"{len(found)} submissions"
     console.print(Text(f"{plural} valid; wrote {printable(str(output))}"), soft_wrap=True)
 
@@ -105,4 +112,16 @@ def _table(key: str, rows: list[Row], width: int) -> Table:
         )
     for row in rows:
         table.add_row(*(Text(printable(column.show(row))) for column in shown))
+    return table
+
+
+def _reported_table(key: str, rows: list[Reported]) -> Table:
+    """The rows that nobody verified, apart from those that can be ranked."""
+    from dlth_bench.leaderboard.reported import MARK
+
+    table = Table(title=Text(f"{key}: {MARK}"), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    for title in ("Subset", "ρs", "ρp", "Source"):
+        table.add_column(title, justify="right" if title in {"ρs", "ρp"} else "left")
+    for row in rows:
+        table.add_row(Text(row.name), correlation(row.spearman), correlation(row.pearson), Text(row.source))
     return table

@@ -12,6 +12,7 @@ from dlth_bench.cli import (
     bench,
     evaluate_classes,
     leaderboard,
+    paper,
     plot,
     protocols,
     reference,
@@ -39,6 +40,7 @@ app.command("evaluate-classes")(evaluate_classes.evaluate_classes)
 app.command("submit")(submit.submit)
 app.command("leaderboard")(leaderboard.leaderboard)
 app.command("plot")(plot.plot)
+app.command("paper")(paper.paper)
 app.command("reference")(reference.reference)
 app.add_typer(protocols.app)
 app.add_typer(subsets.app)

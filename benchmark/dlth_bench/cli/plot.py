@@ -1,9 +1,9 @@
-"""``dlth-bench plot``: draw the accuracy trends of submissions against the full data's."""
+"""``dlth-bench plot``: the board's figures."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,46 +14,119 @@ from dlth_bench.cli.options import (
     SubmissionsOption,
     split_names,
 )
+from dlth_bench.harness.grid import chosen_configs
 from dlth_bench.spec.errors import InputError
+from dlth_bench.spec.protocol import Protocol
 from dlth_bench.spec.protocol_file import find_protocol
 from dlth_bench.spec.quoting import printable, quoted
 
-_MOST_LINES = 10
-"""More lines than this are a tangle; the rest must be asked for by name."""
+if TYPE_CHECKING:
+    from dlth_bench.leaderboard.columns import Row
+    from dlth_bench.leaderboard.figures.kinds import Kind
+    from dlth_bench.leaderboard.figures.pareto import Resource
+    from dlth_bench.spec.result import Result
+
+_RESOURCES: tuple[Resource, ...] = ("images", "flops", "device-time")
 
 
 def plot(
+    kind: Annotated[
+        str, typer.Argument(help="trends, classes, consistency, radar, loss, forest or pareto, as above.")
+    ] = "trends",
     protocol: ProtocolOption = DEFAULT_PROTOCOL,
     submissions: SubmissionsOption = DEFAULT_SUBMISSIONS,
     names: Annotated[
-        str | None, typer.Option("--names", help="Only these submissions, separated by commas. Default: the best ten.")
+        str | None,
+        typer.Option("--names", help="Only these submissions, separated by commas. Default: the best, or all."),
     ] = None,
-    output: Annotated[Path, typer.Option("--output", help="The files to write, without .svg and .png.")] = Path(
-        "trends"
-    ),
+    configs: Annotated[
+        str | None, typer.Option("--configs", help="classes, loss: only these configs, separated by commas.")
+    ] = None,
+    cost: Annotated[str | None, typer.Option("--cost", help="pareto: images (default), flops or device-time.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", help="The files to write, without .svg and .png. Default: the kind.")
+    ] = None,
 ) -> None:
-    """Draw accuracy per config, one line a submission and one for the full data, as SVG and PNG.
+    """Draw a figure of the board, as SVG and PNG.
+
+    trends: accuracy of each config, a line a subset (the default)
+
+    classes: full-data accuracy of each class under a few configs (the paper's Fig. 3)
+
+    consistency: what one change of the recipe gains on each subset (Fig. 6)
+
+    radar: several indicators of a few subsets (Fig. 7)
+
+    loss: pretraining loss on full data, random and chosen subsets (Fig. 1)
+
+    forest: ρ of all submissions with intervals and noise ceiling
+
+    pareto: ρ against cost
 
     Example: dlth-bench plot --names my-classes --output trends
+
+    Example: dlth-bench plot loss --names my-classes,rs-0 --configs dino-small
     """
-    from dlth_bench.leaderboard.figures import accuracy_trends
+    from dlth_bench.leaderboard.figures.kinds import Material, find_kind, is_random
     from dlth_bench.leaderboard.submissions import read_submissions
     from dlth_bench.leaderboard.table import board_rows
 
+    asked = find_kind(kind)
+    _check_taken(asked, configs, cost)
     spec = find_protocol(protocol)
+    only = split_names(configs)
+    if only is not None:
+        only = [config.name for config in chosen_configs(spec, only)]
     rows = board_rows(read_submissions(submissions, spec.name), spec)
-    cards = {row.submission.metadata.name: row.submission.scorecard for row in rows}
-    if not cards:
+    if not rows:
         raise InputError(f"no submission of {spec.key}", source=printable(str(submissions)))
-    chosen = split_names(names)
-    if chosen is None:
-        chosen = list(cards)[:_MOST_LINES]
-        if len(cards) > len(chosen):
-            typer.echo(f"the best {len(chosen)} of {len(cards)} submissions; choose others with --names", err=True)
-    unknown = [name for name in chosen if name not in cards]
-    if unknown:
-        known = printable(", ".join(sorted(cards)), 400)
-        raise InputError(f"--names: no submission {quoted(unknown[0])} of {spec.key}; there are {known}")
-    base = output.with_suffix("") if output.suffix in {".svg", ".png"} else output
-    for path in accuracy_trends(spec, {name: cards[name] for name in chosen}, base):
+    random = [row for row in rows if is_random(row)]
+    material = Material(
+        protocol=spec,
+        rows=_chosen(rows, random, split_names(names), asked, spec),
+        random=random,
+        full=_full_results(spec) if asked.needs_full_results else (),
+        configs=only,
+        cost=_resource(cost),
+    )
+    base = Path(asked.name) if output is None else output
+    base = base.with_suffix("") if base.suffix in {".svg", ".png"} else base
+    for path in asked.draw(material, base):
         typer.echo(f"wrote {printable(str(path))}")
+
+
+def _check_taken(kind: Kind, configs: str | None, cost: str | None) -> None:
+    given = {"configs": configs, "cost": cost}
+    for option, value in given.items():
+        if value is not None and option not in kind.takes:
+            raise InputError(f"--{option}: the figure {kind.name} does not take it")
+
+
+def _resource(text: str | None) -> Resource:
+    if text is None:
+        return "images"
+    for resource in _RESOURCES:
+        if text == resource:
+            return resource
+    raise InputError(f"--cost: {quoted(text)} is none of {', '.join(_RESOURCES)}")
+
+
+def _chosen(rows: list[Row], random: list[Row], names: list[str] | None, kind: Kind, protocol: Protocol) -> list[Row]:
+    """The rows of the given names in their order; without names the best, as many as the kind shows well."""
+    known = {row.submission.metadata.name: row for row in rows}
+    if names is not None:
+        unknown = [name for name in names if name not in known]
+        if unknown:
+            listed = printable(", ".join(sorted(known)), 400)
+            raise InputError(f"--names: no submission {quoted(unknown[0])} of {protocol.key}; there are {listed}")
+        return [known[name] for name in dict.fromkeys(names)]
+    candidates = [row for row in rows if row not in random] if kind.shows_random else rows
+    if kind.most is not None and len(candidates) > kind.most:
+        typer.echo(f"the best {kind.most} of {len(candidates)} submissions; choose others with --names", err=True)
+    return candidates[: kind.most]
+
+
+def _full_results(protocol: Protocol) -> list[Result]:
+    from dlth_bench.harness.class_accuracies import full_data_results, read_results, reference_results_path
+
+    return full_data_results(protocol, read_results(reference_results_path(protocol)))

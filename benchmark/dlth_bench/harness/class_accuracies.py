@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -41,20 +41,31 @@ def read_results(path: Path) -> list[Result]:
     return results
 
 
+def full_data_results(
+    protocol: Protocol, results: Iterable[Result], configs: Sequence[str] | None = None
+) -> list[Result]:
+    """The finished runs of the protocol on all classes among the results, under the protocol's config names.
+
+    Args:
+        configs: only these, by name; None: all.
+    """
+    names = {run.digest: run.config.name for run in grid_runs(protocol, full_data(protocol), configs=configs)}
+    return [
+        result.model_copy(update={"config": names[result.run]})
+        for result in results
+        if result.run in names and result.status == "finished"
+    ]
+
+
 def mean_class_accuracies(protocol: Protocol, config: str, results: Iterable[Result]) -> dict[str, float]:
     """Accuracy of each class by its ID, the mean over the config's seeds on all classes.
 
     Raises:
         InputError: the results hold no finished run of the config on all classes.
     """
-    subset = full_data(protocol)
-    ids = subset.ids
-    wanted = {run.digest for run in grid_runs(protocol, subset, configs=[config])}
-    rows = [
-        result.class_accuracy
-        for result in results
-        if result.run in wanted and result.status == "finished" and len(result.class_accuracy) == len(ids)
-    ]
+    ids = full_data(protocol).ids
+    found = full_data_results(protocol, results, [config])
+    rows = [result.class_accuracy for result in found if len(result.class_accuracy) == len(ids)]
     if not rows:
         raise InputError(f"no finished run of '{config}' of {protocol.key} on all {len(ids)} classes")
     means = np.asarray(rows, dtype=np.float64).mean(axis=0)

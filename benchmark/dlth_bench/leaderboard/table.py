@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from statistics import fmean
 
 from tabulate import tabulate
 
 from dlth_bench.leaderboard.columns import COLUMNS, Column, Row
+from dlth_bench.leaderboard.markdown import escaped
 from dlth_bench.leaderboard.number_text import correlation, percent
 from dlth_bench.leaderboard.ranking import ranked
+from dlth_bench.leaderboard.reported import Reported, reported_markdown
 from dlth_bench.leaderboard.submissions import StoredSubmission
 from dlth_bench.spec.protocol import Protocol
-from dlth_bench.spec.quoting import printable
 from dlth_bench.spec.scorecard import CorrelationScore, Scorecard
 from dlth_bench.spec.submission import Submission
 
@@ -39,18 +40,24 @@ evaluated on all validation samples of their classes."""
 
 _RANDOM_POLICY = "rs"
 
-_SAFE_PUNCTUATION = " .,;+-/=%'?()"
-"""ASCII that has no meaning in Markdown once all other punctuation is an entity."""
 
-
-def board_markdown(submissions: Sequence[StoredSubmission], protocols: Sequence[Protocol]) -> str:
+def board_markdown(
+    submissions: Sequence[StoredSubmission],
+    protocols: Sequence[Protocol],
+    reported: Mapping[str, Sequence[Reported]] | None = None,
+) -> str:
     """The whole of ``leaderboard.md``: a section for each protocol.
 
     Args:
         submissions: of any protocols; those of a protocol that is not given are left out.
         protocols: in the order of the sections.
+        reported: rows that are reported and not verified, by the key of their protocol.
     """
-    sections = [_section(protocol, board_rows(submissions, protocol)) for protocol in protocols]
+    unverified = reported or {}
+    sections = [
+        _section(protocol, board_rows(submissions, protocol), unverified.get(protocol.key, ()))
+        for protocol in protocols
+    ]
     return "\n\n".join([_INTRODUCTION, *sections]) + "\n"
 
 
@@ -61,16 +68,7 @@ def board_rows(submissions: Iterable[StoredSubmission], protocol: Protocol) -> l
     return [Row(own[name], rank) for name, rank in ranks.items()]
 
 
-def escaped(text: str) -> str:
-    """Text that Markdown and HTML show as it is, on one line and in one table cell."""
-    return "".join(char if _harmless(char) else f"&#{ord(char)};" for char in printable(text, 600))
-
-
-def _harmless(char: str) -> bool:
-    return not char.isascii() or char.isalnum() or char in _SAFE_PUNCTUATION
-
-
-def _section(protocol: Protocol, rows: Sequence[Row]) -> str:
+def _section(protocol: Protocol, rows: Sequence[Row], reported: Sequence[Reported]) -> str:
     parts = [f"## {protocol.key}: {escaped(protocol.title)}"]
     if rows:
         of_samples = any(row.submission.metadata.samples is not None for row in rows)
@@ -78,6 +76,7 @@ def _section(protocol: Protocol, rows: Sequence[Row]) -> str:
         parts += [*explained, _ceiling(rows), _table(rows), *_random_spread(rows)]
     else:
         parts.append("No submissions yet.")
+    parts += reported_markdown(reported)
     parts += _reference(protocol)
     return "\n\n".join(part for part in parts if part)
 

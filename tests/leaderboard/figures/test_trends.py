@@ -8,7 +8,7 @@ import pytest
 from board_examples import FULL, SUBSET, card_with, results_of, tiny_protocol
 
 from dlth_bench.harness.scored import score_results
-from dlth_bench.leaderboard.figures import accuracy_trends
+from dlth_bench.leaderboard.figures.trends import accuracy_trends
 from dlth_bench.spec.errors import InputError
 from dlth_bench.spec.scorecard import Scorecard
 
@@ -36,8 +36,8 @@ def test_svg_is_deterministic(tmp_path: Path) -> None:
     assert changed.read_bytes() != first
 
 
-def test_legend_names_subsets_with_their_correlation(tmp_path: Path) -> None:
-    """Each line is named with its ρs, and the full data's is there; dollar signs are no formulas."""
+def test_labels_name_subsets_with_their_correlation(tmp_path: Path) -> None:
+    """Each line is named beside its end with its ρs, and the full data's is there; dollar signs are no formulas."""
     cards = {r"mine$\x$": _card(), "a&<b>": _card(alpha=(0.1, 0.1))}
     svg = accuracy_trends(tiny_protocol(), cards, tmp_path / "trends")[0].read_text()
     for text in (r"mine$\x$  ρs 1.000", "a&amp;&lt;b&gt;  ρs -.200", "full data", "Alpha net", "Delta net"):
