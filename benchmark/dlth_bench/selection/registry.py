@@ -159,11 +159,12 @@ def _owners(option: Option) -> str:
 
 
 def _unknown(name: str, unit: SubsetUnit | None) -> InputError:
+    """What to say of a name that is none of a policy, or none of one with that unit."""
     by_unit: dict[SubsetUnit, Mapping[str, Any]] = {"class": _CLASS_POLICIES, "sample": _SAMPLE_POLICIES}
-    if unit is not None:
-        known, kind = list(by_unit[unit]), f"policy {quoted(name)} for {PLURAL[unit]}"
-    else:
-        known, kind = list(dict.fromkeys([*_CLASS_POLICIES, *_SAMPLE_POLICIES])), f"policy {quoted(name)}"
+    others = [other for other, policies in by_unit.items() if name in policies]
+    if unit is not None and others:
+        return InputError(f"{name} chooses {PLURAL[others[0]]}, not {PLURAL[unit]}")
+    known = list(dict.fromkeys(known for policies in by_unit.values() for known in policies))
     near = difflib.get_close_matches(name, known, n=1)
     guess = f"; did you mean {quoted(near[0])}?" if near else ""
-    return InputError(f"unknown {kind}, valid are {', '.join(known)}{guess}")
+    return InputError(f"unknown policy {quoted(name)}, valid are {', '.join(known)}{guess}")

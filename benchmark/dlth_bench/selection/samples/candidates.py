@@ -71,9 +71,8 @@ def _check_dynamics(dataset: str, protocol: str | None, dynamics: Sequence[Dynam
         if recorded.samples.sample_ids != dynamics[0].samples.sample_ids:
             raise recorded.error(f"holds other samples, or another order, than {dynamics[0].path.name}")
     known = _known_samples(dataset, protocol)
-    stray = (
-        None if known is None else next((item for item in dynamics[0].samples.sample_ids if item not in known), None)
-    )
+    ids = dynamics[0].samples.sample_ids
+    stray = next((item for item in ids if known is not None and item not in known), None)
     if stray is not None:
         name = protocol or DEFAULT_PROTOCOLS.get(dataset, dataset)
         told = f"sample {quoted(stray)} is none that {name} trains on"
