@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dlth_bench.selection.policy import Choice, Policy, Ties
+from dlth_bench.selection.samples.random_samples import balanced_random_samples, random_samples
 from dlth_bench.selection.samples.request import POOL, SampleRequest
 from dlth_bench.spec.errors import InputError
 from dlth_bench.spec.quoting import printable, quoted
@@ -82,16 +83,13 @@ def draw(consistent: ConsistentSamples, size: int, seed: int, labels: Labels | N
     Raises:
         InputError: there are fewer.
     """
-    import numpy as np
-
-    from dlth_bench.selection.samples.ranking import take
-
     found = consistent.positions
     if len(found) < size:
         order = " < ".join(printable(config, 40) for config in consistent.order)
         raise InputError(f"size {size}: only {len(found)} samples are consistent with the order {order}")
-    shuffled = np.random.default_rng(seed).permutation(len(found))
-    return found[take(shuffled, size, None if labels is None else labels[found])]
+    if labels is None:
+        return found[random_samples(len(found), size, seed)]
+    return found[balanced_random_samples(labels[found], size, seed)]
 
 
 def _pool(request: SampleRequest) -> Accuracies:

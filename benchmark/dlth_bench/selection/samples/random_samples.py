@@ -28,11 +28,10 @@ def balanced_random_samples(labels: Labels, size: int, seed: int) -> Positions:
     Which classes get one more, where the size is no multiple of their number, is drawn too. A class with fewer samples
     than its share gives all it has, and the others share the rest.
     """
-    import numpy as np
+    from dlth_bench.selection.samples.ranking import shuffled, take
 
-    from dlth_bench.selection.samples.ranking import take
-
-    return take(np.random.default_rng(seed).permutation(len(labels)), size, labels)
+    order, class_ranks = shuffled(labels, seed)
+    return take(order, size, labels, class_ranks)
 
 
 def fewer_images(labels: Labels, size: int, draw: Draw = Draw.RANDOM, seed: int = 0) -> Positions:
@@ -46,14 +45,15 @@ def fewer_images(labels: Labels, size: int, draw: Draw = Draw.RANDOM, seed: int 
     """
     import numpy as np
 
-    from dlth_bench.selection.samples.ranking import take_fraction
+    from dlth_bench.selection.samples.ranking import shuffled, take_fraction
 
     classes = len(np.unique(labels))
     if size < classes:
         raise InputError(f"size {size}: nir keeps every class, and there are {classes}")
-    first = draw is Draw.FIRST
-    order = np.argsort(labels, kind="stable") if first else np.random.default_rng(seed).permutation(len(labels))
-    return take_fraction(order, size, labels)
+    if draw is Draw.FIRST:
+        return take_fraction(np.argsort(labels, kind="stable"), size, labels)
+    order, class_ranks = shuffled(labels, seed)
+    return take_fraction(order, size, labels, class_ranks)
 
 
 def _choose(request: SampleRequest) -> Choice:
