@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from command_line import refused, run
 
+from dlth_bench.datasets.registry import sample_catalog
 from dlth_bench.harness import dynamics
 from dlth_bench.selection.dynamics import read_dynamics
 from tiny_grid import CLASSES
@@ -35,6 +36,17 @@ def test_from_training_to_a_subset(tiny_file: Path, four: Path, tmp_path: Path) 
         chosen = tmp_path / f"{policy}.txt"
         run("select", policy, "-n", 16, "--dynamics", output, "--protocol", tiny_file, "-o", chosen)
         assert chosen.read_text().startswith(f"# {policy}, 16 of 64 samples of glyphs, ")
+
+
+def test_of_a_sample_subset(tiny_file: Path, tmp_path: Path) -> None:
+    """Training on some of the samples, just these are recorded, in the dataset's order."""
+    ids = sample_catalog("glyphs", 16).sample_ids
+    some = [item for item in ids if item.startswith(CLASSES)][1::2]
+    (tmp_path / "some.txt").write_text("".join(f"{item}\n" for item in some))
+    output = tmp_path / "some.safetensors"
+    options = ("--protocol", tiny_file, "--subset", tmp_path / "some.txt", "--device", "cpu", "--config", "supervised")
+    assert "30 epochs of 32 samples" in run("record-dynamics", *options, "-o", output).output
+    assert list(read_dynamics(output).samples.sample_ids) == some
 
 
 @pytest.mark.parametrize(

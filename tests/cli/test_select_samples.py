@@ -168,7 +168,14 @@ def test_tables_of_correctness(inputs: dict[str, Path], tmp_path: Path) -> None:
         (["entropy", "-n", 4, "--dynamics", "{nan.safetensors}"], "entropy of 'U+0021/"),
         (["rs-balanced", "-n", 4, "-d", "imagenet"], "list its samples with --samples FILE"),
         (["rs-balanced", "-n", 4, "-d", "imagenet", "--protocol", "glyphs-ssl"], "is one of glyphs, but"),
-        (["nir", "-n", 4, "--samples", "{unknown.csv}"], "unknown.csv:3: sample 'x/1' is not the ID of"),
+        (
+            ["nir", "-n", 4, "--samples", "{unknown.csv}"],
+            "unknown.csv:3: sample 'x/1' is of no class of glyphs",
+        ),
+        (
+            ["nir", "-n", 4, "--samples", "{spaced.csv}"],
+            "spaced.csv:2: sample 'U+0041/a b': an ID is",
+        ),
         (["nir", "-n", 4, "--samples", "{twice.csv}"], "twice.csv:4: lists sample 'U+0041/1' twice"),
         (["nir", "-n", 4, "--samples", "{disagree.csv}"], "disagree.csv:2: sample 'U+0041/1' is of class"),
         (["nir", "-n", 4, "--samples", "{ragged.csv}"], "ragged.csv:3: has 2 fields where the header has 1"),
@@ -194,6 +201,7 @@ def test_bad_input(arguments: list[object], words: str, inputs: dict[str, Path],
     """What is wrong is one line, and nothing is written."""
     tables = {
         "unknown": "sample\nU+0041/1\nx/1\n",
+        "spaced": "sample\nU+0041/a b\n",
         "twice": "sample\nU+0041/1\nU+0041/2\nU+0041/1\n",
         "disagree": "sample,class\nU+0041/1,B\n",
         "ragged": "sample\nU+0041/1\nU+0041/2,3\n",

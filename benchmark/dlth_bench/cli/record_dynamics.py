@@ -10,14 +10,15 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from dlth_bench.cli.options import DEFAULT_PROTOCOL, DeviceOption, ProtocolOption, checked_device
-from dlth_bench.datasets.registry import class_catalog
 from dlth_bench.datasets.subset_files import find_subset
 from dlth_bench.harness.dynamics import NotRecorded, RecordedRun, record_run, recording_run
+from dlth_bench.harness.grid import full_data
 from dlth_bench.leaderboard.number_text import percent
 from dlth_bench.spec.protocol import Protocol
 from dlth_bench.spec.protocol_file import find_protocol
 from dlth_bench.spec.quoting import printable
 from dlth_bench.spec.run import Run
+from dlth_bench.spec.subset import Subset
 
 
 def record_dynamics(
@@ -26,7 +27,8 @@ def record_dynamics(
     protocol: ProtocolOption = DEFAULT_PROTOCOL,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of the training.")] = 0,
     subset: Annotated[
-        str | None, typer.Option("--subset", "-s", help="Train on these classes: a file or a shipped subset.")
+        str | None,
+        typer.Option("--subset", "-s", help="Train on a subset: a file, or a shipped one by name."),
     ] = None,
     convention: Annotated[
         Literal["epoch-end", "minibatch"],
@@ -42,7 +44,7 @@ def record_dynamics(
     Example: dlth-bench record-dynamics --config mae-finetune -o dynamics.safetensors
     """
     spec = find_protocol(protocol)
-    run = recording_run(spec, config, _class_ids(spec, subset), seed, convention)
+    run = recording_run(spec, config, _training_data(spec, subset), seed, convention)
     checked_device(device)
     try:
         recorded = _watched(run, spec.key, convention, device)
@@ -60,11 +62,11 @@ def record_dynamics(
     typer.echo(f"{printable(str(output))}: {told}")
 
 
-def _class_ids(protocol: Protocol, subset: str | None) -> tuple[str, ...]:
-    """The classes to train on, in canonical order; all of the dataset unless a subset is named."""
+def _training_data(protocol: Protocol, subset: str | None) -> Subset:
+    """What to train on: all classes unless a subset is named."""
     if subset is None:
-        return tuple(sorted(class_catalog(protocol.data.dataset).ids))
-    return find_subset(subset, protocol.data.dataset).subset.ids
+        return full_data(protocol)
+    return find_subset(subset, protocol.data.dataset, protocol.data.images_per_class).subset
 
 
 def _watched(run: Run, protocol: str, convention: Literal["epoch-end", "minibatch"], device: str) -> RecordedRun:

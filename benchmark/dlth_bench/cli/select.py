@@ -10,7 +10,7 @@ import typer
 
 from dlth_bench.cli.policy_options import OPTIONS, with_policy_options
 from dlth_bench.datasets.registry import class_catalog
-from dlth_bench.selection.policy import PLURAL, Asked, Option, Policy
+from dlth_bench.selection.policy import Asked, Option, Policy
 from dlth_bench.selection.provenance import subset_file_text, subset_of
 from dlth_bench.selection.registry import (
     build_request,
@@ -79,4 +79,4 @@ def _write(policy: Policy[Asked], request: Asked, output: Path) -> None:
     for note in choice.notes:
         typer.echo(note)
     subset = subset_of(policy, request, choice)
-    typer.echo(f"{printable(str(output))}: {len(subset)} {PLURAL[policy.unit]}, digest {subset.digest}")
+    typer.echo(f"{printable(str(output))}: {subset.counted}, digest {subset.digest}")

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import dlth_bench
 from dlth_bench.datasets.registry import image_dataset
-from dlth_bench.harness.grid import chosen_configs, grid_runs
+from dlth_bench.harness.grid import chosen_configs
 from dlth_bench.spec.dynamics import Convention, DynamicsHeader
 from dlth_bench.spec.errors import InputError
 from dlth_bench.spec.protocol import Config, Protocol
 from dlth_bench.spec.result import Result
 from dlth_bench.spec.run import Run
+from dlth_bench.spec.subset import Subset
 
 if TYPE_CHECKING:
     import numpy as np
@@ -72,12 +73,11 @@ def recordable_configs(protocol: Protocol) -> list[str]:
     return names
 
 
-def recording_run(protocol: Protocol, config: str, class_ids: Sequence[str], seed: int, convention: Convention) -> Run:
+def recording_run(protocol: Protocol, config: str, subset: Subset, seed: int, convention: Convention) -> Run:
     """The run to watch.
 
     Raises:
-        InputError: no such config, one without labels, a seed that is none of the protocol's, or another dataset than
-            the installed one.
+        InputError: no such config, one without labels, or the protocol was frozen with another dataset.
     """
     (chosen,) = chosen_configs(protocol, [config])
     try:
@@ -90,7 +90,7 @@ def recording_run(protocol: Protocol, config: str, class_ids: Sequence[str], see
     data = protocol.data
     if image_dataset(data.dataset).manifest_digest != data.manifest_digest:
         raise InputError(f"the installed dataset {data.dataset} is not the one {protocol.key} was frozen with")
-    return grid_runs(protocol, class_ids, seeds=[seed], configs=[config])[0]
+    return Run.on(subset, data, chosen, seed)
 
 
 def record_run(
@@ -127,6 +127,8 @@ def record_run(
     if result.status != "finished":
         raise NotRecorded(f"{run.label}: {result.reason}")
     arrays = dataset.load("train", run.class_ids, run.data.images_per_class)
+    if run.sample_ids is not None:
+        arrays = arrays.only(run.sample_ids)
     header = DynamicsHeader(
         dataset=run.data.dataset,
         class_ids=run.class_ids,

@@ -7,6 +7,7 @@ take 0.5 GB each.
 from __future__ import annotations
 
 import json
+from array import array
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from pydantic import ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
+from dlth_bench.selection.samples.sample_names import misnamed
 from dlth_bench.spec.dynamics import DynamicsHeader, ScoreName
 from dlth_bench.spec.errors import InputError
 from dlth_bench.spec.files import write_atomically
@@ -131,11 +133,12 @@ def read_dynamics(path: Path) -> Dynamics:
     if labels.min() < 0 or labels.max() >= len(header.class_ids):
         raise InputError(f"a label is not a position from 0 to {len(header.class_ids) - 1}", source=path)
     _check_shapes(path, tensors, len(ids))
-    for sample_id, label in zip(ids, labels.tolist(), strict=True):
-        if not sample_id.startswith(f"{header.class_ids[label]}/"):
-            told = f"sample {quoted(sample_id)} has the label of {header.class_ids[label]}"
-            raise InputError(f"{told}; a sample's ID is its class, a slash and a name", source=path)
-    samples = SampleCatalog(header.dataset, ids, labels.tolist(), header.class_ids)
+    own = labels.tolist()
+    for sample_id, label in zip(ids, own, strict=True):
+        problem = misnamed(sample_id, header.class_ids[label])
+        if problem:
+            raise InputError(problem, source=path)
+    samples = SampleCatalog(header.dataset, ids, array("i", own), header.class_ids)
     return Dynamics(path, header, samples, tensors)
 
 

@@ -56,6 +56,10 @@ def stored(path: Path, header: object = HEADER, **tensors: np.ndarray | None) ->
         ({"labels": np.array([0, 1, 3])}, "a label is not a position from 0 to 2"),
         ({"labels": np.array([0, 1, 2])}, "sample 'U+0042/face2' has the label of U+0043"),
         ({"sample_ids": np.frombuffer(b"U+0041/a\nU+0042/b\nU+0042/b", np.uint8)}, "lists sample 'U+0042/b' twice"),
+        (
+            {"sample_ids": np.frombuffer(b"U+0041/a\nU+0042/b c\nU+0042/b", np.uint8)},
+            "sample 'U+0042/b c': an ID is <class ID>/<name>, the name without slash or white space",
+        ),
         ({"sample_ids": np.frombuffer(b"\xff\n\n", np.uint8)}, "sample IDs are not UTF-8"),
         ({"correct": np.zeros((2, 4), np.uint8)}, "correct is uint8 (2, 4); expected uint8 (epochs, 3)"),
         ({"correct": np.zeros((0, 3), np.uint8)}, "holds no tensor 'correct'"),

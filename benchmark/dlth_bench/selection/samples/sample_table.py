@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from dlth_bench.selection.samples.sample_names import misnamed
 from dlth_bench.selection.table_file import read_parquet_columns
 from dlth_bench.spec.classes import ClassCatalog
 from dlth_bench.spec.errors import InputError
@@ -35,11 +36,12 @@ def read_samples(path: Path, catalog: ClassCatalog) -> SampleCatalog:
     label_of = {class_id: label for label, class_id in enumerate(catalog.ids)}
     labels = array("i")
     for row, (sample_id, told) in enumerate(zip(ids, columns.get("class") or ids, strict=True)):
-        class_id, slash, name = sample_id.partition("/")
-        if class_id not in label_of or not (slash and name):
-            example = f"{catalog.ids[0]}/name"
-            message = f"sample {quoted(sample_id)} is not the ID of a class of {catalog.dataset}, a slash and a name"
-            raise InputError(f"{message}, as in {example}", source=path, line=_line(path, row))
+        class_id = sample_id.partition("/")[0]
+        problem = misnamed(sample_id, class_id)
+        if not problem and class_id not in label_of:
+            problem = f"sample {quoted(sample_id)} is of no class of {catalog.dataset}; write {catalog.ids[0]}/<name>"
+        if problem:
+            raise InputError(problem, source=path, line=_line(path, row))
         if "class" in columns and catalog.index(told) != label_of[class_id]:
             message = f"sample {quoted(sample_id)} is of class {class_id}, not {quoted(told)}"
             raise InputError(message, source=path, line=_line(path, row))
