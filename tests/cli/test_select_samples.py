@@ -108,6 +108,7 @@ def test_head_says_what_decided(inputs: dict[str, Path], tmp_path: Path) -> None
 def test_samples_of_a_protocol(tmp_path: Path) -> None:
     """Without a model, samples are drawn among those that the protocol trains on, and the head says which."""
     text = written(tmp_path, "nir", "-n", 246, "--draw", "first")
+    assert text.splitlines()[0] == f"# nir, 246 of 11808 samples of glyphs, {VERSION}"
     assert text.splitlines()[1:3] == ["# draw: first", "# samples: the first 48 of each class"]
     first = {item.partition("/")[0]: item for item in reversed(SAMPLES.sample_ids)}
     assert set(text.splitlines()[3:]) == set(first.values())
@@ -152,6 +153,11 @@ def test_tables_of_correctness(inputs: dict[str, Path], tmp_path: Path) -> None:
         (["nir"], "nir needs --size, the number of samples"),
         (["forgetting", "-n", 4], "forgetting needs --dynamics"),
         (["nir", "-n", 4], "size 4: nir keeps every class, and there are 246"),
+        (["nir", "-n", 246, "--draw", "first", "--seed", 1], "--seed means nothing to --draw first"),
+        (
+            ["svp", "-n", 4, "--dynamics", "{a.safetensors}", "--never-learned", "last"],
+            "--never-learned means nothing to --criterion least-confidence",
+        ),
         (["rs-balanced", "-n", 11809], "size 11809: glyphs has 11808 samples to choose from"),
         (["hard", "-n", 11809, "--dynamics", "{a.safetensors}"], "size 11809: glyphs has 11808 samples"),
         (["hard", "-n", 4, "--never-learned", "last", "--dynamics", "{a.safetensors}"], "option of forgetting, svp"),

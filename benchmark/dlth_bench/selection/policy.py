@@ -144,11 +144,13 @@ class Choice:
     ids: the chosen classes or samples.
     parameters: what decided the choice beside size, seed and input files, in the order in which it is written down.
     notes: what a reader should know, each one line.
+    drawn: whether the seed had a say, where the policy has one.
     """
 
     ids: tuple[str, ...]
     parameters: Mapping[str, object] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    drawn: bool = True
 
 
 @dataclass(frozen=True)

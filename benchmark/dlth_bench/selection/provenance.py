@@ -21,7 +21,7 @@ def subset_file_text(policy: Policy[Asked], request: Asked, choice: Choice) -> s
     """
     subset = subset_of(policy, request, choice)
     parts = [policy.name, f"{len(subset)} of {request.available} {PLURAL[policy.unit]} of {request.dataset}"]
-    if policy.uses_seed:
+    if policy.uses_seed and choice.drawn:
         parts.append(f"seed {request.seed}")
     lines = [", ".join([*parts, f"dlth-bench {dlth_bench.__version__}"])]
     lines += [f"{key}: {value}" for key, value in choice.parameters.items()]

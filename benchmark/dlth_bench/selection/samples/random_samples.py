@@ -5,6 +5,7 @@ NiR keeps every class and the same fraction of its images (appendix A of the DLT
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dlth_bench.selection.policy import Choice, Policy
@@ -65,8 +66,11 @@ def _choose_balanced(request: SampleRequest) -> Choice:
 
 
 def _choose_fewer(request: SampleRequest) -> Choice:
+    drawn = request.draw is Draw.RANDOM
+    if request.seed and not drawn:
+        raise InputError("--seed means nothing to --draw first")
     positions = fewer_images(request.labels, request.size, request.draw, request.seed)
-    return request.choice(positions, {"draw": request.draw})
+    return replace(request.choice(positions, {"draw": request.draw}), drawn=drawn)
 
 
 RS_SAMPLES = Policy("rs", "random samples: uniform, without replacement", _choose, takes=("seed", *POOL), unit="sample")

@@ -1,7 +1,7 @@
 """Policies that keep the samples with the highest score of a trained model: EL2N, maximum entropy, and SVP.
 
 - EL2N (Paul et al. 2021): the norm of the error, softmax minus one-hot label, early in training and averaged over
-  several trainings. They take epochs 10 to 20 of 200 and ten models.
+  several trainings.
 - Entropy: uncertainty sampling by the entropy of the prediction after the last epoch, a baseline of the PrAC paper
   (section 4.3).
 - SVP, selection via proxy (Coleman et al. 2020), the other baseline there: the model that scores is a cheaper one than
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from dlth_bench.selection.policy import Choice, Policy
 from dlth_bench.selection.samples.forgetting import forgotten_choice
-from dlth_bench.selection.samples.request import RECORDED, Criterion, SampleRequest
+from dlth_bench.selection.samples.request import RECORDED, Criterion, NeverLearned, SampleRequest
 from dlth_bench.spec.errors import InputError
 
 if TYPE_CHECKING:
@@ -69,6 +69,8 @@ def _choose_by_proxy(request: SampleRequest) -> Choice:
 
     proxy = request.one_model("svp")
     labels = request.labels if request.balanced else None
+    if request.criterion is not Criterion.FORGETTING and request.never_learned is not NeverLearned.FIRST:
+        raise InputError(f"--never-learned means nothing to --criterion {request.criterion}")
     parameters: dict[str, object] = {"proxy": proxy.header.label, "criterion": request.criterion}
     match request.criterion:
         case Criterion.FORGETTING:
