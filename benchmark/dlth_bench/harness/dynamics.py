@@ -129,16 +129,20 @@ def record_run(
     arrays = dataset.load("train", run.class_ids, run.data.images_per_class)
     if run.sample_ids is not None:
         arrays = arrays.only(run.sample_ids)
-    header = DynamicsHeader(
+    header = _header(run, protocol, convention, watched)
+    return RecordedRun(header, arrays.sample_ids, arrays.labels, recorders[0].tensors(), result)
+
+
+def _header(run: Run, protocol: str, convention: Convention, stage: str) -> DynamicsHeader:
+    return DynamicsHeader(
         dataset=run.data.dataset,
         class_ids=run.class_ids,
         config=run.config.name,
         seed=run.seed,
         convention=convention,
-        stage=watched,
+        stage=stage,
         protocol=protocol,
         run=run.digest,
         manifest_digest=run.data.manifest_digest,
         package=dlth_bench.__version__,
     )
-    return RecordedRun(header, arrays.sample_ids, arrays.labels, recorders[0].tensors(), result)

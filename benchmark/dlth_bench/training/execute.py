@@ -24,20 +24,13 @@ from dlth_bench.training.evaluation.accuracy import class_accuracy, in_batches, 
 from dlth_bench.training.evaluation.finetune import finetune_method
 from dlth_bench.training.evaluation.linear import LinearProbe, extract_features
 from dlth_bench.training.flops import forward_flops, stage_flops
-from dlth_bench.training.loop import AfterStep, Checkpoints, Diverged, History, Stage, train, usable
+from dlth_bench.training.loop import Checkpoints, Diverged, History, Stage, Watch, train, unwatched, usable
 from dlth_bench.training.methods import Method, build_method
 from dlth_bench.training.methods.supervised import Supervised
 from dlth_bench.training.seeds import global_stream
 
 Report = Callable[[str, int, int], None]
 """Hears (stage, step, of steps)."""
-
-Watch = Callable[[Stage], AfterStep]
-"""What is to be called after each step of a stage; asked when the stage begins."""
-
-
-def _unwatched(stage: Stage) -> AfterStep:
-    return lambda step: None
 
 
 @dataclass(frozen=True)
@@ -80,7 +73,7 @@ class Execution:
         device: str = "auto",
         checkpoint_seconds: float = 15.0,
         report: Report = lambda stage, step, total: None,
-        watch: Watch = _unwatched,
+        watch: Watch = unwatched,
     ) -> None:
         self.run = run
         self.config = run.config

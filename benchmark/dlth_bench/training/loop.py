@@ -80,6 +80,14 @@ class Checkpoints:
 AfterStep = Callable[[int], None]
 """Called with the number of each update (from 0) that was made; may look at the stage's method, not change it."""
 
+Watch = Callable[[Stage], AfterStep]
+"""What is to be called after each step of a stage; asked when the stage begins."""
+
+
+def unwatched(stage: Stage) -> AfterStep:
+    """Nothing."""
+    return lambda step: None
+
 
 class Batches:
     """The sample order: a permutation an epoch, drawn from (seed, stage, epoch); incomplete batches are dropped."""
