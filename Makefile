@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test test-all check clean
+.PHONY: demo test test-all check bench-policies clean
 
 demo: $(STAMP)  ## Train and score a 24-class subset of Glyphs, then rebuild the leaderboard.
 	$(BIN)/dlth-bench run --subset subsets/glyphs/demo-24.txt
@@ -20,6 +20,9 @@ check: $(STAMP)  ## Lint, format and types.
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+bench-policies: $(STAMP)  ## Time and memory of every selection policy on input as large as ImageNet-1K; 2 GB in /tmp.
+	$(BIN)/python tests/speed/selection_policies.py
 
 $(STAMP): pyproject.toml
 	$(PYTHON) -m venv $(VENV)

@@ -15,6 +15,7 @@ from dlth_bench.cli import (
     paper,
     plot,
     protocols,
+    record_dynamics,
     reference,
     run,
     score,
@@ -37,6 +38,7 @@ app.command("run")(run.run)
 app.command("score")(score.score)
 app.command("select", epilog=select.POLICY_LIST)(select.select)
 app.command("evaluate-classes")(evaluate_classes.evaluate_classes)
+app.command("record-dynamics")(record_dynamics.record_dynamics)
 app.command("submit")(submit.submit)
 app.command("leaderboard")(leaderboard.leaderboard)
 app.command("plot")(plot.plot)

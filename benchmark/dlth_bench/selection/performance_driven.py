@@ -38,7 +38,7 @@ def performance_driven(accuracies: Mapping[str, float], size: int, pattern: Patt
     return tuple(sorted(ranked[place] for place in _PLACES[pattern](len(ranked), size)))
 
 
-def _policy(pattern: Pattern, meaning: str) -> Policy:
+def _policy(pattern: Pattern, meaning: str) -> Policy[Request]:
     def choose(request: Request) -> Choice:
         if len(request.accuracies) != 1:
             raise InputError(f"pd-{pattern} takes one model; --accuracies is given {len(request.accuracies)} times")

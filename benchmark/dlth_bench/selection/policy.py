@@ -1,4 +1,7 @@
-"""The words that all class policies share: what one is asked, what it answers, and how it is listed."""
+"""The words that all policies share: what one is asked, what it answers, and how it is listed.
+
+``samples/request.py`` has the question to a policy that chooses samples.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +9,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Literal
+from typing import Generic, Literal, Protocol, TypeVar
 
 from dlth_bench.spec.classes import ClassCatalog
 from dlth_bench.spec.errors import InputError
+from dlth_bench.spec.subset import SubsetUnit
 
 Option = Literal[
     "accuracies",
@@ -23,8 +27,19 @@ Option = Literal[
     "encoder",
     "algorithm",
     "seed",
+    "samples",
+    "protocol",
+    "dynamics",
+    "correctness",
+    "balanced",
+    "draw",
+    "never_learned",
+    "epochs",
+    "criterion",
 ]
-"""Everything beyond the dataset and the size that a policy may ask for; fields of ``Request``."""
+"""Everything beyond the dataset and the size that a policy may ask for; fields of ``Request`` or ``SampleRequest``."""
+
+PLURAL: dict[SubsetUnit, str] = {"class": "classes", "sample": "samples"}
 
 
 class Ties(StrEnum):
@@ -48,9 +63,32 @@ class Algorithm(StrEnum):
     KMEDOIDS = "kmedoids"
 
 
+class Question(Protocol):
+    """What any request tells, whatever it chooses among."""
+
+    @property
+    def dataset(self) -> str: ...
+
+    @property
+    def available(self) -> int:
+        """How many classes or samples there are to choose from."""
+        ...
+
+    @property
+    def size(self) -> int: ...
+
+    @property
+    def seed(self) -> int: ...
+
+    @property
+    def inputs(self) -> tuple[Path, ...]:
+        """The files and folders that the choice is made from."""
+        ...
+
+
 @dataclass(frozen=True)
 class Request:
-    """One question to a policy.
+    """One question to a policy that chooses classes.
 
     size: how many classes.
     accuracies: files of per-class accuracies, CSV or Parquet; each a model or a pool of them.
@@ -80,24 +118,44 @@ class Request:
     algorithm: Algorithm = Algorithm.KMEANS
     seed: int = 0
 
+    @property
+    def dataset(self) -> str:
+        return self.catalog.dataset
+
+    @property
+    def available(self) -> int:
+        return len(self.catalog)
+
+    @property
+    def inputs(self) -> tuple[Path, ...]:
+        folder = self.encoder is not None and Path(self.encoder).is_dir()
+        encoder = Path(self.encoder).resolve() if self.encoder is not None and folder else None
+        optional = (self.tree, self.embeddings, encoder)
+        return (*self.accuracies, *(path for path in optional if path is not None))
+
+
+Asked = TypeVar("Asked", bound=Question, contravariant=True)
+
 
 @dataclass(frozen=True)
 class Choice:
     """A policy's answer.
 
-    class_ids: the chosen classes.
+    ids: the chosen classes or samples.
     parameters: what decided the choice beside size, seed and input files, in the order in which it is written down.
     notes: what a reader should know, each one line.
+    drawn: whether the seed had a say, where the policy has one.
     """
 
-    class_ids: tuple[str, ...]
+    ids: tuple[str, ...]
     parameters: Mapping[str, object] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    drawn: bool = True
 
 
 @dataclass(frozen=True)
-class Policy:
-    """An algorithm that selects a subset of the classes.
+class Policy(Generic[Asked]):
+    """An algorithm that selects a subset of the classes, or of the training samples.
 
     name: as typed, e.g. ``pd-bottom``.
     summary: one line for ``--help``.
@@ -105,14 +163,16 @@ class Policy:
     needs: options without which it cannot work.
     takes: options it understands beside those.
     default_size: how many classes where the user does not say; None: the user must.
+    unit: what it chooses.
     """
 
     name: str
     summary: str
-    choose: Callable[[Request], Choice]
+    choose: Callable[[Asked], Choice]
     needs: tuple[Option, ...] = ()
     takes: tuple[Option, ...] = ()
     default_size: int | None = None
+    unit: SubsetUnit = "class"
 
     @property
     def uses_seed(self) -> bool:

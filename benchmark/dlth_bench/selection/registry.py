@@ -1,69 +1,170 @@
-"""The class policies by name."""
+"""The policies by name and unit."""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from dlth_bench.selection.embedding_clusters import SEC, WEC
 from dlth_bench.selection.empirical_consistency import ERC
 from dlth_bench.selection.hierarchy import WNH
 from dlth_bench.selection.performance_driven import PD
-from dlth_bench.selection.policy import Choice, Option, Policy, Request
+from dlth_bench.selection.policy import PLURAL, Asked, Choice, Option, Policy, Request
 from dlth_bench.selection.random_sampling import RS
+from dlth_bench.selection.samples.candidates import candidate_samples
+from dlth_bench.selection.samples.consistency import CONSISTENT
+from dlth_bench.selection.samples.difficulty import DIFFICULTY
+from dlth_bench.selection.samples.forgetting import FORGETTING
+from dlth_bench.selection.samples.herding import HERDING
+from dlth_bench.selection.samples.kcenter import KCENTER
+from dlth_bench.selection.samples.random_samples import NIR, RS_BALANCED, RS_SAMPLES
+from dlth_bench.selection.samples.request import SampleRequest
+from dlth_bench.selection.samples.scores import EL2N, ENTROPY, SVP
 from dlth_bench.spec.classes import ClassCatalog
 from dlth_bench.spec.errors import InputError
 from dlth_bench.spec.quoting import quoted
+from dlth_bench.spec.subset import SubsetUnit
 
-_POLICIES: Mapping[str, Policy] = {policy.name: policy for policy in (RS, ERC, *PD, WNH, WEC, SEC)}
+if TYPE_CHECKING:
+    from dlth_bench.selection.dynamics import Dynamics
+
+_CLASS_POLICIES: Mapping[str, Policy[Request]] = {policy.name: policy for policy in (RS, ERC, *PD, WNH, WEC, SEC)}
+
+_SAMPLE_POLICIES: Mapping[str, Policy[SampleRequest]] = {
+    policy.name: policy
+    for policy in (
+        *(RS_SAMPLES, RS_BALANCED, NIR, CONSISTENT, FORGETTING, EL2N, ENTROPY, SVP),
+        *(KCENTER, HERDING, *DIFFICULTY),
+    )
+}
 
 
-def class_policies() -> tuple[Policy, ...]:
-    """All policies, in the paper's order."""
-    return tuple(_POLICIES.values())
+def class_policies() -> tuple[Policy[Request], ...]:
+    """Those that choose classes, in the paper's order."""
+    return tuple(_CLASS_POLICIES.values())
 
 
-def find_policy(name: str) -> Policy:
-    """The policy of that name.
+def sample_policies() -> tuple[Policy[SampleRequest], ...]:
+    """Those that choose training samples."""
+    return tuple(_SAMPLE_POLICIES.values())
+
+
+def find_class_policy(name: str) -> Policy[Request]:
+    """The policy of that name that chooses classes.
 
     Raises:
         InputError: there is none; says which there are.
     """
-    if name in _POLICIES:
-        return _POLICIES[name]
-    near = difflib.get_close_matches(name, _POLICIES, n=1)
-    guess = f"; did you mean {quoted(near[0])}?" if near else ""
-    raise InputError(f"unknown policy {quoted(name)}, valid are {', '.join(_POLICIES)}{guess}")
+    if name not in _CLASS_POLICIES:
+        raise _unknown(name, "class")
+    return _CLASS_POLICIES[name]
 
 
-def build_request(policy: Policy, catalog: ClassCatalog, size: int | None, given: Mapping[Option, Any]) -> Request:
+def find_sample_policy(name: str) -> Policy[SampleRequest]:
+    """The policy of that name that chooses samples.
+
+    Raises:
+        InputError: there is none; says which there are.
+    """
+    if name not in _SAMPLE_POLICIES:
+        raise _unknown(name, "sample")
+    return _SAMPLE_POLICIES[name]
+
+
+def unit_of(name: str) -> SubsetUnit:
+    """What a policy chooses where the user does not say: classes, if it can.
+
+    Raises:
+        InputError: there is no policy of that name; says which there are.
+    """
+    if name in _CLASS_POLICIES:
+        return "class"
+    if name in _SAMPLE_POLICIES:
+        return "sample"
+    raise _unknown(name, None)
+
+
+def build_request(
+    policy: Policy[Request], catalog: ClassCatalog, size: int | None, given: Mapping[Option, Any]
+) -> Request:
     """The request of a user who gave these options; the policy's defaults fill in the others.
 
     Raises:
         InputError: no size where the policy has no default, an option that it needs is missing, or one was given
             that it would silently leave out of account.
     """
-    if size is None and policy.default_size is None:
-        raise InputError(f"{policy.name} needs --size, the number of classes")
-    for option in policy.needs:
-        if option not in given:
-            raise InputError(f"{policy.name} needs --{option}")
-    understood = {*policy.needs, *policy.takes}
-    for option in given:
-        if option not in understood:
-            owners = ", ".join(other.name for other in class_policies() if option in {*other.needs, *other.takes})
-            raise InputError(f"--{option} means nothing to {policy.name}; it is an option of {owners}")
-    return Request(catalog, policy.default_size if size is None else size, **given)  # type: ignore[arg-type]
+    return Request(catalog, _checked_size(policy, size, given), **given)  # type: ignore[arg-type]
 
 
-def choose_classes(policy: Policy, request: Request) -> Choice:
+def build_sample_request(
+    policy: Policy[SampleRequest], dataset: str, size: int | None, given: Mapping[Option, Any]
+) -> SampleRequest:
+    """The same for a policy that chooses samples; opens the dynamics and finds the samples to choose from.
+
+    Raises:
+        InputError: as ``build_request``, or the files do not fit the dataset.
+    """
+    wanted = _checked_size(policy, size, given)
+    dynamics = _opened(given.get("dynamics", ()))
+    table, protocol = given.get("samples"), given.get("protocol")
+    samples = candidate_samples(dataset, protocol=protocol, table=table, dynamics=dynamics)
+    inputs = (*([table] if table else []), *given.get("dynamics", ()), *given.get("correctness", ()))
+    own = {option: value for option, value in given.items() if option not in {"samples", "protocol", "dynamics"}}
+    return SampleRequest(samples, wanted, inputs, dynamics, **own)
+
+
+def _opened(paths: Sequence[Path]) -> tuple[Dynamics, ...]:
+    if not paths:
+        return ()
+    from dlth_bench.selection.dynamics import read_dynamics  # numpy and safetensors: not at every start
+
+    return tuple(read_dynamics(path) for path in paths)
+
+
+def choose(policy: Policy[Asked], request: Asked) -> Choice:
     """What the policy chooses.
 
     Raises:
-        InputError: the size is not between 1 and the number of classes, or an input is wrong.
+        InputError: the size is not between 1 and the number of classes or samples, or an input is wrong.
     """
-    available = len(request.catalog)
-    if not 1 <= request.size <= available:
-        raise InputError(f"size {request.size}: {request.catalog.dataset} has {available} classes to choose from")
+    if not 1 <= request.size <= request.available:
+        there = f"{request.dataset} has {request.available} {PLURAL[policy.unit]} to choose from"
+        raise InputError(f"size {request.size}: {there}")
     return policy.choose(request)
+
+
+def _checked_size(policy: Policy[Any], size: int | None, given: Mapping[Option, Any]) -> int:
+    """The size, once the options are what the policy takes."""
+    if size is None and policy.default_size is None:
+        raise InputError(f"{policy.name} needs --size, the number of {PLURAL[policy.unit]}")
+    for option in policy.needs:
+        if option not in given:
+            raise InputError(f"{policy.name} needs {_flag(option)}")
+    understood = {*policy.needs, *policy.takes}
+    for option in given:
+        if option not in understood:
+            raise InputError(f"{_flag(option)} means nothing to {policy.name}; it is an option of {_owners(option)}")
+    return policy.default_size if size is None else size  # type: ignore[return-value]  # one of them is there
+
+
+def _flag(option: Option) -> str:
+    return f"--{option.replace('_', '-')}"
+
+
+def _owners(option: Option) -> str:
+    everyone: tuple[Policy[Any], ...] = (*class_policies(), *sample_policies())
+    return ", ".join(dict.fromkeys(policy.name for policy in everyone if option in {*policy.needs, *policy.takes}))
+
+
+def _unknown(name: str, unit: SubsetUnit | None) -> InputError:
+    """What to say of a name that is none of a policy, or none of one with that unit."""
+    by_unit: dict[SubsetUnit, Mapping[str, Any]] = {"class": _CLASS_POLICIES, "sample": _SAMPLE_POLICIES}
+    others = [other for other, policies in by_unit.items() if name in policies]
+    if unit is not None and others:
+        return InputError(f"{name} chooses {PLURAL[others[0]]}, not {PLURAL[unit]}")
+    known = list(dict.fromkeys(known for policies in by_unit.values() for known in policies))
+    near = difflib.get_close_matches(name, known, n=1)
+    guess = f"; did you mean {quoted(near[0])}?" if near else ""
+    return InputError(f"unknown policy {quoted(name)}, valid are {', '.join(known)}{guess}")

@@ -101,7 +101,12 @@ def _check_columns(path: Path, columns: tuple[str, ...], line: int | None) -> No
             raise InputError(f"has the column {quoted(column)} twice", source=path, line=line)
 
 
-def _read_parquet(path: Path) -> Table:
+def read_parquet_columns(path: Path) -> dict[str, list[str]]:
+    """The cells of a Parquet file as text, by column.
+
+    Raises:
+        InputError: unreadable, no table, or pyarrow is missing.
+    """
     try:
         import pyarrow
         from pyarrow import parquet
@@ -114,8 +119,14 @@ def _read_parquet(path: Path) -> Table:
         raise InputError("no such file", source=path) from None
     except (pyarrow.ArrowException, OSError, ValueError):
         raise InputError("is not a readable Parquet file", source=path) from None
-    columns = tuple(map(str, table.column_names))
-    _check_columns(path, columns, None)
-    cells = zip(*(table.column(position).to_pylist() for position in range(len(columns))), strict=True)
-    records = tuple((None, tuple("" if cell is None else str(cell) for cell in row)) for row in cells)
-    return Table(path, columns, None, records)
+    names = tuple(map(str, table.column_names))
+    _check_columns(path, names, None)
+    columns = (table.column(position).to_pylist() for position in range(len(names)))
+    cells = (["" if cell is None else str(cell) for cell in column] for column in columns)
+    return dict(zip(names, cells, strict=True))
+
+
+def _read_parquet(path: Path) -> Table:
+    columns = read_parquet_columns(path)
+    records = tuple((None, row) for row in zip(*columns.values(), strict=True))
+    return Table(path, tuple(columns), None, records)

@@ -24,7 +24,7 @@ from dlth_bench.training.evaluation.accuracy import class_accuracy, in_batches, 
 from dlth_bench.training.evaluation.finetune import finetune_method
 from dlth_bench.training.evaluation.linear import LinearProbe, extract_features
 from dlth_bench.training.flops import forward_flops, stage_flops
-from dlth_bench.training.loop import Checkpoints, Diverged, History, Stage, train, usable
+from dlth_bench.training.loop import Checkpoints, Diverged, History, Stage, Watch, train, unwatched, usable
 from dlth_bench.training.methods import Method, build_method
 from dlth_bench.training.methods.supervised import Supervised
 from dlth_bench.training.seeds import global_stream
@@ -73,12 +73,14 @@ class Execution:
         device: str = "auto",
         checkpoint_seconds: float = 15.0,
         report: Report = lambda stage, step, total: None,
+        watch: Watch = unwatched,
     ) -> None:
         self.run = run
         self.config = run.config
         self.dataset = dataset
         self.folder = folder
         self.report = report
+        self.watch = watch
         self.checkpoint_seconds = checkpoint_seconds
         self.pixels = Pixels(dataset.image_size, run.data.pixel_mean, run.data.pixel_std)
         self.fabric = Fabric(accelerator=device, devices=1)
@@ -161,7 +163,7 @@ class Execution:
             self.checkpoint_seconds,
             partial(self.report, stage.name),
         )
-        history = train(stage, self.fabric, checkpoints)
+        history = train(stage, self.fabric, checkpoints, self.watch(stage))
         if finished is not None:
             save_tensors(finished, stage.method.state_dict(), history.header())
         return history

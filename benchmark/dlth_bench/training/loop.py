@@ -77,6 +77,18 @@ class Checkpoints:
     report: Callable[[int, int], None] = lambda step, total: None
 
 
+AfterStep = Callable[[int], None]
+"""Called with the number of each update (from 0) that was made; may look at the stage's method, not change it."""
+
+Watch = Callable[[Stage], AfterStep]
+"""What is to be called after each step of a stage; asked when the stage begins."""
+
+
+def unwatched(stage: Stage) -> AfterStep:
+    """Nothing."""
+    return lambda step: None
+
+
 class Batches:
     """The sample order: a permutation an epoch, drawn from (seed, stage, epoch); incomplete batches are dropped."""
 
@@ -129,7 +141,7 @@ class Trainer:
         return loss.detach()
 
 
-def train(stage: Stage, fabric: Fabric, checkpoints: Checkpoints) -> History:
+def train(stage: Stage, fabric: Fabric, checkpoints: Checkpoints, after_step: AfterStep = lambda step: None) -> History:
     """Train a stage to its end, from its checkpoint if there is one.
 
     Raises:
@@ -143,6 +155,7 @@ def train(stage: Stage, fabric: Fabric, checkpoints: Checkpoints) -> History:
     before = history.seconds
     for step in range(history.step, total):
         losses.append(trainer.step(step))
+        after_step(step)
         if (step + 1) % every and step + 1 < total:
             continue
         _record(history, step + 1, losses, stage.name)

@@ -1,0 +1,1 @@
+"""Policies that choose training samples, one file a policy or family."""

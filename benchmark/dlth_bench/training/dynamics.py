@@ -1,0 +1,123 @@
+"""Recording how a model that learns from labels sees its training samples, epoch by epoch.
+
+A recorder only looks: it evaluates between two steps, in evaluation mode, where nothing is drawn and no statistic is
+updated, so a watched run ends with the same weights as an unwatched one.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from dlth_bench.spec.dynamics import Convention
+from dlth_bench.training.augment import Pixels, to_float
+from dlth_bench.training.evaluation.accuracy import BATCH
+from dlth_bench.training.loop import Batches, Diverged, Stage
+from dlth_bench.training.methods.supervised import Supervised
+
+
+class DynamicsRecorder:
+    """Watches a stage that trains a ``Supervised`` method; call ``after_step`` after each of its steps.
+
+    Args:
+        convention: when ``correct`` is read; ``spec.dynamics`` has what that means.
+
+    Raises:
+        ValueError: the stage learns without labels, is shorter than an epoch, or mixes samples, so that a presented
+            one has no label of its own to be right about.
+    """
+
+    def __init__(self, stage: Stage, pixels: Pixels, convention: Convention = "epoch-end") -> None:
+        if not isinstance(stage.method, Supervised):
+            raise ValueError(f"stage {stage.name} learns without labels")
+        if convention == "minibatch" and stage.method.mixup is not None:
+            raise ValueError("mixup has no presentation of a single sample; take the convention epoch-end")
+        self.stage, self.method, self.pixels = stage, stage.method, pixels
+        self.batches = Batches(stage)
+        if stage.steps < self.batches.per_epoch:
+            raise ValueError(f"stage {stage.name} is shorter than an epoch")
+        self.epochs: list[dict[str, Tensor]] = []
+        self.features = torch.empty(0)
+        self.presented: Tensor | None = None
+        if convention == "minibatch":
+            self.presented = torch.zeros_like(stage.labels, dtype=torch.bool)
+            self.training_logits = torch.empty(0)
+            self.method.head.register_forward_hook(self._keep_logits)
+
+    def after_step(self, step: int) -> None:
+        """Reads what the step showed and, if it was the last of an epoch, evaluates all training samples.
+
+        Raises:
+            Diverged: the scores are no longer finite.
+        """
+        if self.presented is not None:
+            picked = self.batches.at(step)
+            self.presented[picked] = self.training_logits.argmax(1) == self.stage.labels[picked]
+        if (step + 1) % self.batches.per_epoch == 0:
+            # An incomplete epoch at the end is not recorded: those of all samples are equally long.
+            self._evaluate(final=step + self.batches.per_epoch >= self.stage.steps)
+
+    def tensors(self) -> dict[str, npt.NDArray[Any]]:
+        """The tensors of ``spec.dynamics``: those of an epoch (epochs, samples), features (samples, dimensions)."""
+        stacked = {name: torch.stack([epoch[name] for epoch in self.epochs]) for name in self.epochs[0]}
+        return {name: tensor.numpy() for name, tensor in (stacked | {"features": self.features}).items()}
+
+    def _keep_logits(self, head: nn.Module, inputs: tuple[Tensor, ...], logits: Tensor) -> None:
+        if self.method.training:
+            self.training_logits = logits.detach()
+
+    @torch.no_grad()
+    def _evaluate(self, *, final: bool) -> None:
+        seen: list[Tensor] = []
+        hook = _last_linear(self.method).register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+        self.method.eval()
+        batches = zip(torch.split(self.stage.samples, BATCH), torch.split(self.stage.labels, BATCH), strict=True)
+        scores = []
+        for images, labels in batches:
+            scores.append(sample_scores(self.method.logits(self.pixels.normalized(to_float(images))), labels))
+            if not final:
+                seen.clear()
+        self.method.train()
+        hook.remove()
+        epoch = {name: torch.cat([batch[name] for batch in scores]).cpu() for name in scores[0]}
+        if not torch.isfinite(epoch["margin"]).all():
+            raise Diverged(f"the scores are not finite after epoch {len(self.epochs) + 1}")
+        if self.presented is not None:
+            epoch["correct"] = self.presented.to(torch.uint8).cpu()
+        self.epochs.append(epoch)
+        if final:
+            self.features = _halved(torch.cat(seen).cpu())
+
+
+def sample_scores(logits: Tensor, labels: Tensor) -> dict[str, Tensor]:
+    """Of each sample (batch,), what ``spec.dynamics`` says: correct, error_norm, entropy, confidence and margin.
+
+    Args:
+        logits: (batch, classes).
+        labels: int64 (batch,).
+    """
+    probabilities = logits.float().softmax(1)
+    own = F.one_hot(labels, logits.shape[1])
+    others = logits.float().masked_fill(own.bool(), -torch.inf).amax(1)
+    return {
+        "correct": (logits.argmax(1) == labels).to(torch.uint8),
+        "error_norm": (probabilities - own).norm(dim=1),
+        "entropy": torch.special.entr(probabilities).sum(1),
+        "confidence": probabilities.amax(1),
+        "margin": logits.float().gather(1, labels[:, None]).squeeze(1) - others,
+    }
+
+
+def _last_linear(method: Supervised) -> nn.Linear:
+    """The classifier; what goes into it is the penultimate feature."""
+    return [module for module in method.head.modules() if isinstance(module, nn.Linear)][-1]
+
+
+def _halved(features: Tensor) -> Tensor:
+    """float16 where it can hold the values."""
+    halved = features.half()
+    return halved if torch.isfinite(halved).all() else features.float()
