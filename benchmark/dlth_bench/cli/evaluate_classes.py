@@ -8,9 +8,10 @@ from typing import Annotated
 import typer
 
 from dlth_bench.cli.options import DEFAULT_PROTOCOL, ProtocolOption
+from dlth_bench.datasets.registry import class_catalog
 from dlth_bench.harness.grid import chosen_configs
 from dlth_bench.spec.files import write_atomically
-from dlth_bench.spec.protocol_file import find_protocol
+from dlth_bench.spec.protocol_file import find_protocol, reference_results_path
 
 
 def evaluate_classes(
@@ -28,9 +29,10 @@ def evaluate_classes(
     """
     spec = find_protocol(protocol)
     chosen_configs(spec, [config])
-    from dlth_bench.harness.class_accuracies import mean_class_accuracies, read_results, reference_results_path
+    from dlth_bench.selection.stored_accuracies import mean_class_accuracies, read_results
 
-    means = mean_class_accuracies(spec, config, read_results(results or reference_results_path(spec)))
+    found = read_results(results or reference_results_path(spec))
+    means = mean_class_accuracies(spec, config, found, class_catalog(spec.data.dataset))
     rows = "".join(f"{class_id},{mean:.6f}\n" for class_id, mean in means.items())
     write_atomically(output, f"class,accuracy\n{rows}".encode())
     typer.echo(f"{output}: {len(means)} classes")
