@@ -65,7 +65,7 @@ def embed_classes(
 
     Example: dlth-bench embed-classes --run 56738a -o features.npy
 
-    Example: dlth-bench embed-classes --model timm:resnet18 -d glyphs -o features.npy
+    Example: dlth-bench embed-classes --model timm:resnet18 -d glyphs -o f.npy
     """
     if (run is None) == (model is None):
         raise InputError(f"give one of --run, --model; {'none' if run is None else 'both'} given")
