@@ -61,7 +61,7 @@ def evaluate_classes(
 
     Example: dlth-bench evaluate-classes --run 56738a -o classes.csv
 
-    Example: dlth-bench evaluate-classes --model timm:resnet50 --data-dir IN1K -o r50.csv
+    Example: dlth-bench evaluate-classes --model timm:vgg19 --data-dir . -o a.csv
     """
     given = {"--results": results, "--dataset": dataset, "--data-dir": data_dir, "--weights": weights}
     _check_choice({"--config": config, "--run": run, "--model": model}, given)
