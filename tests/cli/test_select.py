@@ -11,9 +11,13 @@ from command_line import refused, run
 
 from dlth_bench.datasets.registry import class_catalog
 from dlth_bench.datasets.subset_files import read_subset
+from dlth_bench.harness.grid import grid_runs
+from dlth_bench.harness.store import Store
 from dlth_bench.selection.registry import class_policies
 from dlth_bench.shipped import shipped_folder
 from dlth_bench.spec.errors import InputError
+from dlth_bench.spec.protocol import Protocol
+from tiny_grid import finished
 
 GLYPHS = class_catalog("glyphs").ids
 VERSION = "dlth-bench 0.1.0"
@@ -114,6 +118,24 @@ def test_head_of_a_drawn_subset(inputs: dict[str, Path], tmp_path: Path) -> None
         f"# input pool.csv: sha256 {hashlib.sha256(pool.read_bytes()).hexdigest()}",
     ]
     assert head[-1].endswith(" of 246 classes are consistent with the order weak < strong; 24 of them drawn")
+
+
+def test_head_of_a_subset_by_stored_runs(tiny: Protocol, tmp_path: Path) -> None:
+    """Two runs of the store make a subset, and the head tells them apart by their digests."""
+    store, digests = Store(tmp_path / "runs"), []
+    for seed, correct in enumerate((20, 30)):
+        run_ = grid_runs(tiny, sorted(GLYPHS), configs=["moco"], seeds=[seed])[0]
+        result = finished(run_, correct / 50).model_copy(
+            update={"class_accuracy": (correct / 50,) * len(GLYPHS), "class_counts": (50,) * len(GLYPHS)}
+        )
+        store.save(run_, result)
+        digests.append(run_.digest)
+    folders = [store.folder(digest) for digest in digests]
+    text = written(tmp_path, "erc", "-n", 24, "--accuracies", folders[0], "--accuracies", folders[1] / "result.json")
+    for seed, (digest, folder) in enumerate(zip(digests, folders, strict=True)):
+        sha256 = hashlib.sha256((folder / "result.json").read_bytes()).hexdigest()
+        assert f"# input run {digest} (moco seed {seed}): sha256 {sha256}\n" in text
+    assert "246 of 246 classes are consistent with the order moco seed 0 < moco seed 1; 24 of them drawn" in text
 
 
 def test_consistent_classes_are_kept_or_drawn(inputs: dict[str, Path], tmp_path: Path) -> None:

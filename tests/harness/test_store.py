@@ -127,20 +127,43 @@ def test_killed_process_lets_go(store: Store, run: Run) -> None:
     [
         ("finished", False, set()),
         ("diverged", False, set()),
-        ("finished", True, {"backbone.safetensors"}),
-        ("failed", False, {"backbone.safetensors", "pretrain-checkpoint.safetensors"}),
+        ("finished", True, {"encoder.safetensors"}),
+        ("failed", False, {"encoder.safetensors", "pretrain.safetensors", "pretrain-checkpoint.safetensors"}),
     ],
 )
 def test_checkpoints_go_when_they_are_not_needed(
     store: Store, run: Run, status: str, keep_weights: bool, left: set[str]
 ) -> None:
-    """A settled run takes no space for checkpoints; a failed one keeps them to go on from; weights stay on demand."""
+    """A settled run takes no space for checkpoints; a failed one keeps them to go on from; the encoder may stay."""
     folder = store.folder(run.digest)
     folder.mkdir(parents=True)
-    for name in ("backbone", "pretrain-checkpoint"):
+    for name in ("encoder", "pretrain", "pretrain-checkpoint"):
         (folder / f"{name}.safetensors").write_bytes(b"x")
     store.save(run, finished(run) if status == "finished" else broken(run, status), keep_weights=keep_weights)
     assert {path.name for path in folder.glob("*.safetensors")} == left
+
+
+def test_a_run_is_found_by_how_its_digest_starts(store: Store, plan: Plan) -> None:
+    """A few digits name a run; too few, wrong ones and no digits are told apart."""
+    for each in plan.runs:
+        store.save(each, finished(each))
+    digests = [each.digest for each in plan.runs]
+    for digest in digests:
+        shortest = next(digest[:n] for n in range(1, 65) if sum(other.startswith(digest[:n]) for other in digests) == 1)
+        assert store.find(shortest) == store.find(digest) == digest
+    first = digests[0]
+    store.folder(first[:1] + "0" * 63).mkdir(parents=True)  # claimed, not finished
+    twin = store.folder(first[:-1] + ("0" if first[-1] != "0" else "1"))
+    twin.mkdir(parents=True)
+    (twin / "result.json").write_text("{}")
+    with pytest.raises(InputError, match=f"holds 2 runs '{first[:8]}'.*write more digits"):
+        store.find(first[:8])
+    missing = next(digit for digit in "0123456789abcdef" if not any(each.startswith(digit) for each in digests))
+    with pytest.raises(InputError, match=f"holds no run '{missing}'"):
+        store.find(missing)
+    for wrong in ("", "xyz", "../..", "A" * 64, "0" * 65):
+        with pytest.raises(InputError, match="is not the start of a run's digest"):
+            store.find(wrong)
 
 
 def test_file_in_place_of_the_store(tmp_path: Path) -> None:

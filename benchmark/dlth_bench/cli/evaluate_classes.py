@@ -2,35 +2,134 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from dlth_bench.cli.options import DEFAULT_PROTOCOL, ProtocolOption
+from dlth_bench.cli.options import DEFAULT_PROTOCOL, DEFAULT_STORE, DeviceOption, ProtocolOption
+from dlth_bench.cli.pretrained import (
+    BatchSizeOption,
+    DataFolderOption,
+    MostUnreadableOption,
+    ReadersOption,
+    Reading,
+    RunOption,
+    StoreFolderOption,
+    WeightsOption,
+    batches_for,
+    image_files,
+    torch_device,
+)
+from dlth_bench.datasets.registry import class_catalog
 from dlth_bench.harness.grid import chosen_configs
+from dlth_bench.harness.store import Store
+from dlth_bench.leaderboard.number_text import percent
+from dlth_bench.spec.errors import InputError
 from dlth_bench.spec.files import write_atomically
-from dlth_bench.spec.protocol_file import find_protocol
+from dlth_bench.spec.protocol_file import find_protocol, reference_results_path
+from dlth_bench.spec.quoting import printable
+from dlth_bench.spec.stored_run import read_stored_run
 
 
 def evaluate_classes(
-    config: Annotated[str, typer.Option("--config", "-c", help="The config whose accuracies to write.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="The CSV to write: class,accuracy.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The CSV to write.")],
+    config: Annotated[str | None, typer.Option("--config", "-c", help="A protocol's config, on all classes.")] = None,
+    run: RunOption = None,
+    model: Annotated[str | None, typer.Option("--model", help="timm:NAME or torchvision:NAME[:WEIGHTS].")] = None,
     protocol: ProtocolOption = DEFAULT_PROTOCOL,
     results: Annotated[
         Path | None,
-        typer.Option("--results", help="Results on all classes, one JSON a line. Default: the shipped reference's."),
+        typer.Option("--results", help="--config: results on all classes, one JSON a line. Default: the shipped."),
     ] = None,
+    out: StoreFolderOption = DEFAULT_STORE,
+    dataset: Annotated[str | None, typer.Option("--dataset", "-d", help="--model: imagenet.")] = None,
+    data_dir: DataFolderOption = None,
+    weights: WeightsOption = None,
+    batch_size: BatchSizeOption = 64,
+    workers: ReadersOption = None,
+    device: DeviceOption = "auto",
+    max_unreadable: MostUnreadableOption = 0.01,
 ) -> None:
-    """Write a config's accuracy on each class, the mean over its full-data seeds.
+    """Write the accuracy on each class of a config (mean over seeds), a stored run, or a pretrained model.
+
+    A model is evaluated on the validation images of ImageNet with its own preprocessing; output k is taken for the
+    k-th WordNet ID in sorted order. Columns: class,accuracy, or for a model index,wnid,correct,total.
 
     Example: dlth-bench evaluate-classes --config mae-finetune -o classes.csv
+
+    Example: dlth-bench evaluate-classes --run 56738a -o classes.csv
+
+    Example: dlth-bench evaluate-classes --model timm:vgg19 --data-dir . -o a.csv
     """
+    given = {"--results": results, "--dataset": dataset, "--data-dir": data_dir, "--weights": weights}
+    _check_choice({"--config": config, "--run": run, "--model": model}, given)
+    if config is not None:
+        _write_config(config, protocol, results, output)
+    elif run is not None:
+        _write_run(run, Store(out), output)
+    elif model is not None:
+        reading = Reading(batch_size, workers, max_unreadable, device)
+        _write_model(model, dataset or "imagenet", data_dir, weights, reading, output)
+
+
+def _check_choice(sources: Mapping[str, str | None], options: Mapping[str, object]) -> None:
+    """Raise InputError unless one source is given, and only options that it understands."""
+    chosen = [name for name, value in sources.items() if value is not None]
+    if len(chosen) != 1:
+        raise InputError(f"give one of {', '.join(sources)}; {' and '.join(chosen) or 'none'} given")
+    for option, value in options.items():
+        owner = "--config" if option == "--results" else "--model"
+        if value is not None and owner != chosen[0]:
+            raise InputError(f"{option} means nothing to {chosen[0]}; it is an option of {owner}")
+
+
+def _write_config(config: str, protocol: str, results: Path | None, output: Path) -> None:
     spec = find_protocol(protocol)
     chosen_configs(spec, [config])
-    from dlth_bench.harness.class_accuracies import mean_class_accuracies, read_results, reference_results_path
+    from dlth_bench.selection.stored_accuracies import mean_class_accuracies, read_results
 
-    means = mean_class_accuracies(spec, config, read_results(results or reference_results_path(spec)))
-    rows = "".join(f"{class_id},{mean:.6f}\n" for class_id, mean in means.items())
+    found = read_results(results or reference_results_path(spec))
+    means = mean_class_accuracies(spec, config, found, class_catalog(spec.data.dataset))
+    _write_accuracies(means, output)
+    typer.echo(f"{printable(str(output))}: {len(means)} classes")
+
+
+def _write_run(prefix: str, store: Store, output: Path) -> None:
+    stored = read_stored_run(store.folder(store.find(prefix)))
+    accuracies = stored.class_accuracies()
+    _write_accuracies(accuracies, output)
+    dataset = stored.run.data.dataset
+    of = f"{len(accuracies)} of {len(class_catalog(dataset))} classes of {dataset}"
+    typer.echo(f"{printable(str(output))}: {of}, {stored.run.label}, top-1 {percent(stored.result.accuracy)} %")
+
+
+def _write_accuracies(accuracies: Mapping[str, float], output: Path) -> None:
+    rows = "".join(f"{class_id},{accuracy:.6f}\n" for class_id, accuracy in accuracies.items())
     write_atomically(output, f"class,accuracy\n{rows}".encode())
-    typer.echo(f"{output}: {len(means)} classes")
+
+
+def _write_model(
+    name: str, dataset: str, folder: Path | None, weights: Path | None, reading: Reading, output: Path
+) -> None:
+    catalog = class_catalog(dataset)
+    if dataset != "imagenet":
+        raise InputError(f"--model is for classifiers of imagenet, none is known of {dataset}; take --config or --run")
+    files = image_files(folder, catalog)
+    device = torch_device(reading.device)
+    from dlth_bench.training.pretrained import load_classifier
+    from dlth_bench.training.pretrained.class_statistics import count_correct
+    from dlth_bench.training.pretrained.images import FileImages
+
+    model = load_classifier(name, weights)
+    module = model.module.to(device)
+    with batches_for(model, FileImages.of(files), reading) as (batches, unreadable):
+        counts = count_correct(module, batches, catalog, device)
+    pairs = zip(catalog.ids, counts.correct.tolist(), counts.total.tolist(), strict=True)
+    rows = "".join(f"{index},{wnid},{right},{of}\n" for index, (wnid, right, of) in enumerate(pairs))
+    write_atomically(output, f"index,wnid,correct,total\n{rows}".encode())
+    right, total = int(counts.correct.sum()), int(counts.total.sum())
+    told = f"{model.name} ({printable(model.weights)}), top-1 {percent(right / total)} % ({right} of {total} images)"
+    skipped = f", {len(unreadable.names)} unreadable" if unreadable.names else ""
+    typer.echo(f"{printable(str(output))}: {len(catalog)} classes, {told}{skipped}")

@@ -10,6 +10,7 @@ import typer
 import dlth_bench
 from dlth_bench.cli import (
     bench,
+    embed_classes,
     evaluate_classes,
     leaderboard,
     paper,
@@ -39,6 +40,7 @@ app.command("score")(score.score)
 app.command("select", epilog=select.POLICY_LIST)(select.select)
 app.command("evaluate-classes")(evaluate_classes.evaluate_classes)
 app.command("record-dynamics")(record_dynamics.record_dynamics)
+app.command("embed-classes")(embed_classes.embed_classes)
 app.command("submit")(submit.submit)
 app.command("leaderboard")(leaderboard.leaderboard)
 app.command("plot")(plot.plot)

@@ -30,6 +30,10 @@ SeedsOption = Annotated[str | None, typer.Option("--seeds", help="Only these of 
 SubmissionsOption = Annotated[Path, typer.Option("--submissions", help="Folder of submissions.")]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Say what would be trained and its cost; train nothing.")]
 
+KeepWeightsOption = Annotated[
+    bool, typer.Option("--keep-weights", help="Keep each run's pretrained encoder in the store, as safetensors.")
+]
+
 DEFAULT_PROTOCOL = "glyphs-ssl"
 DEFAULT_STORE = Path("runs")
 DEFAULT_SUBMISSIONS = Path("submissions")

@@ -127,6 +127,8 @@ def _chosen(rows: list[Row], random: list[Row], names: list[str] | None, kind: K
 
 
 def _full_results(protocol: Protocol) -> list[Result]:
-    from dlth_bench.harness.class_accuracies import full_data_results, read_results, reference_results_path
+    from dlth_bench.harness.reference import full_data_results
+    from dlth_bench.selection.stored_accuracies import read_results
+    from dlth_bench.spec.protocol_file import reference_results_path
 
     return full_data_results(protocol, read_results(reference_results_path(protocol)))

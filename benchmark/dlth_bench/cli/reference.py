@@ -15,6 +15,7 @@ from dlth_bench.cli.options import (
     DEFAULT_STORE,
     ConfigsOption,
     DeviceOption,
+    KeepWeightsOption,
     ProtocolOption,
     StoreOption,
     WorkersOption,
@@ -37,6 +38,7 @@ def reference(
     configs: ConfigsOption = None,
     workers: WorkersOption = None,
     device: DeviceOption = "auto",
+    keep_weights: KeepWeightsOption = False,
     results: Annotated[
         Path | None, typer.Option("--results", help="Also write all results, one JSON a line, to this file.")
     ] = None,
@@ -51,7 +53,8 @@ def reference(
     store = Store(out)
     plan = make_plan(spec, full_data(spec), store, configs=split_names(configs))
     at_once = worker_count(workers, checked_device(device))
-    broken = train_plan(plan, store, workers=at_once, device=device, console=Console(stderr=True))
+    console = Console(stderr=True)
+    broken = train_plan(plan, store, workers=at_once, device=device, console=console, keep_weights=keep_weights)
     if broken or configs is not None:
         raise typer.Exit(1 if broken else 0)
     found = [result for run in plan.runs if (result := stored_result(store, run)) is not None]

@@ -18,6 +18,7 @@ from dlth_bench.cli.options import (
     DeviceOption,
     DryRunOption,
     JsonOption,
+    KeepWeightsOption,
     ProtocolOption,
     SeedsOption,
     StoreOption,
@@ -49,6 +50,7 @@ def run(
     workers: WorkersOption = None,
     device: DeviceOption = "auto",
     submissions: SubmissionsOption = DEFAULT_SUBMISSIONS,
+    keep_weights: KeepWeightsOption = False,
     dry_run: DryRunOption = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -71,7 +73,8 @@ def run(
     if dry_run:
         _show_plan(plan, at_once, as_json=as_json)
         return
-    broken = train_plan(plan, store, workers=at_once, device=device, console=Console(stderr=as_json))
+    console = Console(stderr=as_json)
+    broken = train_plan(plan, store, workers=at_once, device=device, console=console, keep_weights=keep_weights)
     _show_score(spec, file, store, submissions, as_json=as_json)
     if broken:
         raise typer.Exit(1)

@@ -12,10 +12,15 @@ from dlth_bench.harness.plan import Plan
 from dlth_bench.harness.store import Store
 from dlth_bench.leaderboard.number_text import duration
 from dlth_bench.spec.errors import InputError
+from dlth_bench.spec.stored_run import ENCODER_FILE
 
 
-def train_plan(plan: Plan, store: Store, *, workers: int, device: str, console: Console) -> int:
+def train_plan(
+    plan: Plan, store: Store, *, workers: int, device: str, console: Console, keep_weights: bool = False
+) -> int:
     """Train what the store does not hold yet; returns how many of the plan's runs broke down.
+
+    With ``keep_weights`` the encoders stay in the store; stored runs that have none are counted, not trained again.
 
     An interrupt says how to go on and exits with code 130.
 
@@ -30,11 +35,15 @@ def train_plan(plan: Plan, store: Store, *, workers: int, device: str, console: 
         expected = plan.expected_seconds(min(workers, len(pending)))
         told = "" if expected is None else f", about {duration(expected)}"
         console.print(f"{len(pending)} of {len(plan.planned)} runs to train, {workers} at once{told}", highlight=False)
-        engine = LocalEngine(store, workers=workers, device=device)
+        engine = LocalEngine(store, workers=workers, device=device, keep_weights=keep_weights)
         try:
             watch(engine.run_all([planned.run for planned in pending]), pending, console)
         except KeyboardInterrupt:
             console.print("stopped; finished runs are stored, and the same command goes on from there")
             raise typer.Exit(130) from None
+    lacking = sum(not (store.folder(run.digest) / ENCODER_FILE).exists() for run in plan.runs) if keep_weights else 0
+    if lacking:
+        told = f"{lacking} stored runs were trained without --keep-weights and have none: use another --out for them"
+        console.print(told, highlight=False)
     results = [store.result(run.digest) for run in plan.runs]
     return sum(result is None or result.status != "finished" for result in results)

@@ -35,18 +35,28 @@ def attempt(
         stored = store.settled(run.digest)
         if stored is not None:
             return stored
-        result = _trained(run, folder, device=device, checkpoint_seconds=checkpoint_seconds, report=report)
+        result = _trained(
+            run, folder, device=device, keep_weights=keep_weights, checkpoint_seconds=checkpoint_seconds, report=report
+        )
         store.save(run, result, keep_weights=keep_weights)
         return result
 
 
-def _trained(run: Run, folder: Path, *, device: str, checkpoint_seconds: float, report: Report) -> Result:
+def _trained(
+    run: Run, folder: Path, *, device: str, keep_weights: bool, checkpoint_seconds: float, report: Report
+) -> Result:
     from dlth_bench.training.execute import Execution  # torch: slow to import, and needed in workers only
 
     try:
         dataset = image_dataset(run.data.dataset)
         return Execution(
-            run, dataset, folder=folder, device=device, checkpoint_seconds=checkpoint_seconds, report=report
+            run,
+            dataset,
+            folder=folder,
+            keep_encoder=keep_weights,
+            device=device,
+            checkpoint_seconds=checkpoint_seconds,
+            report=report,
         ).result()
     except Exception as error:  # noqa: BLE001 - whatever goes wrong in one run must not stop the others
         (folder / "error.log").write_text(traceback.format_exc())

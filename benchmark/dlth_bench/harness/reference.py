@@ -3,11 +3,28 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
+from dlth_bench.harness.grid import full_data, grid_runs
 from dlth_bench.spec.errors import InputError
 from dlth_bench.spec.protocol import ConfigReference, Cost, Protocol, Reference
 from dlth_bench.spec.result import Result
+
+
+def full_data_results(
+    protocol: Protocol, results: Iterable[Result], configs: Sequence[str] | None = None
+) -> list[Result]:
+    """The finished runs of the protocol on all classes among the results, under the protocol's config names.
+
+    Args:
+        configs: only these, by name; None: all.
+    """
+    names = {run.digest: run.config.name for run in grid_runs(protocol, full_data(protocol), configs=configs)}
+    return [
+        result.model_copy(update={"config": names[result.run]})
+        for result in results
+        if result.run in names and result.status == "finished"
+    ]
 
 
 def make_reference(protocol: Protocol, results: Sequence[Result], date: datetime.date) -> Reference:

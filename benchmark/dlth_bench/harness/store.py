@@ -3,11 +3,13 @@
 <root>/<first two digits>/<digest>/run.json      what it is
                                    result.json   what it left; written once, whole
                                    lock          held while a process trains it
-                                   *.safetensors checkpoints, gone when the run is finished
+                                   *.safetensors checkpoints, gone when the run is finished;
+                                                 encoder.safetensors stays where it was asked to
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,8 +19,10 @@ from pydantic import ValidationError
 
 from dlth_bench.spec.errors import InputError
 from dlth_bench.spec.files import write_atomically
+from dlth_bench.spec.quoting import quoted
 from dlth_bench.spec.result import TRAINING_VERSION, Result
 from dlth_bench.spec.run import Run
+from dlth_bench.spec.stored_run import ENCODER_FILE, RESULT_FILE, RUN_FILE
 
 
 class Busy(RuntimeError):
@@ -36,13 +40,29 @@ class Store:
     def folder(self, digest: str) -> Path:
         return self.root / digest[:2] / digest
 
+    def find(self, prefix: str) -> str:
+        """The digest of the one stored run whose digest starts so.
+
+        Raises:
+            InputError: none does, or several do.
+        """
+        if not re.fullmatch("[0-9a-f]{1,64}", prefix):
+            raise InputError(f"{quoted(prefix)} is not the start of a run's digest (0-9, a-f)")
+        found = sorted(path.parent.name for path in self.root.glob(f"{prefix[:2]}*/{prefix}*/{RESULT_FILE}"))
+        if not found:
+            raise InputError(f"holds no run {quoted(prefix)}", source=self.root)
+        if len(found) > 1:
+            shown = ", ".join(digest[: len(prefix) + 6] for digest in found[:4]) + (", ..." if len(found) > 4 else "")
+            raise InputError(f"holds {len(found)} runs {quoted(prefix)}: {shown}; write more digits", source=self.root)
+        return found[0]
+
     def result(self, digest: str) -> Result | None:
         """The stored result of a run; None when there is none yet.
 
         Raises:
             InputError: the file is not a result of this run, for instance because it was edited or moved.
         """
-        path = self.folder(digest) / "result.json"
+        path = self.folder(digest) / RESULT_FILE
         try:
             result = Result.model_validate_json(path.read_bytes())
         except FileNotFoundError:
@@ -63,13 +83,17 @@ class Store:
         return result
 
     def save(self, run: Run, result: Result, *, keep_weights: bool = False) -> None:
-        """Write the result, then remove the checkpoints that it makes needless."""
+        """Write the result, then remove the checkpoints that it makes needless.
+
+        Args:
+            keep_weights: leave the pretrained encoder; optimizers, heads and averages go all the same.
+        """
         folder = self.folder(run.digest)
-        write_atomically(folder / "run.json", (run.model_dump_json(exclude_defaults=True) + "\n").encode())
-        write_atomically(folder / "result.json", (result.model_dump_json(exclude_defaults=True) + "\n").encode())
+        write_atomically(folder / RUN_FILE, (run.model_dump_json(exclude_defaults=True) + "\n").encode())
+        write_atomically(folder / RESULT_FILE, (result.model_dump_json(exclude_defaults=True) + "\n").encode())
         if result.status != "failed":
             for path in folder.glob("*.safetensors"):
-                if not keep_weights or path.stem.endswith("-checkpoint"):
+                if not keep_weights or path.name != ENCODER_FILE:
                     path.unlink(missing_ok=True)
 
     @contextmanager

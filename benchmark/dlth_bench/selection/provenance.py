@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import dlth_bench
 from dlth_bench.selection.policy import PLURAL, Asked, Choice, Policy
 from dlth_bench.selection.table_file import file_digest
 from dlth_bench.spec.quoting import printable
+from dlth_bench.spec.stored_run import RESULT_FILE, RUN_FILE, read_stored_run
 from dlth_bench.spec.subset import Subset
 
 
@@ -25,6 +28,16 @@ def subset_file_text(policy: Policy[Asked], request: Asked, choice: Choice) -> s
         parts.append(f"seed {request.seed}")
     lines = [", ".join([*parts, f"dlth-bench {dlth_bench.__version__}"])]
     lines += [f"{key}: {value}" for key, value in choice.parameters.items()]
-    lines += [f"input {printable(path.name)}: sha256 {file_digest(path)}" for path in request.inputs]
+    inputs = map(_named_file, request.inputs)
+    lines += [f"input {printable(name)}: sha256 {file_digest(path)}" for name, path in inputs]
     lines += choice.notes
     return "".join(f"# {printable(line, 1000)}\n" for line in lines) + subset.canonical_text()
+
+
+def _named_file(path: Path) -> tuple[str, Path]:
+    """What to call an input, and the file to digest; a stored run goes by its digest: all results have one name."""
+    folder = path if path.is_dir() else path.parent
+    if not (path.is_dir() or path.name == RESULT_FILE) or not (folder / RUN_FILE).is_file():
+        return path.name, path
+    stored = read_stored_run(path)
+    return f"run {stored.run.digest} ({stored.run.label})", stored.result_path

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from dlth_bench.spec.errors import InputError
 from dlth_bench.spec.quoting import quoted
 from dlth_bench.spec.text_file import LINE_BREAK, read_text_file
+
+MAX_BYTES = 16 << 20
+"""A thousand classes by several hundred models."""
+
+_ROW_NUMBERS = re.compile("[0-9]{1,9}")
 
 
 @dataclass(frozen=True)
@@ -53,7 +60,7 @@ def read_csv_table(path: Path) -> Table:
     Raises:
         InputError: with file and line: unreadable, no CSV, no header, a repeated column, or a row of other length.
     """
-    text = read_text_file(path)
+    text = read_text_file(path, MAX_BYTES)
     lines = [(number, line) for number, line in enumerate(LINE_BREAK.split(text), 1) if line.strip()]
     kept = [(number, line) for number, line in lines if not line.lstrip().startswith("#")]
     records: list[tuple[int | None, tuple[str, ...]]] = []
@@ -66,11 +73,14 @@ def read_csv_table(path: Path) -> Table:
     if not records:
         raise InputError("is empty; expected a header line and rows", source=path)
     (header_line, columns), body = records[0], records[1:]
-    _check_columns(path, columns, header_line)
     for line_number, cells in body:
         if len(cells) != len(columns):
             message = f"has {len(cells)} fields where the header has {len(columns)}"
             raise InputError(message, source=path, line=line_number)
+    if not columns[0] and all(_ROW_NUMBERS.fullmatch(cells[0]) for _, cells in body):
+        # pandas writes the numbers of the rows into a column without a name.
+        columns, body = columns[1:], [(number, cells[1:]) for number, cells in body]
+    check_columns(path, columns, header_line)
     first = lines[0][1].strip()
     percent = first.startswith("#") and first.strip("# ").lower() == "percent"
     return Table(path, columns, header_line, tuple(body), percent)
@@ -93,7 +103,8 @@ def file_digest(path: Path) -> str:
         raise InputError(f"cannot be read: {error.strerror or 'input/output error'}", source=path) from None
 
 
-def _check_columns(path: Path, columns: tuple[str, ...], line: int | None) -> None:
+def check_columns(path: Path, columns: tuple[str, ...], line: int | None) -> None:
+    """Raise InputError unless every column has a name of its own."""
     for position, column in enumerate(columns):
         if not column:
             raise InputError(f"column {position + 1} has no name", source=path, line=line)
@@ -119,14 +130,25 @@ def read_parquet_columns(path: Path) -> dict[str, list[str]]:
         raise InputError("no such file", source=path) from None
     except (pyarrow.ArrowException, OSError, ValueError):
         raise InputError("is not a readable Parquet file", source=path) from None
-    names = tuple(map(str, table.column_names))
-    _check_columns(path, names, None)
-    columns = (table.column(position).to_pylist() for position in range(len(names)))
-    cells = (["" if cell is None else str(cell) for cell in column] for column in columns)
-    return dict(zip(names, cells, strict=True))
+    # pandas keeps the numbers of sorted or filtered rows in columns of such names.
+    kept = [position for position, name in enumerate(table.column_names) if not name.startswith("__index_level_")]
+    names = tuple(table.column_names[position] for position in kept)
+    check_columns(path, names, None)
+    return dict(zip(names, (_cells(table.column(position)) for position in kept), strict=True))
 
 
 def _read_parquet(path: Path) -> Table:
     columns = read_parquet_columns(path)
     records = tuple((None, row) for row in zip(*columns.values(), strict=True))
     return Table(path, tuple(columns), None, records)
+
+
+def _cells(column: Any) -> list[str]:
+    """The cells of a pyarrow column as text; numbers in the fewest digits that mean them."""
+    if str(column.type) in {"float", "halffloat"}:
+        import numpy as np
+
+        # As Python floats, 0.82 would read 0.8199999928474426 and differ from the 0.82 of another table.
+        narrow = np.float32 if str(column.type) == "float" else np.float16
+        return ["" if cell is None else str(narrow(cell)) for cell in column.to_pylist()]
+    return ["" if cell is None else str(cell) for cell in column.to_pylist()]

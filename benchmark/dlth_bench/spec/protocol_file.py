@@ -94,6 +94,11 @@ def find_protocol(name: str) -> Protocol:
     return max(matches, key=lambda protocol: protocol.version)
 
 
+def reference_results_path(protocol: Protocol) -> Path:
+    """Where the package keeps the results behind a protocol's reference, one JSON a line."""
+    return shipped_folder("protocols") / "references" / f"{protocol.key}.jsonl"
+
+
 def read_lock(folder: Path) -> dict[str, str]:
     """Digest of every locked protocol by ``name@version``."""
     path = folder / LOCK_NAME

@@ -17,6 +17,7 @@ from dlth_bench.spec.method import FinetuneSpec, LinearSpec
 from dlth_bench.spec.protocol import Cost
 from dlth_bench.spec.result import TRAINING_VERSION, Curves, Result
 from dlth_bench.spec.run import Run
+from dlth_bench.spec.stored_run import ENCODER_FILE
 from dlth_bench.training.augment import Pixels
 from dlth_bench.training.checkpoint import load_tensors, save_tensors
 from dlth_bench.training.environment import environment, peak_memory_bytes, reset_peak_memory
@@ -61,6 +62,7 @@ class Execution:
     Args:
         folder: where checkpoints go; None keeps none. A kill loses at most ``checkpoint_seconds`` of work, or the
             hundredth of a stage after which one is next possible.
+        keep_encoder: whether to leave the pretrained encoder in the folder, too.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
     """
 
@@ -70,6 +72,7 @@ class Execution:
         dataset: ImageDataset,
         *,
         folder: Path | None = None,
+        keep_encoder: bool = False,
         device: str = "auto",
         checkpoint_seconds: float = 15.0,
         report: Report = lambda stage, step, total: None,
@@ -79,6 +82,7 @@ class Execution:
         self.config = run.config
         self.dataset = dataset
         self.folder = folder
+        self.keep_encoder = keep_encoder
         self.report = report
         self.watch = watch
         self.checkpoint_seconds = checkpoint_seconds
@@ -138,6 +142,9 @@ class Execution:
         stage = self._pretrain_stage(data)
         history = self._train(stage)
         flops = stage_flops(stage, self.fresh_method)
+        if self.folder is not None and self.keep_encoder:  # before fine-tuning changes it
+            header = {"run": self.run.digest}
+            save_tensors(self.folder / ENCODER_FILE, stage.method.encoder.state_dict(), header)
         outcome = self._evaluated(stage.method, data)
         images = outcome.images + stage.steps * stage.spec.batch_size
         return replace(outcome, pretrain=history, images=images, flops=outcome.flops + flops)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from dlth_bench.harness.class_accuracies import mean_class_accuracies
+from dlth_bench.datasets.registry import class_catalog
 from dlth_bench.leaderboard.columns import Row
 from dlth_bench.leaderboard.figures.class_bubbles import class_bubbles
 from dlth_bench.leaderboard.figures.consistency import Step, step_consistency
@@ -17,6 +17,7 @@ from dlth_bench.leaderboard.figures.loss_curves import loss_curves
 from dlth_bench.leaderboard.figures.pareto import Resource, cost_pareto
 from dlth_bench.leaderboard.figures.radar import indicator_radar
 from dlth_bench.leaderboard.figures.trends import accuracy_trends
+from dlth_bench.selection.stored_accuracies import mean_class_accuracies
 from dlth_bench.spec.errors import InputError
 from dlth_bench.spec.protocol import Protocol
 from dlth_bench.spec.quoting import quoted
@@ -105,7 +106,8 @@ def _trends(material: Material, path: Path) -> list[Path]:
 
 def _classes(material: Material, path: Path) -> list[Path]:
     configs = material.configs or _spanning_configs(material.protocol)
-    accuracies = {name: mean_class_accuracies(material.protocol, name, material.full) for name in configs}
+    protocol, catalog = material.protocol, class_catalog(material.protocol.data.dataset)
+    accuracies = {name: mean_class_accuracies(protocol, name, material.full, catalog) for name in configs}
     subsets = {row.submission.metadata.name: row.submission.subset.ids for row in material.rows}
     return class_bubbles(material.protocol, accuracies, subsets, path)
 

@@ -1,0 +1,99 @@
+"""A stored run as its two files tell it: what it is (``run.json``) and what it left (``result.json``)."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import ValidationError
+
+from dlth_bench.spec.errors import InputError
+from dlth_bench.spec.frozen import Frozen
+from dlth_bench.spec.quoting import printable
+from dlth_bench.spec.result import Result
+from dlth_bench.spec.run import Run
+from dlth_bench.spec.text_file import read_text_file
+
+RUN_FILE = "run.json"
+RESULT_FILE = "result.json"
+ENCODER_FILE = "encoder.safetensors"
+"""The pretrained encoder, of runs whose weights were kept."""
+
+_ROUNDING = 1e-6
+"""Results keep all digits; a larger difference is an edit."""
+
+Model = TypeVar("Model", bound=Frozen)
+
+
+@dataclass(frozen=True)
+class StoredRun:
+    """A run and its result, and the folder they were read from."""
+
+    folder: Path
+    run: Run
+    result: Result
+
+    @property
+    def result_path(self) -> Path:
+        return self.folder / RESULT_FILE
+
+    def class_accuracies(self) -> dict[str, float]:
+        """Top-1 accuracy (a fraction) of each class that the run was evaluated on, by its ID.
+
+        Raises:
+            InputError: the run did not finish, or its accuracies do not fit its classes or each other.
+        """
+        result, source = self.result, self.result_path
+        if result.status != "finished":
+            reason = printable(result.reason, 120)
+            raise InputError(f"is of a run that {result.status}, without accuracies: {reason}", source=source)
+        problem = _inconsistency(self.run, result)
+        if problem:
+            raise InputError(f"{problem}; the file was edited or is not whole", source=source)
+        return dict(zip(self.run.class_ids, result.class_accuracy, strict=True))
+
+
+def read_stored_run(path: Path) -> StoredRun:
+    """The run in a folder of the store, or of its ``result.json``.
+
+    Raises:
+        InputError: one of the two files is missing or damaged, or they are of different runs.
+    """
+    folder = path if path.is_dir() else path.parent
+    result = _read(folder / RESULT_FILE, Result)
+    if not (folder / RUN_FILE).is_file():
+        raise InputError(f"has no {RUN_FILE} beside it, which would say its classes", source=folder / RESULT_FILE)
+    run = _read(folder / RUN_FILE, Run)
+    if (result.run, result.seed) != (run.digest, run.seed):
+        message = f"is the result of another run than {RUN_FILE} beside it: one of them was edited or moved"
+        raise InputError(message, source=folder / RESULT_FILE)
+    return StoredRun(folder, run, result)
+
+
+def _read(path: Path, model: type[Model]) -> Model:
+    try:
+        return model.model_validate_json(read_text_file(path))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "file"
+        problem = f"{printable(where, 60)}: {printable(first['msg'], 120)}"
+        raise InputError(f"not a {model.__name__.lower()} of the store ({problem})", source=path) from None
+
+
+def _inconsistency(run: Run, result: Result) -> str:
+    """What is wrong with the accuracies per class; empty when nothing is."""
+    accuracies, counts = result.class_accuracy, result.class_counts
+    if len(accuracies) != len(run.class_ids):
+        return f"has {len(accuracies)} accuracies for {len(run.class_ids)} classes"
+    if not counts:  # written by hand or by another tool: nothing to compare with
+        return ""
+    if len(counts) != len(accuracies) or min(counts) < 0 or not sum(counts):
+        return "has counts of samples that do not fit its classes"
+    correct = [accuracy * count for accuracy, count in zip(accuracies, counts, strict=True)]
+    if any(abs(number - round(number)) > _ROUNDING * max(1, number) for number in correct):
+        return "has an accuracy that is no share of its class's samples"
+    if result.accuracy is None or abs(math.fsum(correct) / sum(counts) - result.accuracy) > _ROUNDING:
+        return "has accuracies per class whose mean is not its accuracy"
+    return ""
