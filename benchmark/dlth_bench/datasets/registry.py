@@ -44,6 +44,12 @@ def image_dataset(name: str) -> ImageDataset:
     raise InputError(f"the images of {name} are not readable by this version, only its class list is")
 
 
+def published_train_images(name: str) -> int | None:
+    """How many training images a dataset has that is not shipped, as its publication says; None: not stated here."""
+    # ILSVRC 2012: Russakovsky et al. 2015 (arXiv:1409.0575), table 2.
+    return {"imagenet": 1_281_167}.get(name)
+
+
 @cache
 def _glyphs() -> ImageDataset:
     """One instance a process, so that its files are read once."""

@@ -16,7 +16,8 @@ EMA = Annotated[float, Field(ge=0, le=1, description="Weight of the old value in
 class MoCoSpec(Frozen):
     """Momentum contrast with a queue (He et al. 2020; v2: Chen et al. 2020).
 
-    v1 is a linear head without blur, v2 an MLP head with blur. Batch norm sees the whole batch: keys are not shuffled.
+    v1 is a linear head without blur, v2 an MLP head with blur. Without ``batch_norm_groups`` batch norm sees the whole
+    batch and keys are not shuffled.
     """
 
     kind: Literal["moco"]
@@ -26,6 +27,10 @@ class MoCoSpec(Frozen):
     temperature: Temperature
     queue: Annotated[int, Field(gt=0, description="Keys kept as negatives; a multiple of the batch size.")]
     momentum: EMA = 0.999
+    batch_norm_groups: Annotated[
+        int | None,
+        Field(gt=1, description="Parts of a batch with batch norm of their own, keys shuffled across (GPUs at first)."),
+    ] = None
 
 
 class DINOSpec(Frozen):
@@ -65,6 +70,14 @@ class MAESpec(Frozen):
     normalize_targets: Annotated[bool, Field(description="Normalise the pixels of each target patch.")] = True
 
 
+class WeightAverageSpec(Frozen):
+    """A moving average of the weights, which is what is evaluated."""
+
+    decay: Annotated[EMA, Field(description="Weight of the old average at an update.")]
+    every: Annotated[int, Field(ge=1, description="Steps between updates, counted anew in each epoch.")] = 1
+    start: Annotated[Probability, Field(description="Fraction of training until which weights are copied.")] = 0.0
+
+
 class SupervisedSpec(Frozen):
     """Cross-entropy on labels; its own head is what is evaluated."""
 
@@ -72,6 +85,10 @@ class SupervisedSpec(Frozen):
     augment: AugmentSpec
     label_smoothing: Probability = 0.0
     mixup: Annotated[float, Field(ge=0, description="Beta parameter of mixup; 0: off.")] = 0.0
+    cutmix: Annotated[float, Field(ge=0, description="Beta parameter of CutMix; with mixup: one of both a batch.")] = (
+        0.0
+    )
+    weight_average: WeightAverageSpec | None = None
 
 
 MethodSpec = Annotated[MoCoSpec | DINOSpec | MAESpec | SupervisedSpec, Field(discriminator="kind")]
@@ -80,7 +97,7 @@ Features = Literal["pooled", "cls", "cls_last4", "cls_and_mean"]
 
 
 class LinearSpec(Frozen):
-    """A linear classifier on frozen features, computed once from unaugmented images."""
+    """A linear classifier on frozen features, of unaugmented images or of a new view at every step."""
 
     kind: Literal["linear"]
     features: Annotated[
@@ -88,17 +105,24 @@ class LinearSpec(Frozen):
         Field(description="pooled: average pool; cls: class token; cls_last4: of the last 4 blocks; + mean patch."),
     ]
     batch_norm: Annotated[bool, Field(description="Normalise features by an affine-free batch norm (MAE).")] = False
+    augment: Annotated[
+        AugmentSpec | None, Field(description="Views to train on; None: features computed once, unaugmented.")
+    ] = None
     train: TrainSpec
 
 
 class FinetuneSpec(Frozen):
-    """All weights but the positions trained on with labels, the mean patch token as feature (MAE, appendix A.1)."""
+    """All weights trained on with labels, the mean patch token as feature (MAE, appendix A.1)."""
 
     kind: Literal["finetune"]
     augment: AugmentSpec
     label_smoothing: Probability = 0.0
     mixup: Annotated[float, Field(ge=0, description="Beta parameter of mixup; 0: off.")] = 0.0
+    cutmix: Annotated[float, Field(ge=0, description="Beta parameter of CutMix; with mixup: one of both a batch.")] = (
+        0.0
+    )
     drop_path: Probability = 0.0
+    train_positions: Annotated[bool, Field(description="Train the position embeddings too.")] = False
     train: TrainSpec
 
 

@@ -12,7 +12,7 @@ from pydantic_core import PydanticCustomError
 from dlth_bench.spec.duration import Unit
 from dlth_bench.spec.frozen import Frozen, digest_of
 from dlth_bench.spec.method import EvaluationSpec, MethodSpec
-from dlth_bench.spec.recipe import Backbone, TrainSpec
+from dlth_bench.spec.recipe import Backbone, EvalViewSpec, TrainSpec
 
 Slug = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
 Accuracy = Annotated[float, Field(ge=0, le=1, description="Top-1 accuracy as a fraction.")]
@@ -32,11 +32,15 @@ class Config(Frozen):
     method: MethodSpec
     train: TrainSpec
     evaluation: Annotated[EvaluationSpec | None, Field(description="None: the method's own head (supervised).")] = None
+    eval_view: Annotated[EvalViewSpec | None, Field(description="What evaluation sees; None: the image as it is.")] = (
+        None
+    )
+    notes: Annotated[tuple[str, ...], Field(description="What differs from the paper and the original code.")] = ()
 
     @property
     def recipe_digest(self) -> str:
-        """Names what is trained: everything but the name and title."""
-        return digest_of(self.model_copy(update={"name": "", "title": ""}))
+        """Names what is trained: everything but the name, title and notes."""
+        return digest_of(self.model_copy(update={"name": "", "title": "", "notes": ()}))
 
     @model_validator(mode="after")
     def _evaluable(self) -> Self:

@@ -14,7 +14,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from dlth_bench.spec.recipe import AugmentSpec
+from dlth_bench.spec.recipe import AugmentSpec, EvalViewSpec
+from dlth_bench.training.erasing import erased
+from dlth_bench.training.eval_view import evaluation_view
+from dlth_bench.training.policies import Policy
 
 
 def to_float(images: Tensor) -> Tensor:
@@ -24,7 +27,7 @@ def to_float(images: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Pixels:
-    """The images a method sees: their side in pixels and the normalisation of each channel.
+    """The images a method sees: their side in pixels, the normalisation of each channel, and what evaluation sees.
 
     ``mean`` and ``std`` are constants of the protocol, not measured, since a subset must not change them.
     """
@@ -32,6 +35,17 @@ class Pixels:
     size: int
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    eval_view: EvalViewSpec | None = None
+
+    @property
+    def input_size(self) -> int:
+        """Side of what evaluation sees, for which a network is built."""
+        return self.size if self.eval_view is None else self.eval_view.crop
+
+    def evaluated(self, images: Tensor) -> Tensor:
+        """Normalised evaluation views of uint8 images (batch, channels, height, width)."""
+        view = images if self.eval_view is None else evaluation_view(images, self.eval_view)
+        return self.normalized(to_float(view))
 
     @property
     def channels(self) -> int:
@@ -53,6 +67,7 @@ class Augment:
         self.pixels = pixels
         self.image_size = pixels.size
         self.size = spec.size or pixels.size
+        self.policy = None if spec.policy is None else Policy(spec.policy, spec.interpolation, pixels.mean)
 
     def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
         """One view of each image.
@@ -73,7 +88,10 @@ class Augment:
         if self.spec.blur:
             rows, cols = self._blurred(rows, cols, draws[5], draws[6])
         view = torch.matmul(torch.matmul(rows.unsqueeze(1), to_float(images)), cols.transpose(1, 2).unsqueeze(1))
-        return self.pixels.normalized(self._recoloured(view, draws[7:]))
+        if self.policy is not None:
+            view = self.policy(view, generator)
+        view = self.pixels.normalized(self._recoloured(view, draws[7:]))
+        return erased(view, self.spec.erase, self.spec.erase_noise, generator) if self.spec.erase else view
 
     def _boxes(self, draws: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Top, left, height and width of each crop, in pixels; sides longer than the image's are cut to it."""

@@ -22,7 +22,7 @@ from dlth_bench.training.checkpoint import load_tensors, save_tensors
 from dlth_bench.training.environment import environment, peak_memory_bytes, reset_peak_memory
 from dlth_bench.training.evaluation.accuracy import class_accuracy, in_batches, top1
 from dlth_bench.training.evaluation.finetune import finetune_method
-from dlth_bench.training.evaluation.linear import LinearProbe, extract_features
+from dlth_bench.training.evaluation.linear import LinearProbe, extract_features, linear_probe
 from dlth_bench.training.flops import forward_flops, stage_flops
 from dlth_bench.training.loop import Checkpoints, Diverged, History, Stage, train, usable
 from dlth_bench.training.methods import Method, build_method
@@ -80,7 +80,7 @@ class Execution:
         self.folder = folder
         self.report = report
         self.checkpoint_seconds = checkpoint_seconds
-        self.pixels = Pixels(dataset.image_size, run.data.pixel_mean, run.data.pixel_std)
+        self.pixels = Pixels(dataset.image_size, run.data.pixel_mean, run.data.pixel_std, run.config.eval_view)
         self.fabric = Fabric(accelerator=device, devices=1)
 
     def result(self) -> Result:
@@ -184,10 +184,12 @@ class Execution:
 
         def fresh() -> LinearProbe:
             with global_stream(self.run.seed, "probe"):
-                return LinearProbe(spec, width, classes).to(self.fabric.device)
+                probe = linear_probe(spec, method.encoder, width, classes, self.pixels)
+            return probe.to(self.fabric.device)
 
         probe = fresh()
-        stage = Stage("linear", probe, train_features, data.train_labels, spec.train, self.run.seed)
+        samples = train_features if spec.augment is None else data.train_images
+        stage = Stage("linear", probe, samples, data.train_labels, spec.train, self.run.seed)
         history = self._train(stage)
         probe.eval()
         extraction = forward_flops(
@@ -197,9 +199,11 @@ class Execution:
         )
         with torch.no_grad():
             logits = probe.logits(train_features), probe.logits(val_features)
-        return Outcome(
-            *logits, History(), history, images=len(data.train_labels), flops=extraction + stage_flops(stage, fresh)
-        )
+        images, flops = len(data.train_labels), extraction + stage_flops(stage, fresh)
+        if spec.augment is not None:
+            # Features of unaugmented images are then for the training accuracy alone, which is no part of training.
+            images, flops = stage.steps * spec.train.batch_size, flops - extraction
+        return Outcome(*logits, History(), history, images=images, flops=flops)
 
     def _finetune(self, spec: FinetuneSpec, method: Method, data: Resident) -> Outcome:
         def on(encoder: torch.nn.Module) -> Supervised:

@@ -44,6 +44,11 @@ class Stage:
     def steps(self) -> int:
         return self.spec.duration.in_steps(len(self.labels), self.spec.batch_size)
 
+    @property
+    def epoch_steps(self) -> int:
+        """Updates an epoch; an incomplete last batch is dropped."""
+        return len(self.labels) // self.spec.batch_size
+
 
 @dataclass
 class History:
@@ -82,7 +87,7 @@ class Batches:
 
     def __init__(self, stage: Stage) -> None:
         self.stage = stage
-        self.per_epoch = len(stage.labels) // stage.spec.batch_size
+        self.per_epoch = stage.epoch_steps
         self.epoch = -1
         self.order = torch.empty(0)
 
@@ -92,6 +97,8 @@ class Batches:
         if epoch != self.epoch:
             generator = torch.Generator().manual_seed(stream_seed(self.stage.seed, f"{self.stage.name}/order", epoch))
             order = torch.randperm(len(self.stage.labels), generator=generator)
+            if self.stage.spec.repeats > 1:  # as many views of an image one after the other, of fewer images
+                order = order.repeat_interleave(self.stage.spec.repeats)[: len(order)]
             self.order, self.epoch = order.to(self.stage.labels.device), epoch
         size = self.stage.spec.batch_size
         return self.order[index * size : (index + 1) * size]
@@ -112,7 +119,7 @@ class Trainer:
     def step(self, step: int) -> Tensor:
         """Update number ``step`` (from 0); returns the loss, detached, without waiting for the device."""
         stage, method, spec = self.stage, self.stage.method, self.stage.spec.optimizer
-        moment = Moment(step, stage.steps)
+        moment = Moment(step, stage.steps, stage.epoch_steps)
         picked = self.batches.at(step)
         seed_model_draws(self.fabric.device, stream_seed(stage.seed, f"{stage.name}/model", step))
         self.generator.manual_seed(stream_seed(stage.seed, f"{stage.name}/augmentation", step))

@@ -7,15 +7,15 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from dlth_bench.training.augment import Pixels, to_float
+from dlth_bench.training.augment import Pixels
 
 BATCH = 512
 
 
 @torch.no_grad()
 def in_batches(function: Callable[[Tensor], Tensor], images: Tensor, pixels: Pixels) -> Tensor:
-    """``function`` of normalised uint8 ``images`` (samples, channels, height, width), concatenated over batches."""
-    return torch.cat([function(pixels.normalized(to_float(batch))) for batch in torch.split(images, BATCH)])
+    """``function`` of what evaluation sees of uint8 ``images`` (samples, channels, height, width), concatenated."""
+    return torch.cat([function(pixels.evaluated(batch)) for batch in torch.split(images, BATCH)])
 
 
 def class_accuracy(logits: Tensor, labels: Tensor, classes: int) -> tuple[list[float], list[int]]:

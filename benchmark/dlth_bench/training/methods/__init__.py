@@ -5,10 +5,11 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from dlth_bench.spec.method import SupervisedSpec
 from dlth_bench.spec.protocol import Config
-from dlth_bench.spec.recipe import ViTSpec
+from dlth_bench.spec.recipe import LibrarySpec, ViTSpec
 from dlth_bench.training.augment import Pixels
-from dlth_bench.training.backbones import build_backbone, linear_head
+from dlth_bench.training.backbones import build_backbone, build_classifier, linear_head
 from dlth_bench.training.methods.base import Method
 from dlth_bench.training.methods.dino import DINO
 from dlth_bench.training.methods.mae import MAE
@@ -23,7 +24,10 @@ def build_method(config: Config, *, pixels: Pixels, classes: int) -> Method:
 
     Convolutional networks are laid out channels-last, which is faster on CPUs and GPUs alike.
     """
-    backbone = build_backbone(config.backbone, pixels.size, pixels.channels)
+    if isinstance(config.backbone, LibrarySpec) and config.method.kind == "supervised":
+        backbone, head = build_classifier(config.backbone, pixels.channels, classes)
+        return _supervised(config.method, backbone, head, pixels).to(memory_format=torch.channels_last)
+    backbone = build_backbone(config.backbone, pixels.input_size, pixels.channels)
     width: int = backbone.num_features  # type: ignore[assignment]  # timm declares no type
     method = _on_backbone(config, backbone, width, pixels, classes)
     return method if isinstance(config.backbone, ViTSpec) else method.to(memory_format=torch.channels_last)
@@ -41,11 +45,17 @@ def _on_backbone(config: Config, backbone: nn.Module, width: int, pixels: Pixels
                 raise ValueError(f"config {config.name}: mae needs a vit backbone")
             return MAE(spec, backbone, config.backbone, pixels)
         case "supervised":
-            return Supervised(
-                backbone,
-                linear_head(width, classes),
-                augment=spec.augment,
-                pixels=pixels,
-                label_smoothing=spec.label_smoothing,
-                mixup=spec.mixup,
-            )
+            return _supervised(spec, backbone, linear_head(width, classes), pixels)
+
+
+def _supervised(spec: SupervisedSpec, backbone: nn.Module, head: nn.Module, pixels: Pixels) -> Supervised:
+    return Supervised(
+        backbone,
+        head,
+        augment=spec.augment,
+        pixels=pixels,
+        label_smoothing=spec.label_smoothing,
+        mixup=spec.mixup,
+        cutmix=spec.cutmix,
+        weight_average=spec.weight_average,
+    )

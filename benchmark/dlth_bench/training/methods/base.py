@@ -19,11 +19,22 @@ class Moment:
 
     step: int
     total: int
+    epoch_steps: int = 1
+    """Updates an epoch."""
 
     @property
     def fraction(self) -> float:
         """0 at the first update, 1 at the last."""
         return self.step / max(1, self.total - 1)
+
+    @property
+    def step_in_epoch(self) -> int:
+        return self.step % self.epoch_steps
+
+    @property
+    def epoch_start(self) -> Moment:
+        """The first update of this epoch."""
+        return Moment(self.step - self.step_in_epoch, self.total, self.epoch_steps)
 
 
 class Method(nn.Module, ABC):

@@ -37,7 +37,7 @@ class MAE(Method):
         self.masked = MaskedVisionTransformerTIMM(backbone)
         self.embed = nn.Linear(vit.dim, spec.decoder_dim)
         self.decoder = MaskedVisionTransformerDecoderTIMM(
-            num_patches=(pixels.size // vit.patch_size) ** 2,
+            num_patches=(pixels.input_size // vit.patch_size) ** 2,
             embed_dim=spec.decoder_dim,
             depth=spec.decoder_depth,
             num_heads=spec.decoder_heads,

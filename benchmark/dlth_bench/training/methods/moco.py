@@ -9,8 +9,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from dlth_bench.spec.errors import InputError
 from dlth_bench.spec.method import MoCoSpec
 from dlth_bench.training.augment import Augment, Pixels
+from dlth_bench.training.batch_norm import group_batch_norms
+from dlth_bench.training.exchange import agreed_permutation, gathered, own_part, processes
 from dlth_bench.training.methods.base import Method, Moment, Views, frozen_copy, update_average
 
 
@@ -28,6 +31,10 @@ class MoCo(Method):
         self.spec = spec
         self.augment = Augment(spec.augment, pixels)
         self.encoder = backbone
+        if spec.batch_norm_groups is not None:
+            if spec.batch_norm_groups % processes():
+                raise InputError(f"{spec.batch_norm_groups} batch-norm groups on {processes()} devices: must divide")
+            group_batch_norms(self.encoder, spec.batch_norm_groups // processes())
         head: list[nn.Module] = [nn.Linear(width, width), nn.ReLU(inplace=True)] if spec.mlp else []
         self.head = nn.Sequential(*head, nn.Linear(width, spec.dim))
         self.key_encoder = frozen_copy(self.encoder)
@@ -53,11 +60,18 @@ class MoCo(Method):
         online = [*self.encoder.parameters(), *self.head.parameters()]
         average = [*self.key_encoder.parameters(), *self.key_head.parameters()]
         update_average(average, online, self.spec.momentum)
-        return F.normalize(self.key_head(self.key_encoder(view)), dim=1)
+        if self.spec.batch_norm_groups is None:
+            return F.normalize(self.key_head(self.key_encoder(view)), dim=1)
+        # Keys are normalised among other samples than their queries, so that batch statistics cannot give them away.
+        everywhere = gathered(view)
+        order = agreed_permutation(len(everywhere), view.device)
+        keys = F.normalize(self.key_head(self.key_encoder(own_part(everywhere[order]))), dim=1)
+        return own_part(gathered(keys)[order.argsort()])
 
     @torch.no_grad()
     def _enqueue(self, keys: Tensor) -> None:
-        """Replace the oldest keys; batches that do not divide the queue wrap around."""
+        """Replace the oldest keys by those of all processes; batches that do not divide the queue wrap around."""
+        keys = gathered(keys)
         places = (self.queue_start + torch.arange(len(keys), device=keys.device)) % len(self.queue)
         # A new tensor, since the loss's backward still needs the old values.
         self.queue = self.queue.index_copy(0, places, keys)
