@@ -60,6 +60,21 @@ def test_step_schedule_drops_at_its_milestones() -> None:
     assert rates == pytest.approx({0: 0.1, 119: 0.1, 120: 0.01, 159: 0.01, 160: 0.001, 199: 0.001})
 
 
+def test_exponential_schedule_drops_at_exact_steps() -> None:
+    """By gamma every two of six epochs of 7 steps, on the very step, however the fractions round."""
+    spec = _spec(schedule="exponential", stretches=3, gamma=0.5)
+    rates = [learning_rate(spec, Moment(step, 42, 7)) for step in range(42)]
+    assert rates == pytest.approx([0.1] * 14 + [0.05] * 14 + [0.025] * 14)
+
+
+def test_per_epoch_schedules_move_at_the_start_of_an_epoch() -> None:
+    """Warm-up from its start and cosine are then stairs of one epoch each."""
+    spec = _spec(warmup=0.25, warmup_start=0.02, per_epoch=True)
+    rates = [learning_rate(spec, Moment(step, 24, 3)) for step in range(24)]
+    stairs = [0.02, 0.06, *(0.05 * (1 + math.cos(math.pi * epoch / 6)) for epoch in range(6))]
+    assert rates == pytest.approx([stairs[step // 3] for step in range(24)])
+
+
 def test_constant_schedule_and_constant_decay() -> None:
     """Without a schedule nothing moves."""
     spec = _spec(schedule="constant", weight_decay=0.02)
@@ -219,3 +234,21 @@ def test_adamw_is_torch_s_plain_adamw() -> None:
     plain = torch.optim.AdamW(groups, lr=0.01, betas=(0.9, 0.95), eps=1e-8, fused=False, foreach=False)
     for mine, expected in zip(ours, _trained(plain, module, _gradients()), strict=True):
         torch.testing.assert_close(mine, expected, atol=1e-6, rtol=1e-5)
+
+
+def test_nesterov_and_rmsprop_are_their_formulas() -> None:
+    """Nesterov looks one step ahead of the momentum; RMSprop divides by the root of a running mean square."""
+    ours = _ours(OptimizerSpec(kind="sgd", lr=0.1, momentum=0.8, nesterov=True), _Pair(), _gradients())
+    rms = OptimizerSpec(kind="rmsprop", lr=0.1, momentum=0.8, alpha=0.9, eps=0.03)
+    theirs = _ours(rms, _Pair(), _gradients())
+    module = _Pair()
+    weight, scaled = module.weight.detach(), module.weight.detach()
+    speed, square, scaled_speed = (torch.zeros(5, 4) for _ in range(3))
+    for gradient, _ in _gradients():
+        speed = 0.8 * speed + gradient
+        weight = weight - 0.1 * (gradient + 0.8 * speed)
+        square = 0.9 * square + 0.1 * gradient**2
+        scaled_speed = 0.8 * scaled_speed + gradient / (square.sqrt() + 0.03)
+        scaled = scaled - 0.1 * scaled_speed
+    torch.testing.assert_close(ours[0], weight, atol=1e-6, rtol=1e-5)
+    torch.testing.assert_close(theirs[0], scaled, atol=1e-6, rtol=1e-5)

@@ -46,8 +46,8 @@ class Mixing:
     """
 
     def __init__(self, mixup: float, cutmix: float) -> None:
-        self.mixup = torch.distributions.Beta(mixup, mixup) if mixup else None
-        self.cutmix = torch.distributions.Beta(cutmix, cutmix) if cutmix else None
+        self.mixup = _beta(mixup) if mixup else None
+        self.cutmix = _beta(cutmix) if cutmix else None
 
     def __call__(self, images: Tensor) -> tuple[Tensor, float]:
         """The mixed images and the weight of each one's own label; draws from torch's global generator."""
@@ -59,3 +59,9 @@ class Mixing:
             return images, 1.0
         weight = self.mixup.sample().item()
         return mixed_up(images, weight), weight
+
+
+def _beta(parameter: float) -> torch.distributions.Beta:
+    """On the CPU whatever torch's default device: a draw is a number, and needs no transfer."""
+    both = torch.tensor(parameter, device="cpu")
+    return torch.distributions.Beta(both, both)
