@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.optim import SGD, AdamW, Optimizer
 
 from dlth_bench.spec.recipe import OptimizerSpec
-from dlth_bench.training.methods.base import Moment
+from dlth_bench.training.methods.base import Method, Moment
 
 
 def build_optimizer(spec: OptimizerSpec, module: nn.Module) -> Optimizer:
@@ -27,22 +27,25 @@ def build_optimizer(spec: OptimizerSpec, module: nn.Module) -> Optimizer:
             # The original scales weights, not 1-D parameters, by their trust ratio, with or without weight decay.
             for group in groups:
                 group["always_adapt"] = all(parameter.ndim > 1 for parameter in group["params"])
-            return Lars(groups, lr=spec.lr, momentum=spec.momentum, trust_coeff=0.001)
+            clip, trust = spec.trust_clip, spec.trust_coefficient
+            return Lars(groups, lr=spec.lr, momentum=spec.momentum, trust_coeff=trust, trust_clip=clip)
 
 
 def parameter_groups(spec: OptimizerSpec, module: nn.Module) -> list[dict[str, Any]]:
-    """Groups with ``decays`` (whether weight decay applies) and ``lr_scale`` (layer decay's factor)."""
+    """Groups with ``decays`` (whether weight decay applies), ``lr_scale`` (layer decay's factor) and ``scheduled``."""
     depths = _layer_depths(module) if spec.layer_decay is not None else {}
     top = max(depths.values(), default=0)
-    groups: dict[tuple[bool, float], list[Tensor]] = {}
+    unscheduled = module.unscheduled if isinstance(module, Method) else ()
+    groups: dict[tuple[bool, float, bool], list[Tensor]] = {}
     for name, parameter in module.named_parameters():
         if not parameter.requires_grad:
             continue
         decays = spec.decay_norm_and_bias or parameter.ndim > 1
         scale = 1.0 if spec.layer_decay is None else spec.layer_decay ** (top - depths[name])
-        groups.setdefault((decays, scale), []).append(parameter)
+        groups.setdefault((decays, scale, not name.startswith(unscheduled)), []).append(parameter)
     return [
-        {"params": parameters, "decays": decays, "lr_scale": scale} for (decays, scale), parameters in groups.items()
+        {"params": parameters, "decays": decays, "lr_scale": scale, "scheduled": scheduled}
+        for (decays, scale, scheduled), parameters in groups.items()
     ]
 
 
@@ -65,10 +68,10 @@ def _block_names(module: nn.Module) -> Iterable[str]:
 
 
 def learning_rate(spec: OptimizerSpec, moment: Moment) -> float:
-    """The rate at a step: linear warm-up from 0, then the spec's schedule over what remains."""
+    """The rate at a step: linear warm-up from its start, then the spec's schedule over what remains."""
     warmup_steps = spec.warmup * moment.total
     if moment.step < warmup_steps:
-        return spec.lr * moment.step / warmup_steps
+        return spec.warmup_start + (spec.lr - spec.warmup_start) * moment.step / warmup_steps
     position = (moment.step - warmup_steps) / max(1.0, moment.total - warmup_steps)
     match spec.schedule:
         case "cosine":
@@ -92,7 +95,7 @@ def set_rates(spec: OptimizerSpec, optimizer: Optimizer, moment: Moment) -> None
     """Put the step's learning rate and weight decay into every group."""
     lr, decay = learning_rate(spec, moment), weight_decay(spec, moment)
     for group in optimizer.param_groups:
-        group["lr"] = lr * group["lr_scale"]
+        group["lr"] = (lr if group["scheduled"] else spec.lr) * group["lr_scale"]
         group["weight_decay"] = decay if group["decays"] else 0.0
 
 
