@@ -23,7 +23,7 @@ def train_plan(plan: Plan, store: Store, *, workers: int, device: str, console: 
         InputError: the installed dataset is not the one the protocol was frozen with.
     """
     data = plan.protocol.data
-    if image_dataset(data.dataset).manifest_digest != data.manifest_digest:
+    if data.manifest_digest not in (None, image_dataset(data.dataset).manifest_digest):
         raise InputError(f"the installed dataset {data.dataset} is not the one {plan.protocol.key} was frozen with")
     pending = plan.pending
     if pending:

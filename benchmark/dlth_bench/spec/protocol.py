@@ -58,7 +58,13 @@ class DataSpec(Frozen):
     """Which samples a protocol trains on and evaluates on."""
 
     dataset: Slug
-    manifest_digest: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$", description="SHA-256 of the dataset's manifest.")]
+    manifest_digest: Annotated[
+        str | None,
+        Field(
+            pattern=r"^[0-9a-f]{64}$",
+            description="SHA-256 of the dataset's manifest; None: the result records the digest found.",
+        ),
+    ] = None
     images_per_class: Annotated[
         int | None,
         Field(gt=0, description="Training samples a class, the first in the dataset's order; None: all."),

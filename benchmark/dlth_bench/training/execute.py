@@ -103,6 +103,7 @@ class Execution:
             "run": self.run.digest,
             "config": self.config.name,
             "seed": self.run.seed,
+            "manifest_digest": self.dataset.manifest_digest,
             "training_version": TRAINING_VERSION,
             "environment": environment(self.fabric.device),
         }
