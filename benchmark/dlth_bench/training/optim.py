@@ -20,7 +20,7 @@ def build_optimizer(spec: OptimizerSpec, module: nn.Module) -> Optimizer:
     groups = parameter_groups(spec, module)
     match spec.kind:
         case "sgd":
-            return SGD(groups, lr=spec.lr, momentum=spec.momentum, fused=True)
+            return _started(SGD(groups, lr=spec.lr, momentum=spec.momentum, fused=True))
         case "adamw":
             return AdamW(groups, lr=spec.lr, betas=spec.betas, fused=True)
         case "lars":
@@ -29,6 +29,14 @@ def build_optimizer(spec: OptimizerSpec, module: nn.Module) -> Optimizer:
                 group["always_adapt"] = all(parameter.ndim > 1 for parameter in group["params"])
             clip, trust = spec.trust_clip, spec.trust_coefficient
             return Lars(groups, lr=spec.lr, momentum=spec.momentum, trust_coeff=trust, trust_clip=clip)
+
+
+def _started(optimizer: SGD) -> SGD:
+    """With momenta of zero, since a fused step can't start some later than others (prototypes fixed at first)."""
+    for group in optimizer.param_groups:
+        for parameter in group["params"] if group["momentum"] else ():
+            optimizer.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
+    return optimizer
 
 
 def parameter_groups(spec: OptimizerSpec, module: nn.Module) -> list[dict[str, Any]]:
