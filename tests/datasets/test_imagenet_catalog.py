@@ -112,7 +112,7 @@ def test_every_dataset_has_a_catalog_of_its_own(name: str) -> None:
 def test_unknown_dataset_lists_the_valid_ones(look_up: Callable[[str], object]) -> None:
     """A mistyped dataset says which there are."""
     with pytest.raises(
-        InputError, match=r"unknown dataset 'imagnet', valid are glyphs, imagenet; did you mean 'imagenet'\?"
+        InputError, match=r"unknown dataset 'imagnet', valid are cifar100, glyphs, imagenet; did you mean 'imagenet'\?"
     ):
         look_up("imagnet")
 
@@ -204,7 +204,7 @@ def test_no_dataset_knows_it(tmp_path: Path) -> None:
     """A list of nothing known says so at its first line."""
     path = tmp_path / "s.txt"
     path.write_text("\nhello\n")
-    with pytest.raises(InputError, match=r"s.txt:2: 'hello' is not a class of any dataset \(glyphs, imagenet\)"):
+    with pytest.raises(InputError, match=r"s.txt:2: 'hello' is not a class of any dataset \(cifar100, glyphs, im"):
         read_subset(path)
 
 

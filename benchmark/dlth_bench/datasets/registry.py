@@ -10,7 +10,7 @@ from dlth_bench.spec.classes import ClassCatalog
 from dlth_bench.spec.errors import InputError
 from dlth_bench.spec.quoting import quoted
 
-_DATASETS = ("glyphs", "imagenet")
+_DATASETS = ("cifar100", "glyphs", "imagenet")
 
 
 def dataset_names() -> tuple[str, ...]:
@@ -25,6 +25,10 @@ def class_catalog(name: str) -> ClassCatalog:
         InputError: no such dataset.
     """
     _check(name)
+    if name == "cifar100":
+        from dlth_bench.datasets.cifar100 import cifar100_catalog
+
+        return cifar100_catalog()
     if name == "glyphs":
         return _glyphs().catalog
     from dlth_bench.datasets.imagenet import imagenet_catalog
@@ -39,6 +43,10 @@ def image_dataset(name: str) -> ImageDataset:
         InputError: no such dataset, or one of which this version has the classes but not the images.
     """
     _check(name)
+    if name == "cifar100":
+        from dlth_bench.datasets.cifar100.dataset import cifar100
+
+        return cifar100()
     if name == "glyphs":
         return _glyphs()
     raise InputError(f"the images of {name} are not readable by this version, only its class list is")

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from dlth_bench.spec.frozen import Frozen
-from dlth_bench.spec.recipe import AugmentSpec, Probability, TrainSpec
-
-Temperature = Annotated[float, Field(gt=0)]
-EMA = Annotated[float, Field(ge=0, le=1, description="Weight of the old value in the moving average.")]
+from dlth_bench.spec.recipe import EMA, AugmentSpec, Probability, Temperature, TrainSpec
+from dlth_bench.spec.two_views import TwoViewMethodSpec
 
 
 class MoCoSpec(Frozen):
@@ -18,6 +16,7 @@ class MoCoSpec(Frozen):
 
     v1 is a linear head without blur, v2 an MLP head with blur. Without ``batch_norm_groups`` batch norm sees the whole
     batch and keys are not shuffled.
+    v2+ (solo-learn) is v2 with a symmetric loss, a wide hidden layer and a momentum that grows.
     """
 
     kind: Literal["moco"]
@@ -31,6 +30,15 @@ class MoCoSpec(Frozen):
         int | None,
         Field(gt=1, description="Parts of a batch with batch norm of their own, keys shuffled across (GPUs at first)."),
     ] = None
+    final_momentum: Annotated[EMA | None, Field(description="A cosine takes the momentum there; None: constant.")] = (
+        None
+    )
+    hidden_dim: Annotated[int | None, Field(gt=0, description="Hidden width of the MLP head; None: the features'.")] = (
+        None
+    )
+    symmetric: Annotated[
+        bool, Field(description="Each view is query and key once, against a queue for each; the mean of both losses.")
+    ] = False
 
 
 class DINOSpec(Frozen):
@@ -38,7 +46,7 @@ class DINOSpec(Frozen):
 
     kind: Literal["dino"]
     global_views: Annotated[tuple[AugmentSpec, AugmentSpec], Field(description="The teacher sees these two.")]
-    local_view: AugmentSpec
+    local_view: Annotated[AugmentSpec | None, Field(description="The small crops; None where there are none.")] = None
     local_crops: Annotated[int, Field(ge=0, description="Small crops that only the student sees.")]
     out_dim: Annotated[int, Field(gt=0, description="Number of prototypes.")]
     hidden_dim: Annotated[int, Field(gt=0, description="Width of the head's hidden layers.")]
@@ -56,6 +64,12 @@ class DINOSpec(Frozen):
     freeze_last_layer: Annotated[
         Probability, Field(description="Fraction of training during which the prototypes stay fixed.")
     ] = 0.0
+
+    @model_validator(mode="after")
+    def _local_view_given(self) -> Self:
+        if self.local_crops and self.local_view is None:
+            raise ValueError("local_crops need a local_view")
+        return self
 
 
 class MAESpec(Frozen):
@@ -91,7 +105,7 @@ class SupervisedSpec(Frozen):
     weight_average: WeightAverageSpec | None = None
 
 
-MethodSpec = Annotated[MoCoSpec | DINOSpec | MAESpec | SupervisedSpec, Field(discriminator="kind")]
+MethodSpec = Annotated[MoCoSpec | DINOSpec | MAESpec | SupervisedSpec | TwoViewMethodSpec, Field(discriminator="kind")]
 
 Features = Literal["pooled", "cls", "cls_last4", "cls_and_mean"]
 

@@ -10,15 +10,22 @@ from dlth_bench.spec.duration import Duration
 from dlth_bench.spec.frozen import Frozen
 
 Probability = Annotated[float, Field(ge=0, le=1)]
+Temperature = Annotated[float, Field(gt=0)]
+EMA = Annotated[float, Field(ge=0, le=1, description="Weight of the old value in the moving average.")]
 Interval = tuple[float, float]
 
 
 class ResNetSpec(Frozen):
-    """A ResNet of basic blocks for small images: a 3x3 stem of stride 2 and no max-pooling."""
+    """A ResNet of basic blocks for small images: a 3x3 stem and no max-pooling."""
 
     kind: Literal["resnet"]
     widths: Annotated[tuple[int, ...], Field(min_length=1, max_length=4, description="Channels of each stage.")]
     blocks: Annotated[tuple[int, ...], Field(min_length=1, max_length=4, description="Blocks of each stage.")]
+    stem_stride: Annotated[Literal[1, 2], Field(description="Stride of the stem's convolution.")] = 2
+    stem_padding: Annotated[int, Field(ge=0, le=2, description="Zeros around the image; 1 keeps its size.")] = 1
+    zero_init_residual: Annotated[
+        bool, Field(description="Blocks start as identities: the last norm of each has weight 0.")
+    ] = True
 
 
 class ViTSpec(Frozen):
@@ -66,8 +73,9 @@ class EvalViewSpec(Frozen):
 class AugmentSpec(Frozen):
     """Batched augmentation of one view; the order is crop, flip, blur, policy, jitter, greyscale, solarize, erase.
 
-    Definition, version 1: a random resized crop with continuous box corners and antialiased bilinear
-    resampling; brightness then contrast by factors drawn around 1; Gaussian blur with edge renormalisation.
+    Definition, version 1: a random resized crop with continuous box corners and antialiased resampling;
+    Gaussian blur with edge renormalisation; jitter by factors drawn around 1, of grey images brightness then
+    contrast, of colour images brightness, contrast, saturation and hue in an order drawn for each sample.
     """
 
     size: Annotated[int | None, Field(gt=0, description="Side of the view in pixels; None: the image's own.")] = None
@@ -133,13 +141,13 @@ class OptimizerSpec(Frozen):
     warmup_start: Annotated[float, Field(ge=0, description="Learning rate at the first step of the warm-up.")] = 0.0
     clip_grad: Annotated[float | None, Field(gt=0, description="Norm bound of each parameter's gradient.")] = None
     layer_decay: Annotated[float | None, Field(gt=0, le=1, description="Factor a layer, from the head down.")] = None
+    trust_coefficient: Annotated[float, Field(gt=0, description="LARS: factor of the trust ratio.")] = 0.001
+    trust_clip: Annotated[bool, Field(description="LARS: no step longer than SGD's (LARC clipping).")] = False
 
     @model_validator(mode="after")
-    def _lars_as_in_mae(self) -> Self:
-        if self.kind == "lars" and (self.weight_decay or self.weight_decay_end or self.decay_norm_and_bias):
-            raise ValueError(
-                "lars is only known to equal the original's without weight decay; leave the decay fields out"
-            )
+    def _lars_adapts_weights_alone(self) -> Self:
+        if self.kind == "lars" and self.decay_norm_and_bias:
+            raise ValueError("lars neither scales nor decays 1-D parameters; leave decay_norm_and_bias out")
         return self
 
     @model_validator(mode="after")

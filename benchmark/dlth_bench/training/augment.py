@@ -2,8 +2,8 @@
 
 A crop with resampling is linear and separable, and so is a Gaussian blur: a view is ``rows @ image @ cols^T`` with
 one small matrix an axis and a sample, the blur folded in. That keeps augmentation at a few percent of a step for
-small images. Antialiased bilinear weights: a triangle as wide as the scale, which looks past a crop's border as PIL's
-``resize(box=...)`` does.
+small images. Antialiased weights: a triangle (bilinear) or a cubic kernel as wide as the scale, which looks past a
+crop's border as PIL's ``resize(box=...)`` does.
 """
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from dlth_bench.spec.errors import InputError
 from dlth_bench.spec.recipe import AugmentSpec, EvalViewSpec
+from dlth_bench.training.colour import Jitter, jittered, luma
 from dlth_bench.training.erasing import erased
 from dlth_bench.training.eval_view import evaluation_view
 from dlth_bench.training.policies import Policy
@@ -60,9 +62,18 @@ class Pixels:
 
 
 class Augment:
-    """A batched augmentation; ``spec`` says which and how strongly."""
+    """A batched augmentation; ``spec`` says which and how strongly.
+
+    Raises:
+        InputError: saturation, hue or grayscale of images that are not RGB.
+    """
 
     def __init__(self, spec: AugmentSpec, pixels: Pixels) -> None:
+        self.coloured = pixels.channels == 3
+        if not self.coloured and (spec.saturation or spec.hue or spec.grayscale):
+            raise InputError(
+                f"saturation, hue and grayscale need images of 3 channels; this dataset's have {pixels.channels}"
+            )
         self.spec = spec
         self.pixels = pixels
         self.image_size = pixels.size
@@ -80,6 +91,8 @@ class Augment:
             Normalised floats (batch, channels, size, size).
         """
         draws = torch.rand((10, len(images)), generator=generator, device=images.device)
+        if self.coloured:  # further draws, so that those of grey images stay what they were
+            draws = torch.cat([draws, torch.rand((7, len(images)), generator=generator, device=images.device)])
         top, left, height, width = self._boxes(draws)
         flip = draws[4] < self.spec.flip
         left, width = torch.where(flip, left + width, left), torch.where(flip, -width, width)
@@ -88,6 +101,8 @@ class Augment:
         if self.spec.blur:
             rows, cols = self._blurred(rows, cols, draws[5], draws[6])
         view = torch.matmul(torch.matmul(rows.unsqueeze(1), to_float(images)), cols.transpose(1, 2).unsqueeze(1))
+        if self.spec.interpolation == "bicubic":
+            view = view.clamp_(0, 1)  # a cubic kernel overshoots at edges
         if self.policy is not None:
             view = self.policy(view, generator)
         view = self.pixels.normalized(self._recoloured(view, draws[7:]))
@@ -104,7 +119,7 @@ class Augment:
         return draws[2] * (self.image_size - height), draws[3] * (self.image_size - width), height, width
 
     def _resampling(self, start: Tensor, extent: Tensor) -> Tensor:
-        """Antialiased bilinear weights (batch, size, image_size) from pixels of an interval to ``size`` pixels.
+        """Antialiased weights (batch, size, image_size) from pixels of an interval to ``size`` pixels.
 
         A negative extent runs backwards: a flip.
         """
@@ -112,7 +127,9 @@ class Augment:
         target = torch.arange(self.size, device=start.device) + 0.5
         centre = start[:, None, None] + target[None, :, None] * step
         source = torch.arange(self.image_size, device=start.device) + 0.5
-        weights = (centre - source).mul_(1 / step.abs().clamp(min=1)).abs_().neg_().add_(1).clamp_(min=0)
+        distance = (centre - source).mul_(1 / step.abs().clamp(min=1)).abs_()
+        cubic = self.spec.interpolation == "bicubic"
+        weights = _cubic(distance) if cubic else distance.neg_().add_(1).clamp_(min=0)
         return weights.div_(weights.sum(-1, keepdim=True))
 
     def _blurred(self, rows: Tensor, cols: Tensor, chance: Tensor, sigma: Tensor) -> tuple[Tensor, Tensor]:
@@ -128,19 +145,35 @@ class Augment:
         return kernel @ rows, kernel @ cols
 
     def _recoloured(self, view: Tensor, draws: Tensor) -> Tensor:
-        """Brightness and contrast jitter, then solarization; ``draws`` (3, batch)."""
+        """Jitter, then greyscale, then solarization; ``draws`` (3, batch), and 7 more rows for colour images."""
         spec = self.spec
         if spec.jitter:
             # One draw decides whether and, rescaled, how strongly brightness changes; they stay independent.
             jitter = draws[0] < spec.jitter
             brightness = 1 + (2 * draws[0] / spec.jitter - 1) * spec.brightness
             contrast = 1 + (2 * draws[1] - 1) * spec.contrast
-            brightness = torch.where(jitter, brightness, 1.0)[:, None, None, None]
-            contrast = torch.where(jitter, contrast, 1.0)[:, None, None, None]
-            view = (view * brightness).clamp_(0, 1)
-            mean = view.mean(dim=(1, 2, 3), keepdim=True)
-            view = torch.lerp(mean, view, contrast).clamp_(0, 1)
+            if self.coloured:
+                saturation = 1 + (2 * draws[3] - 1) * spec.saturation
+                hue = (2 * draws[4] - 1) * spec.hue
+                order = draws[6:].argsort(dim=0)
+                changed = jittered(view, Jitter(brightness, contrast, saturation, hue, order))
+                view = torch.where(jitter[:, None, None, None], changed, view)
+            else:
+                brightness = torch.where(jitter, brightness, 1.0)[:, None, None, None]
+                contrast = torch.where(jitter, contrast, 1.0)[:, None, None, None]
+                view = (view * brightness).clamp_(0, 1)
+                mean = view.mean(dim=(1, 2, 3), keepdim=True)
+                view = torch.lerp(mean, view, contrast).clamp_(0, 1)
+        if spec.grayscale:
+            view = torch.where((draws[5] < spec.grayscale)[:, None, None, None], luma(view), view)
         if spec.solarize:
             solarized = (draws[2] < spec.solarize)[:, None, None, None] & (view >= 128 / 255)
             view = torch.where(solarized, 1 - view, view)
         return view
+
+
+def _cubic(distance: Tensor) -> Tensor:
+    """Keys's cubic kernel with a = -1/2, as PIL has it, at non-negative distances."""
+    near = (1.5 * distance - 2.5) * distance.square() + 1
+    far = ((-0.5 * distance + 2.5) * distance - 4) * distance + 2
+    return torch.where(distance < 1, near, torch.where(distance < 2, far, 0.0))

@@ -64,7 +64,10 @@ def _resnet(spec: ResNetSpec, channels: int) -> nn.Module:
         for stage, (depth, width) in enumerate(zip(spec.blocks, spec.widths, strict=True))
     )
     config = ByoModelCfg(blocks=stages, stem_chs=spec.widths[0], stem_type="3x3", stem_pool="")
-    return ByobNet(config, num_classes=0, in_chans=channels)
+    network = ByobNet(config, num_classes=0, in_chans=channels, zero_init_last=spec.zero_init_residual)
+    stem = network.stem.conv
+    stem.stride, stem.padding = (spec.stem_stride,) * 2, (spec.stem_padding,) * 2
+    return network
 
 
 def _vit(spec: ViTSpec, image_size: int, channels: int) -> nn.Module:

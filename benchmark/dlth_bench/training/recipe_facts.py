@@ -9,9 +9,10 @@ import torch
 from torch import nn
 
 from dlth_bench.spec.frozen import Frozen
-from dlth_bench.spec.method import FinetuneSpec
+from dlth_bench.spec.method import DINOSpec, FinetuneSpec, MethodSpec, MoCoSpec
 from dlth_bench.spec.protocol import Config, DataSpec
 from dlth_bench.spec.recipe import AugmentSpec, TrainSpec
+from dlth_bench.spec.two_views import TwoViewSpec
 from dlth_bench.training.augment import Pixels
 from dlth_bench.training.evaluation.finetune import finetune_method
 from dlth_bench.training.methods import Method, build_method
@@ -101,18 +102,27 @@ def _weights(module: nn.Module) -> int:
 
 def _views(config: Config) -> list[str]:
     """What training sees of an image, what evaluation trains on, and what it measures on."""
-    method, evaluation = config.method, config.evaluation
-    if method.kind == "dino":
-        views = [f"global crop: {_view(view)}" for view in method.global_views]
-        views.append(f"{method.local_crops} local crops: {_view(method.local_view)}")
-    else:
-        views = [f"{'2 crops' if method.kind == 'moco' else '1 crop'}: {_view(method.augment)}"]
+    evaluation = config.evaluation
+    views = _training_views(config.method)
     if evaluation is not None and evaluation.augment is not None:
         views.append(f"evaluation trains on: {_view(evaluation.augment)}")
     if config.eval_view is not None:
         view = config.eval_view
         views.append(f"evaluation sees: shorter side to {view.resize} px, {view.interpolation}, centre {view.crop} px")
     return views
+
+
+def _training_views(method: MethodSpec) -> list[str]:
+    match method:
+        case DINOSpec():
+            views = [f"global crop: {_view(view)}" for view in method.global_views]
+            return [*views, f"{method.local_crops} local crops: {_view(method.local_view)}"]
+        case TwoViewSpec():
+            return [f"crop: {_view(view)}" for view in method.views]
+        case MoCoSpec():
+            return [f"2 crops: {_view(method.augment)}"]
+        case _:
+            return [f"1 crop: {_view(method.augment)}"]
 
 
 def _view(spec: AugmentSpec | None) -> str:

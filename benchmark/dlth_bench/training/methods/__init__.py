@@ -10,11 +10,18 @@ from dlth_bench.spec.protocol import Config
 from dlth_bench.spec.recipe import LibrarySpec, ViTSpec
 from dlth_bench.training.augment import Pixels
 from dlth_bench.training.backbones import build_backbone, build_classifier, linear_head
+from dlth_bench.training.methods.barlow_twins import BarlowTwins
 from dlth_bench.training.methods.base import Method
+from dlth_bench.training.methods.byol import BYOL
 from dlth_bench.training.methods.dino import DINO
 from dlth_bench.training.methods.mae import MAE
 from dlth_bench.training.methods.moco import MoCo
+from dlth_bench.training.methods.nnclr import NNCLR
+from dlth_bench.training.methods.simclr import SimCLR
+from dlth_bench.training.methods.simsiam import SimSiam
 from dlth_bench.training.methods.supervised import Supervised
+from dlth_bench.training.methods.swav import SwAV
+from dlth_bench.training.methods.vicreg import VICReg
 
 __all__ = ["Method", "build_method"]
 
@@ -44,6 +51,20 @@ def _on_backbone(config: Config, backbone: nn.Module, width: int, pixels: Pixels
             if not isinstance(config.backbone, ViTSpec):
                 raise ValueError(f"config {config.name}: mae needs a vit backbone")
             return MAE(spec, backbone, config.backbone, pixels)
+        case "barlow_twins":
+            return BarlowTwins(spec, backbone, width, pixels)
+        case "byol":
+            return BYOL(spec, backbone, width, pixels)
+        case "nnclr":
+            return NNCLR(spec, backbone, width, pixels)
+        case "simclr":
+            return SimCLR(spec, backbone, width, pixels)
+        case "simsiam":
+            return SimSiam(spec, backbone, width, pixels)
+        case "swav":
+            return SwAV(spec, backbone, width, pixels)
+        case "vicreg":
+            return VICReg(spec, backbone, width, pixels)
         case "supervised":
             return _supervised(spec, backbone, linear_head(width, classes), pixels)
 

@@ -47,6 +47,9 @@ class Method(nn.Module, ABC):
     encoder: nn.Module
     """What an evaluation uses after training."""
 
+    unscheduled: tuple[str, ...] = ()
+    """Prefixes of the names of parameters that are trained at the peak learning rate throughout."""
+
     @abstractmethod
     def views(self, images: Tensor, generator: torch.Generator) -> Views:
         """The augmented inputs of one batch of uint8 images (batch, channels, height, width)."""

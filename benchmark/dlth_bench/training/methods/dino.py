@@ -13,6 +13,7 @@ from timm.layers.drop import DropPath
 from torch import Tensor, nn
 
 from dlth_bench.spec.method import DINOSpec
+from dlth_bench.spec.recipe import AugmentSpec
 from dlth_bench.training.augment import Augment, Pixels
 from dlth_bench.training.methods.base import Method, Moment, Views, frozen_copy, update_average
 
@@ -24,7 +25,7 @@ class DINO(Method):
         super().__init__()
         self.spec = spec
         self.global_augments = [Augment(view, pixels) for view in spec.global_views]
-        self.local_augment = Augment(spec.local_view, pixels)
+        self.local_augment = Augment(spec.local_view or AugmentSpec(), pixels)
         self.student = backbone
         self.student_head = _head(spec, width)
         self.encoder = frozen_copy(self.student)
