@@ -97,7 +97,7 @@ def untrained(
     for config in chosen_configs(spec, split_names(configs)):
         if config.evaluation is None or config.evaluation.kind != "linear":
             continue
-        runs = grid_runs(spec, file.subset.ids, configs=[config.name])
+        runs = grid_runs(spec, file.subset, configs=[config.name])
         floor = [Execution(run, dataset, device="cpu").untrained_accuracy() for run in runs]
         results = [store.result(run.digest) for run in runs]
         trained = [result.accuracy for result in results if result is not None and result.accuracy is not None]

@@ -16,7 +16,7 @@ ProtocolOption = Annotated[
     str, typer.Option("--protocol", "-p", help="Protocol: its name, name@version, or the path of a .yaml file.")
 ]
 SubsetOption = Annotated[
-    str, typer.Option("--subset", "-s", help="The class list: a file, or the name of a shipped subset.")
+    str, typer.Option("--subset", "-s", help="The list of classes or samples: a file, or the name of a shipped subset.")
 ]
 StoreOption = Annotated[Path, typer.Option("--out", "-o", help="Folder of the store of runs.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON on stdout; progress goes to stderr.")]

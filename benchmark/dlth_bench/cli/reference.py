@@ -23,8 +23,7 @@ from dlth_bench.cli.options import (
     worker_count,
 )
 from dlth_bench.cli.training import train_plan
-from dlth_bench.datasets.registry import class_catalog
-from dlth_bench.harness.grid import stored_result
+from dlth_bench.harness.grid import full_data, stored_result
 from dlth_bench.harness.plan import make_plan
 from dlth_bench.harness.reference import make_reference
 from dlth_bench.harness.store import Store
@@ -50,8 +49,7 @@ def reference(
     """
     spec = find_protocol(protocol)
     store = Store(out)
-    catalog = class_catalog(spec.data.dataset)
-    plan = make_plan(spec, sorted(catalog.ids), catalog, store, configs=split_names(configs))
+    plan = make_plan(spec, full_data(spec), store, configs=split_names(configs))
     at_once = worker_count(workers, checked_device(device))
     broken = train_plan(plan, store, workers=at_once, device=device, console=Console(stderr=True))
     if broken or configs is not None:

@@ -30,15 +30,14 @@ from dlth_bench.cli.options import (
     worker_count,
 )
 from dlth_bench.cli.training import train_plan
-from dlth_bench.datasets.registry import class_catalog
 from dlth_bench.datasets.subset_files import SubsetFile, find_subset
 from dlth_bench.harness.plan import Plan, make_plan
 from dlth_bench.harness.store import Store
 from dlth_bench.leaderboard.number_text import count, duration
+from dlth_bench.spec.admission import check_subset
 from dlth_bench.spec.protocol import Protocol
 from dlth_bench.spec.protocol_file import find_protocol
 from dlth_bench.spec.quoting import printable
-from dlth_bench.spec.subset import check_size
 
 
 def run(
@@ -67,7 +66,7 @@ def run(
     file = subset_for(subset, spec)
     store = Store(out)
     chosen, named = chosen_seeds(seeds, spec.seeds), split_names(configs)
-    plan = make_plan(spec, file.subset.ids, file.catalog, store, seeds=chosen, configs=named)
+    plan = make_plan(spec, file.subset, store, seeds=chosen, configs=named)
     at_once = worker_count(workers, checked_device(device))
     if dry_run:
         _show_plan(plan, at_once, as_json=as_json)
@@ -82,10 +81,10 @@ def subset_for(name_or_path: str, protocol: Protocol) -> SubsetFile:
     """A subset that the protocol takes.
 
     Raises:
-        InputError: it is no valid subset of the protocol's dataset, or has too few or too many classes.
+        InputError: it is no valid subset of the protocol's training data, or has too few or too many members.
     """
-    file = find_subset(name_or_path, protocol.data.dataset)
-    check_size(file.subset, protocol.subset.minimum, protocol.subset.maximum, source=file.path)
+    file = find_subset(name_or_path, protocol.data.dataset, protocol.data.images_per_class)
+    check_subset(file.subset, protocol, source=file.path)
     return file
 
 
@@ -112,13 +111,12 @@ def _show_score(protocol: Protocol, file: SubsetFile, store: Store, submissions:
 
 
 def _show_plan(plan: Plan, workers: int, *, as_json: bool) -> None:
-    all_classes = len(class_catalog(plan.protocol.data.dataset))
     pending = plan.pending
     known = [planned.expected for planned in pending if planned.expected is not None]
-    saved = 1 - len(plan.class_ids) / all_classes if plan.protocol.budget == "epochs" else 0.0
     summary = {
         "protocol": plan.protocol.key,
-        "classes": len(plan.class_ids),
+        "classes": len(plan.subset.class_ids),
+        "samples": plan.subset.samples,
         "runs": len(plan.planned),
         "stored": len(plan.planned) - len(pending),
         "to_train": len(pending),
@@ -126,7 +124,7 @@ def _show_plan(plan: Plan, workers: int, *, as_json: bool) -> None:
         "expected_seconds": plan.expected_seconds(workers),
         "expected_images": sum(cost.images for cost in known) if len(known) == len(pending) else None,
         "expected_flops": sum(cost.flops for cost in known) if len(known) == len(pending) else None,
-        "expected_images_saved": saved,
+        "expected_images_saved": 1 - plan.share,
     }
     if as_json:
         runs = [{"config": p.run.config.name, "seed": p.run.seed, "run": p.run.digest} for p in pending]
@@ -146,4 +144,5 @@ def _show_plan(plan: Plan, workers: int, *, as_json: bool) -> None:
         hardware = plan.protocol.reference.hardware if plan.protocol.reference else ""
         where = f" on {printable(hardware)}" if hardware else ""
         console.print(Text(f"expected: {duration(plan.expected_seconds(workers))}{where}"))
-        console.print(f"{count(sum(cost.flops for cost in known))}FLOP; saves {saved:.0%} of the full data's images")
+        flops = count(sum(cost.flops for cost in known))
+        console.print(f"{flops}FLOP; saves {1 - plan.share:.0%} of the full data's images")

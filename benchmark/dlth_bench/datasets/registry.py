@@ -9,6 +9,7 @@ from dlth_bench.datasets.base import ImageDataset
 from dlth_bench.spec.classes import ClassCatalog
 from dlth_bench.spec.errors import InputError
 from dlth_bench.spec.quoting import quoted
+from dlth_bench.spec.samples import SampleCatalog
 
 _DATASETS = ("glyphs", "imagenet")
 
@@ -42,6 +43,16 @@ def image_dataset(name: str) -> ImageDataset:
     if name == "glyphs":
         return _glyphs()
     raise InputError(f"the images of {name} are not readable by this version, only its class list is")
+
+
+@cache
+def sample_catalog(name: str, images_per_class: int | None = None) -> SampleCatalog:
+    """The training samples of a dataset that a subset may choose from: the first so many of each class (None: all).
+
+    Raises:
+        InputError: no such dataset, or one of which this version has the classes but not the images.
+    """
+    return image_dataset(name).samples(images_per_class)
 
 
 @cache

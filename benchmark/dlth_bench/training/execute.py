@@ -109,9 +109,11 @@ class Execution:
         }
 
     def _resident(self) -> Resident:
-        load = partial(self.dataset.load, class_ids=self.run.class_ids)
-        train_arrays = load("train", images_per_class=self.run.data.images_per_class)
-        return Resident(*self._on_device(train_arrays), *self._on_device(load("val")))
+        run = self.run
+        train_arrays = self.dataset.load("train", run.class_ids, run.data.images_per_class)
+        if run.sample_ids is not None:
+            train_arrays = train_arrays.only(run.sample_ids)
+        return Resident(*self._on_device(train_arrays), *self._on_device(self.dataset.load("val", run.class_ids)))
 
     def _on_device(self, arrays: ImageArrays) -> tuple[Tensor, Tensor]:
         device = self.fabric.device
