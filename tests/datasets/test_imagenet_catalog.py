@@ -117,12 +117,6 @@ def test_unknown_dataset_lists_the_valid_ones(look_up: Callable[[str], object]) 
         look_up("imagnet")
 
 
-def test_imagenet_images_are_not_readable() -> None:
-    """This version has ImageNet's classes only, and says so."""
-    with pytest.raises(InputError, match="images of imagenet are not readable by this version"):
-        image_dataset("imagenet")
-
-
 def test_catalogs_load_no_torch() -> None:
     """Looking at class lists starts at once: it does not import torch."""
     code = (

@@ -14,12 +14,14 @@ from dlth_bench.cli.options import (
     DEFAULT_PROTOCOL,
     DEFAULT_STORE,
     ConfigsOption,
+    DataDirOption,
     DeviceOption,
     ProtocolOption,
     StoreOption,
     WorkersOption,
     checked_device,
     split_names,
+    use_data_dir,
     worker_count,
 )
 from dlth_bench.cli.training import train_plan
@@ -32,11 +34,13 @@ from dlth_bench.spec.protocol_file import find_protocol
 
 
 def reference(
+    context: typer.Context,
     protocol: ProtocolOption = DEFAULT_PROTOCOL,
     out: StoreOption = DEFAULT_STORE,
     configs: ConfigsOption = None,
     workers: WorkersOption = None,
     device: DeviceOption = "auto",
+    data_dir: DataDirOption = None,
     results: Annotated[
         Path | None, typer.Option("--results", help="Also write all results, one JSON a line, to this file.")
     ] = None,
@@ -48,6 +52,7 @@ def reference(
     Example: dlth-bench reference --protocol glyphs-ssl --results reference.jsonl
     """
     spec = find_protocol(protocol)
+    use_data_dir(context, spec.data.dataset, data_dir)
     store = Store(out)
     plan = make_plan(spec, full_data(spec), store, configs=split_names(configs))
     at_once = worker_count(workers, checked_device(device))

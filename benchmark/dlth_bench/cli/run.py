@@ -15,6 +15,7 @@ from dlth_bench.cli.options import (
     DEFAULT_STORE,
     DEFAULT_SUBMISSIONS,
     ConfigsOption,
+    DataDirOption,
     DeviceOption,
     DryRunOption,
     JsonOption,
@@ -27,6 +28,7 @@ from dlth_bench.cli.options import (
     checked_device,
     chosen_seeds,
     split_names,
+    use_data_dir,
     worker_count,
 )
 from dlth_bench.cli.training import train_plan
@@ -41,6 +43,7 @@ from dlth_bench.spec.quoting import printable
 
 
 def run(
+    context: typer.Context,
     subset: SubsetOption,
     protocol: ProtocolOption = DEFAULT_PROTOCOL,
     out: StoreOption = DEFAULT_STORE,
@@ -48,6 +51,7 @@ def run(
     configs: ConfigsOption = None,
     workers: WorkersOption = None,
     device: DeviceOption = "auto",
+    data_dir: DataDirOption = None,
     submissions: SubmissionsOption = DEFAULT_SUBMISSIONS,
     dry_run: DryRunOption = False,
     as_json: JsonOption = False,
@@ -63,6 +67,7 @@ def run(
     Example: dlth-bench run --subset demo-24 --workers 2
     """
     spec = find_protocol(protocol)
+    use_data_dir(context, spec.data.dataset, data_dir)
     file = subset_for(subset, spec)
     store = Store(out)
     chosen, named = chosen_seeds(seeds, spec.seeds), split_names(configs)

@@ -69,6 +69,14 @@ class DataSpec(Frozen):
         int | None,
         Field(gt=0, description="Training samples a class, the first in the dataset's order; None: all."),
     ] = None
+    image_size: Annotated[
+        int | None,
+        Field(gt=0, description="Side in pixels of the images that methods see; None: the dataset's own, or 224."),
+    ] = None
+    shorter_side: Annotated[
+        int | None,
+        Field(gt=0, description="To which larger images are reduced before all else; None: 8/7 of image_size."),
+    ] = None
     pixel_mean: Annotated[tuple[float, ...], Field(description="Subtracted from pixels in [0, 1], a value a channel.")]
     pixel_std: Annotated[tuple[float, ...], Field(description="Divides pixels after that, a value a channel.")]
 

@@ -15,11 +15,17 @@ import torch
 from torch import Tensor
 
 from dlth_bench.spec.recipe import AugmentSpec
+from dlth_bench.training.crop import TRIES, central_boxes, random_boxes, resampled
+from dlth_bench.training.ragged import Images, RaggedImages
 
 
 def to_float(images: Tensor) -> Tensor:
     """uint8 (batch, channels, height, width) to floats in [0, 1]."""
     return images.to(torch.float32).mul_(1 / 255)
+
+
+RESIZED_SHARE = 256 / 224
+"""Shorter side to which images of different sizes are resized for evaluation, to the side of the central crop."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +51,17 @@ class Pixels:
         return images.sub_(mean).div_(std)
 
 
+def unaugmented(images: Images, pixels: Pixels) -> Tensor:
+    """What an evaluation sees of a batch: normalised floats (batch, channels, size, size).
+
+    Of images of different sizes, the central crop of side ``size`` after resizing the shorter side to 256 / 224 of it.
+    """
+    if isinstance(images, RaggedImages):
+        boxes = central_boxes(images, pixels.size, round(pixels.size * RESIZED_SHARE))
+        return pixels.normalized(resampled(images, boxes, pixels.size))
+    return pixels.normalized(to_float(images))
+
+
 class Augment:
     """A batched augmentation; ``spec`` says which and how strongly."""
 
@@ -54,16 +71,18 @@ class Augment:
         self.image_size = pixels.size
         self.size = spec.size or pixels.size
 
-    def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
+    def __call__(self, images: Images, generator: torch.Generator) -> Tensor:
         """One view of each image.
 
         Args:
-            images: uint8 (batch, channels, image_size, image_size).
+            images: uint8 (batch, channels, image_size, image_size), or images of different sizes.
             generator: on the images' device; the only source of randomness.
 
         Returns:
             Normalised floats (batch, channels, size, size).
         """
+        if isinstance(images, RaggedImages):
+            return self._ragged_views(images, generator)
         draws = torch.rand((10, len(images)), generator=generator, device=images.device)
         top, left, height, width = self._boxes(draws)
         flip = draws[4] < self.spec.flip
@@ -74,6 +93,18 @@ class Augment:
             rows, cols = self._blurred(rows, cols, draws[5], draws[6])
         view = torch.matmul(torch.matmul(rows.unsqueeze(1), to_float(images)), cols.transpose(1, 2).unsqueeze(1))
         return self.pixels.normalized(self._recoloured(view, draws[7:]))
+
+    def _ragged_views(self, images: RaggedImages, generator: torch.Generator) -> Tensor:
+        """Views of images of different sizes; their crops are torchvision's, see `crop`."""
+        draws = torch.rand((2 * TRIES + 15, len(images)), generator=generator, device=images.device)
+        boxes = random_boxes(images, self.spec.crop_scale, self.spec.crop_ratio, draws[: 2 * TRIES + 2])
+        flip, chance, sigma = draws[2 * TRIES + 2 : 2 * TRIES + 5]
+
+        def fold(rows: Tensor, cols: Tensor, part: slice) -> tuple[Tensor, Tensor]:
+            return self._blurred(rows, cols, chance[part], sigma[part]) if self.spec.blur else (rows, cols)
+
+        view = resampled(images, boxes, self.size, flip=flip < self.spec.flip, fold=fold)
+        return self.pixels.normalized(self._recoloured(view, draws[2 * TRIES + 5 :]))
 
     def _boxes(self, draws: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Top, left, height and width of each crop, in pixels; sides longer than the image's are cut to it."""

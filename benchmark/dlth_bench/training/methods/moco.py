@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from dlth_bench.spec.method import MoCoSpec
 from dlth_bench.training.augment import Augment, Pixels
 from dlth_bench.training.methods.base import Method, Moment, Views, frozen_copy, update_average
+from dlth_bench.training.ragged import Images
 
 
 class MoCo(Method):
@@ -35,7 +36,7 @@ class MoCo(Method):
         self.register_buffer("queue", F.normalize(torch.randn(spec.queue, spec.dim), dim=1))
         self.register_buffer("queue_start", torch.zeros((), dtype=torch.long))
 
-    def views(self, images: Tensor, generator: torch.Generator) -> Views:
+    def views(self, images: Images, generator: torch.Generator) -> Views:
         # Both views as one batch: half the calls.
         queries, keys = self.augment(images.repeat(2, 1, 1, 1), generator).chunk(2)
         return queries, keys

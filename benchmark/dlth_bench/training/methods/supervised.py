@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from dlth_bench.spec.recipe import AugmentSpec
 from dlth_bench.training.augment import Augment, Pixels
 from dlth_bench.training.methods.base import Method, Moment, Views
+from dlth_bench.training.ragged import Images
 
 
 class Supervised(Method):
@@ -31,7 +32,7 @@ class Supervised(Method):
         self.label_smoothing = label_smoothing
         self.mixup = torch.distributions.Beta(mixup, mixup) if mixup else None
 
-    def views(self, images: Tensor, generator: torch.Generator) -> Views:
+    def views(self, images: Images, generator: torch.Generator) -> Views:
         return (self.augment(images, generator),)
 
     def forward(self, views: Views, labels: Tensor, moment: Moment) -> Tensor:
