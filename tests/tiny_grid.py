@@ -8,8 +8,10 @@ from pathlib import Path
 from dlth_bench.spec.protocol import ConfigReference, Cost, Protocol, Reference
 from dlth_bench.spec.result import Result
 from dlth_bench.spec.run import Run
+from dlth_bench.spec.subset import Subset
 
 CLASSES = ("U+0041", "U+0042", "U+0043", "U+0044")
+SUBSET = Subset(dataset="glyphs", ids=CLASSES)
 
 FULL = {"moco": (0.80, 0.82), "mae": (0.60, 0.62), "supervised": (0.90, 0.91)}
 """Made-up accuracies of the tiny configs on all classes, one a seed."""

@@ -57,4 +57,4 @@ def store_runs(root: Path, subset: Subset = SUBSET, leave_out: int = 0) -> None:
     protocol, store = tiny_protocol(), Store(root)
     for result in results_of(protocol, subset)[leave_out:]:
         config = protocol.config(result.config)
-        store.save(Run(data=protocol.data, config=config, class_ids=subset.ids, seed=result.seed), result)
+        store.save(Run.on(subset, protocol.data, config, result.seed), result)

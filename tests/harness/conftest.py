@@ -6,11 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from dlth_bench.datasets.registry import class_catalog
 from dlth_bench.harness.plan import Plan, make_plan
 from dlth_bench.harness.store import Store
 from dlth_bench.spec.protocol import Protocol
-from tiny_grid import CLASSES
+from tiny_grid import SUBSET
 
 
 @pytest.fixture
@@ -21,4 +20,4 @@ def store(tmp_path: Path) -> Store:
 @pytest.fixture
 def plan(tiny: Protocol, store: Store) -> Plan:
     """All six runs of the tiny protocol on four letters."""
-    return make_plan(tiny, CLASSES, class_catalog("glyphs"), store)
+    return make_plan(tiny, SUBSET, store)

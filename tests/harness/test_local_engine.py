@@ -14,7 +14,6 @@ from pathlib import Path
 
 import pytest
 
-from dlth_bench.datasets.registry import class_catalog
 from dlth_bench.harness.engines.events import Finished, Progressed
 from dlth_bench.harness.engines.local import LocalEngine
 from dlth_bench.harness.plan import Plan, make_plan
@@ -22,20 +21,21 @@ from dlth_bench.harness.store import Store
 from dlth_bench.spec.protocol import Protocol
 from dlth_bench.spec.result import Result
 from dlth_bench.spec.run import Run
-from tiny_grid import CLASSES
+from tiny_grid import CLASSES, SUBSET
 
 TRAIN = """
 import sys
 from pathlib import Path
-from dlth_bench.datasets.registry import class_catalog
 from dlth_bench.harness.engines.local import LocalEngine
 from dlth_bench.harness.plan import make_plan
 from dlth_bench.harness.store import Store
 from dlth_bench.spec.protocol_file import read_protocol
+from dlth_bench.spec.subset import Subset
 
 if __name__ == "__main__":
     store = Store(Path(sys.argv[2]))
-    plan = make_plan(read_protocol(Path(sys.argv[1])), sys.argv[3].split(","), class_catalog("glyphs"), store)
+    subset = Subset.model_validate_json(sys.argv[3])
+    plan = make_plan(read_protocol(Path(sys.argv[1])), subset, store)
     engine = LocalEngine(store, workers=2, device="cpu", checkpoint_seconds=0.0)
     for event in engine.run_all([planned.run for planned in plan.pending]):
         print(type(event).__name__, flush=True)
@@ -75,7 +75,7 @@ def test_kill_at_any_moment_changes_no_number(plan: Plan, store: Store, tiny_fil
     script.write_text(TRAIN)
     undisturbed = trained(LocalEngine(store, workers=2, device="cpu"), plan.runs)
     other = Store(tmp_path / "killed")
-    arguments = [str(tiny_file), str(other.root), ",".join(CLASSES)]
+    arguments = [str(tiny_file), str(other.root), SUBSET.model_dump_json()]
     draw = random.Random(7)
     kills = sum(killed_after(draw.randint(20, 250), script, arguments) for _ in range(3))
     assert kills == 3
@@ -96,7 +96,7 @@ def test_finished_runs_are_not_repeated(tiny: Protocol, plan: Plan, store: Store
     events = list(engine.run_all(runs))
     assert not any(isinstance(event, Progressed) for event in events)
     assert [event.result for event in events if isinstance(event, Finished)] == list(first.values())
-    again = make_plan(tiny, CLASSES, class_catalog("glyphs"), store)
+    again = make_plan(tiny, SUBSET, store)
     assert [planned.stored for planned in again.planned].count(True) == 1
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from dlth_bench.datasets.registry import class_catalog
-from dlth_bench.harness.plan import Plan, make_plan
+from dlth_bench.datasets.registry import class_catalog, sample_catalog
+from dlth_bench.harness.grid import full_data
+from dlth_bench.harness.plan import Plan, expected_cost, make_plan
 from dlth_bench.harness.store import Store
 from dlth_bench.spec.errors import InputError
 from dlth_bench.spec.protocol import Protocol
-from tiny_grid import CLASSES, SECONDS, broken, finished, with_reference
+from dlth_bench.spec.subset import Subset
+from tiny_grid import CLASSES, SECONDS, SUBSET, broken, finished, with_reference
 
 CATALOG = class_catalog("glyphs")
 
@@ -35,7 +37,7 @@ def test_every_config_meets_every_seed(plan: Plan) -> None:
 
 def test_choice_of_configs_and_seeds(tiny: Protocol, store: Store) -> None:
     """A part of the grid can be asked for, whatever the order it is named in."""
-    plan = make_plan(tiny, CLASSES, CATALOG, store, seeds=[1], configs=["supervised", "moco"])
+    plan = make_plan(tiny, SUBSET, store, seeds=[1], configs=["supervised", "moco"])
     assert cells(plan) == [("moco", 1), ("supervised", 1)]
 
 
@@ -43,7 +45,7 @@ def test_choice_of_configs_and_seeds(tiny: Protocol, store: Store) -> None:
 def test_unknown_config_is_named_with_the_known(tiny: Protocol, store: Store, names: list[str]) -> None:
     """A mistyped config is an error, not an empty plan."""
     with pytest.raises(InputError, match="moco, mae, supervised") as caught:
-        make_plan(tiny, CLASSES, CATALOG, store, configs=names)
+        make_plan(tiny, SUBSET, store, configs=names)
     assert str(caught.value).isprintable()
 
 
@@ -53,14 +55,14 @@ def test_settled_runs_are_not_planned_again(tiny: Protocol, plan: Plan, store: S
     store.save(first, finished(first))
     store.save(second, broken(second, "diverged"))
     store.save(third, broken(third, "failed"))
-    again = make_plan(tiny, CLASSES, CATALOG, store)
+    again = make_plan(tiny, SUBSET, store)
     assert [planned.run for planned in again.planned if planned.stored] == [first, second]
     assert [planned.run for planned in again.pending] == list(plan.runs[2:])
 
 
 def test_longest_run_comes_first(known: Protocol, store: Store) -> None:
     """No long run is left alone at the end."""
-    order = [config for config, _ in cells(make_plan(known, CLASSES, CATALOG, store))]
+    order = [config for config, _ in cells(make_plan(known, SUBSET, store))]
     assert order == ["mae", "mae", "supervised", "supervised", "moco", "moco"]
 
 
@@ -68,23 +70,35 @@ def test_longest_run_comes_first(known: Protocol, store: Store) -> None:
 def test_expected_cost_follows_the_budget(known: Protocol, store: Store, budget: str, share: float) -> None:
     """With fixed epochs a run costs its share of the classes; with fixed steps as much as on the full data."""
     protocol = known.model_copy(update={"budget": budget})
-    expected = make_plan(protocol, CLASSES, CATALOG, store, configs=["mae"]).planned[0].expected
+    expected = make_plan(protocol, SUBSET, store, configs=["mae"]).planned[0].expected
     assert expected is not None
     assert expected.device_seconds == pytest.approx(SECONDS["mae"] / 2 * share)  # the reference sums two seeds
     assert expected.flops == pytest.approx(2.46e9 / 2 * share)
     assert expected.images == round(24_600 / 2 * share)
 
 
+def test_expected_cost_of_samples(known: Protocol, store: Store) -> None:
+    """A sample subset costs its share of the protocol's training samples, however many classes they are of."""
+    samples = sample_catalog("glyphs", known.data.images_per_class)
+    subset = Subset(dataset="glyphs", unit="sample", ids=samples.sample_ids[::10])
+    plan = make_plan(known, subset, store)
+    assert plan.share == pytest.approx(0.1, rel=0.01)
+    assert plan.planned[0].expected == expected_cost(known, known.configs[0], plan.share)
+    assert {run.sample_ids for run in plan.runs} == {subset.ids}
+    fixed = known.model_copy(update={"budget": "steps"})
+    assert make_plan(fixed, subset, store).share == 1.0
+
+
 def test_expected_seconds(known: Protocol, store: Store) -> None:
     """Workers share the time, but none is faster than the longest run; what is stored takes none."""
-    plan = make_plan(known, CATALOG.ids, CATALOG, store)
+    plan = make_plan(known, full_data(known), store)
     total = sum(SECONDS.values())
     assert plan.expected_seconds(1) == pytest.approx(total)
     assert plan.expected_seconds(2) == pytest.approx(total / 2)
     assert plan.expected_seconds(100) == pytest.approx(max(SECONDS.values()) / 2)
     for run in plan.runs:
         store.save(run, finished(run))
-    assert make_plan(known, CATALOG.ids, CATALOG, store).expected_seconds(2) == 0.0
+    assert make_plan(known, full_data(known), store).expected_seconds(2) == 0.0
 
 
 def test_cost_is_unknown_without_a_reference(plan: Plan) -> None:

@@ -17,7 +17,7 @@ from dlth_bench.spec.errors import InputError
 from dlth_bench.spec.protocol import Protocol
 from dlth_bench.spec.result import TRAINING_VERSION
 from dlth_bench.spec.run import Run
-from tiny_grid import broken, finished
+from tiny_grid import SUBSET, broken, finished
 
 CLAIM = """
 import sys
@@ -154,7 +154,7 @@ def test_file_in_place_of_the_store(tmp_path: Path) -> None:
 
 def test_a_renamed_config_keeps_its_results(tiny: Protocol, store: Store) -> None:
     """A newer version of a protocol that calls a recipe otherwise finds the runs of the older one."""
-    run = grid_runs(tiny, ("U+0041", "U+0042", "U+0043"))[0]
+    run = grid_runs(tiny, SUBSET)[0]
     store.save(run, finished(run))
     renamed = run.model_copy(update={"config": run.config.model_copy(update={"name": "another-name"})})
     result = stored_result(store, renamed)

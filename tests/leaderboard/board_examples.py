@@ -6,6 +6,7 @@ import datetime
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from dlth_bench.harness.grid import grid_runs
 from dlth_bench.harness.scored import score_results
 from dlth_bench.leaderboard.submissions import StoredSubmission, read_submission, write_submission
 from dlth_bench.spec.duration import Duration
@@ -22,7 +23,6 @@ from dlth_bench.spec.protocol import (
 )
 from dlth_bench.spec.recipe import AugmentSpec, OptimizerSpec, ResNetSpec, TrainSpec
 from dlth_bench.spec.result import Environment, Result
-from dlth_bench.spec.run import Run
 from dlth_bench.spec.scorecard import ConfigScore, CorrelationScore, Scorecard
 from dlth_bench.spec.submission import Submission
 from dlth_bench.spec.subset import Subset
@@ -78,21 +78,22 @@ def results_of(
     train_accuracy: float = 0.9,
 ) -> list[Result]:
     """One finished result a config and seed."""
+    runs = grid_runs(protocol, subset)
     return [
         Result(
-            run=Run(data=protocol.data, config=config, class_ids=subset.ids, seed=seed).digest,
-            config=config.name,
-            seed=seed,
+            run=run.digest,
+            config=run.config.name,
+            seed=run.seed,
             status="finished",
             accuracy=accuracy,
-            class_accuracy=(accuracy,) * len(subset),
-            class_counts=(100,) * len(subset),
+            class_accuracy=(accuracy,) * len(run.class_ids),
+            class_counts=(100,) * len(run.class_ids),
             train_accuracy=train_accuracy,
-            cost=COST,
+            cost=COST if run.images_seen is None else COST.model_copy(update={"images": run.images_seen}),
             environment=ENVIRONMENT,
         )
-        for config in protocol.configs
-        for seed, accuracy in zip(protocol.seeds, accuracies[config.name], strict=True)
+        for run in runs
+        for accuracy in [accuracies[run.config.name][protocol.seeds.index(run.seed)]]
     ]
 
 
@@ -103,7 +104,8 @@ def metadata_of(protocol: Protocol, subset: Subset, name: str, **given: object) 
         "protocol_digest": protocol.digest,
         "dataset": subset.dataset,
         "subset_digest": subset.digest,
-        "classes": len(subset),
+        "classes": len(subset.class_ids),
+        "samples": subset.samples,
         "policy": "RS",
         "date": datetime.date(2026, 1, 3),
         "package": "0.1.0",

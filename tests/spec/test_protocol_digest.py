@@ -7,13 +7,15 @@ from pathlib import Path
 
 import pytest
 import yaml
+from pydantic import ValidationError
 
 from dlth_bench.datasets.registry import image_dataset
 from dlth_bench.shipped import shipped_folder
 from dlth_bench.spec.frozen import Frozen, digest_of
-from dlth_bench.spec.protocol import Protocol
+from dlth_bench.spec.protocol import DataSpec, Protocol
 from dlth_bench.spec.protocol_file import find_protocol, lock_state, read_lock, read_protocol, shipped_protocols
 from dlth_bench.spec.run import Run
+from dlth_bench.spec.subset import Subset
 from tiny_grid import CLASSES, tiny_text, with_reference
 
 
@@ -67,6 +69,7 @@ def test_how_it_is_written_does_not_count(tmp_path: Path) -> None:
         ("images_per_class: 16", "images_per_class: 17"),
         ("seeds: [0, 1]", "seeds: [1, 0]"),
         ("maximum: 6", "maximum: 7"),
+        ("maximum: 6", "maximum: 6, samples: {minimum: 40, maximum: 64}"),
         ("layer_decay: 0.75", "layer_decay: 0.8"),
         ("name: mae", "name: mae2"),
     ],
@@ -117,6 +120,36 @@ def test_run_is_named_by_what_decides_its_outcome(tiny: Protocol, tmp_path: Path
         run_of(tiny, seed=1),
     }
     assert len(others - {run}) == 6
+
+
+def test_samples_make_another_run(tiny: Protocol) -> None:
+    """A run on samples is not that on their classes, and other samples make another one; stored class runs keep theirs.
+
+    Anyone can recompute a digest: the samples are one more key, there only when they are given.
+    """
+    classes, config = ("a", "b"), tiny.configs[0]
+    data = DataSpec(dataset="toy", manifest_digest="0" * 64, pixel_mean=(0.5,), pixel_std=(0.5,))
+    parts = {
+        "data": {"dataset": "toy", "manifest_digest": "0" * 64, "pixel_mean": [0.5], "pixel_std": [0.5]},
+        "recipe": config.recipe_digest,
+        "classes": ["a", "b"],
+        "seed": 0,
+    }
+    whole = Run.on(Subset(dataset="toy", ids=classes), data, config, seed=0)
+    assert whole == Run(data=data, config=config, class_ids=classes, seed=0)
+    assert whole.digest == digest_of(parts)
+    for samples in (("a/1", "b/1"), ("a/1", "b/2")):
+        run = Run.on(Subset(dataset="toy", unit="sample", ids=samples[::-1]), data, config, seed=0)
+        assert (run.class_ids, run.sample_ids, run.samples) == (classes, samples, 2)
+        assert run.digest == digest_of(parts | {"samples": list(samples)})
+        assert Run.model_validate_json(run.model_dump_json(exclude_defaults=True)) == run
+
+
+@pytest.mark.parametrize("samples", [("b/1", "a/1"), ("a/1", "a/1", "b/1"), ("a/1", "c/1"), ("a/1",), ()])
+def test_samples_of_a_run_fit_its_classes(samples: tuple[str, ...], tiny: Protocol) -> None:
+    """One set of samples has one run, whatever program writes it."""
+    with pytest.raises(ValidationError, match="samples"):
+        Run(data=tiny.data, config=tiny.configs[0], class_ids=("a", "b"), sample_ids=samples, seed=0)
 
 
 def tiny_of_other_data(text: str, folder: Path) -> Protocol:

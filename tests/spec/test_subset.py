@@ -13,7 +13,8 @@ from pydantic import ValidationError
 
 from dlth_bench.spec.classes import ClassCatalog, ClassInfo
 from dlth_bench.spec.errors import InputError
-from dlth_bench.spec.subset import Subset, check_size, load_subset, parse_subset
+from dlth_bench.spec.subset import Subset, check_size
+from dlth_bench.spec.subset_file import load_subset, parse_subset
 
 
 def _glyph(character: str) -> ClassInfo:
@@ -108,9 +109,9 @@ def test_digest_is_pinned() -> None:
 def test_digest_tells_datasets_and_units_apart() -> None:
     """The same IDs of another dataset or unit are another subset."""
     variants = [
-        Subset(dataset="a", ids=("x",)),
-        Subset(dataset="b", ids=("x",)),
-        Subset(dataset="a", unit="sample", ids=("x",)),
+        Subset(dataset="a", ids=("x/1",)),
+        Subset(dataset="b", ids=("x/1",)),
+        Subset(dataset="a", unit="sample", ids=("x/1",)),
     ]
     assert len({variant.digest for variant in variants}) == 3
 

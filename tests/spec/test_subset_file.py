@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 from dlth_bench.spec.classes import ClassCatalog, ClassInfo
 from dlth_bench.spec.errors import InputError
 from dlth_bench.spec.quoting import printable, quoted
-from dlth_bench.spec.subset import load_subset
-from dlth_bench.spec.text_file import MAX_BYTES
+from dlth_bench.spec.subset_file import MAX_SUBSET_BYTES, load_subset
 
 GLYPHS = ClassCatalog("glyphs", "a code point such as U+0041", (ClassInfo("U+0041", "A"), ClassInfo("U+0042", "B")))
 
@@ -99,8 +98,9 @@ def test_permission_error_is_an_input_error(tmp_path: Path, monkeypatch: pytest.
 def test_huge_file_is_not_read(tmp_path: Path) -> None:
     """A file beyond the limit is refused before it is parsed."""
     path = tmp_path / "s.txt"
-    path.write_bytes(b"#" * (MAX_BYTES + 1))
-    assert "is larger than 1024 KiB" in str(_file_refusal(path))
+    path.touch()
+    os.truncate(path, MAX_SUBSET_BYTES + 1)
+    assert "is larger than 65536 KiB" in str(_file_refusal(path))
 
 
 @given(st.text(), st.integers(3, 80))

@@ -13,7 +13,6 @@ from tiny_training import CONFIGS, EVERYTHING, GREY, SGD, VIT, random_images, ra
 from dlth_bench.datasets.registry import image_dataset
 from dlth_bench.spec.method import LinearSpec
 from dlth_bench.spec.recipe import EvalViewSpec
-from dlth_bench.training.augment import Pixels, to_float
 from dlth_bench.training.backbones import build_backbone
 from dlth_bench.training.evaluation import linear
 from dlth_bench.training.evaluation.linear import AugmentedProbe
@@ -77,15 +76,3 @@ def test_a_run_with_views_counts_what_it_draws() -> None:
     assert result.status == "finished"
     assert result.cost is not None
     assert result.cost.images == run.images_seen == 2 * 12 * 8
-
-
-def test_evaluation_view_is_the_centre_after_a_resize() -> None:
-    """The shorter side is resized, unless it has that length, and the central square is cut out."""
-    images = random_images(2, channels=3)
-    view = EvalViewSpec(resize=32, crop=24)
-    pixels = Pixels(32, (0.0,) * 3, (1.0,) * 3, view)
-    assert pixels.input_size == 24
-    torch.testing.assert_close(pixels.evaluated(images), to_float(images)[..., 4:28, 4:28])
-    larger = Pixels(32, (0.0,) * 3, (1.0,) * 3, EvalViewSpec(resize=64, crop=56, interpolation="bicubic"))
-    constant = torch.full((1, 3, 32, 48), 200, dtype=torch.uint8)
-    torch.testing.assert_close(larger.evaluated(constant), torch.full((1, 3, 56, 56), 200 / 255))

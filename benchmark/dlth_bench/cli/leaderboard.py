@@ -82,6 +82,7 @@ def _documents(boards: dict[str, list[Row]]) -> list[dict[str, object]]:
 
     return [
         {"protocol": key, "subset_digest": row.submission.metadata.subset_digest}
+        | {"samples": row.submission.metadata.samples}
         | {column.key: column.value(row) for column in COLUMNS}
         for key, rows in boards.items()
         for row in rows

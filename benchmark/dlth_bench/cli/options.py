@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from dlth_bench.datasets.location import located
 from dlth_bench.spec.errors import InputError
 from dlth_bench.spec.quoting import quoted
 
@@ -16,7 +17,7 @@ ProtocolOption = Annotated[
     str, typer.Option("--protocol", "-p", help="Protocol: its name, name@version, or the path of a .yaml file.")
 ]
 SubsetOption = Annotated[
-    str, typer.Option("--subset", "-s", help="The class list: a file, or the name of a shipped subset.")
+    str, typer.Option("--subset", "-s", help="The list of classes or samples: a file, or the name of a shipped subset.")
 ]
 StoreOption = Annotated[Path, typer.Option("--out", "-o", help="Folder of the store of runs.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON on stdout; progress goes to stderr.")]
@@ -30,10 +31,29 @@ SeedsOption = Annotated[str | None, typer.Option("--seeds", help="Only these of 
 SubmissionsOption = Annotated[Path, typer.Option("--submissions", help="Folder of submissions.")]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Say what would be trained and its cost; train nothing.")]
 
+DataDirOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--data-dir",
+        help="Folder of the protocol's dataset. Default: its name in DLTH_BENCH_DATA, else it is had from the Hub.",
+    ),
+]
+
 DEFAULT_PROTOCOL = "glyphs-ssl"
 DEFAULT_STORE = Path("runs")
 DEFAULT_SUBMISSIONS = Path("submissions")
 DEVICES = ("auto", "cpu", "cuda", "mps")
+
+
+def use_data_dir(context: typer.Context, dataset: str, folder: Path | None) -> None:
+    """Take the dataset from a folder until the command ends.
+
+    Raises:
+        InputError: there is no such folder, or the dataset comes with the package.
+    """
+    if folder is not None and dataset == "glyphs":
+        raise InputError("--data-dir: the images of glyphs come with the package")
+    context.with_resource(located(dataset, folder))
 
 
 def split_names(text: str | None) -> list[str] | None:

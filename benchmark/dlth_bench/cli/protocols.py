@@ -17,7 +17,7 @@ from dlth_bench.leaderboard.number_text import percent
 from dlth_bench.shipped import shipped_folder
 from dlth_bench.spec.errors import InputError
 from dlth_bench.spec.files import write_atomically
-from dlth_bench.spec.protocol import Config, Protocol
+from dlth_bench.spec.protocol import Config, Protocol, SubsetRule
 from dlth_bench.spec.protocol_file import (
     LOCK_NAME,
     find_protocol,
@@ -45,12 +45,11 @@ def list_protocols(as_json: JsonOption = False) -> None:
     if as_json:
         typer.echo(json.dumps([_summary(protocol, lock) for protocol in found], indent=2))
         return
-    table = Table("Protocol", "Dataset", "Configs", "Seeds", "Classes", "Budget", "Lock")
+    table = Table("Protocol", "Dataset", "Configs", "Seeds", "Subset", "Budget", "Lock")
     for protocol in found:
         row = _summary(protocol, lock)
-        rule = protocol.subset
         cells = (row["protocol"], row["dataset"], len(protocol.configs), len(protocol.seeds))
-        table.add_row(*map(str, cells), f"{rule.minimum} to {rule.maximum}", protocol.budget, str(row["lock"]))
+        table.add_row(*map(str, cells), _sizes(protocol.subset), protocol.budget, str(row["lock"]))
     Console().print(table)
 
 
@@ -80,6 +79,7 @@ def show_protocol(
     if protocol.description:
         console.print(Text(printable(protocol.description.strip(), 2000)))
     console.print(Text(f"digest {protocol.digest} ({state})"), soft_wrap=True)
+    console.print(Text(f"takes subsets of {_sizes(protocol.subset)}"), soft_wrap=True)
     console.print(_grid(protocol))
     if protocol.reference is not None:
         source = printable(protocol.reference.source, 500)
@@ -118,7 +118,14 @@ def check_protocols(
         raise typer.Exit(1)
 
 
+def _sizes(rule: SubsetRule) -> str:
+    """``10 to 60 classes``, and how many samples where a sample subset is taken."""
+    classes = f"{rule.minimum} to {rule.maximum} classes"
+    return classes if rule.samples is None else f"{classes} or {rule.samples.minimum} to {rule.samples.maximum} samples"
+
+
 def _summary(protocol: Protocol, lock: dict[str, str]) -> dict[str, object]:
+    samples = protocol.subset.samples
     return {
         "protocol": protocol.key,
         "title": protocol.title,
@@ -126,6 +133,7 @@ def _summary(protocol: Protocol, lock: dict[str, str]) -> dict[str, object]:
         "configs": [config.name for config in protocol.configs],
         "seeds": list(protocol.seeds),
         "classes": [protocol.subset.minimum, protocol.subset.maximum],
+        "samples": None if samples is None else [samples.minimum, samples.maximum],
         "digest": protocol.digest,
         "lock": lock_state(protocol, lock),
     }

@@ -14,17 +14,18 @@ from dlth_bench.cli.options import (
     DEFAULT_PROTOCOL,
     DEFAULT_STORE,
     ConfigsOption,
+    DataDirOption,
     DeviceOption,
     ProtocolOption,
     StoreOption,
     WorkersOption,
     checked_device,
     split_names,
+    use_data_dir,
     worker_count,
 )
 from dlth_bench.cli.training import train_plan
-from dlth_bench.datasets.registry import class_catalog
-from dlth_bench.harness.grid import stored_result
+from dlth_bench.harness.grid import full_data, stored_result
 from dlth_bench.harness.plan import make_plan
 from dlth_bench.harness.reference import make_reference
 from dlth_bench.harness.store import Store
@@ -33,11 +34,13 @@ from dlth_bench.spec.protocol_file import find_protocol
 
 
 def reference(
+    context: typer.Context,
     protocol: ProtocolOption = DEFAULT_PROTOCOL,
     out: StoreOption = DEFAULT_STORE,
     configs: ConfigsOption = None,
     workers: WorkersOption = None,
     device: DeviceOption = "auto",
+    data_dir: DataDirOption = None,
     results: Annotated[
         Path | None, typer.Option("--results", help="Also write all results, one JSON a line, to this file.")
     ] = None,
@@ -49,9 +52,9 @@ def reference(
     Example: dlth-bench reference --protocol glyphs-ssl --results reference.jsonl
     """
     spec = find_protocol(protocol)
+    use_data_dir(context, spec.data.dataset, data_dir)
     store = Store(out)
-    catalog = class_catalog(spec.data.dataset)
-    plan = make_plan(spec, sorted(catalog.ids), catalog, store, configs=split_names(configs))
+    plan = make_plan(spec, full_data(spec), store, configs=split_names(configs))
     at_once = worker_count(workers, checked_device(device))
     broken = train_plan(plan, store, workers=at_once, device=device, console=Console(stderr=True))
     if broken or configs is not None:

@@ -15,6 +15,7 @@ from dlth_bench.cli.options import (
     DEFAULT_STORE,
     DEFAULT_SUBMISSIONS,
     ConfigsOption,
+    DataDirOption,
     DeviceOption,
     DryRunOption,
     JsonOption,
@@ -27,21 +28,22 @@ from dlth_bench.cli.options import (
     checked_device,
     chosen_seeds,
     split_names,
+    use_data_dir,
     worker_count,
 )
 from dlth_bench.cli.training import train_plan
-from dlth_bench.datasets.registry import class_catalog
 from dlth_bench.datasets.subset_files import SubsetFile, find_subset
 from dlth_bench.harness.plan import Plan, make_plan
 from dlth_bench.harness.store import Store
 from dlth_bench.leaderboard.number_text import count, duration
+from dlth_bench.spec.admission import check_subset
 from dlth_bench.spec.protocol import Protocol
 from dlth_bench.spec.protocol_file import find_protocol
 from dlth_bench.spec.quoting import printable
-from dlth_bench.spec.subset import check_size
 
 
 def run(
+    context: typer.Context,
     subset: SubsetOption,
     protocol: ProtocolOption = DEFAULT_PROTOCOL,
     out: StoreOption = DEFAULT_STORE,
@@ -49,6 +51,7 @@ def run(
     configs: ConfigsOption = None,
     workers: WorkersOption = None,
     device: DeviceOption = "auto",
+    data_dir: DataDirOption = None,
     submissions: SubmissionsOption = DEFAULT_SUBMISSIONS,
     dry_run: DryRunOption = False,
     as_json: JsonOption = False,
@@ -64,10 +67,11 @@ def run(
     Example: dlth-bench run --subset demo-24 --workers 2
     """
     spec = find_protocol(protocol)
+    use_data_dir(context, spec.data.dataset, data_dir)
     file = subset_for(subset, spec)
     store = Store(out)
     chosen, named = chosen_seeds(seeds, spec.seeds), split_names(configs)
-    plan = make_plan(spec, file.subset.ids, file.catalog, store, seeds=chosen, configs=named)
+    plan = make_plan(spec, file.subset, store, seeds=chosen, configs=named)
     at_once = worker_count(workers, checked_device(device))
     if dry_run:
         _show_plan(plan, at_once, as_json=as_json)
@@ -82,10 +86,10 @@ def subset_for(name_or_path: str, protocol: Protocol) -> SubsetFile:
     """A subset that the protocol takes.
 
     Raises:
-        InputError: it is no valid subset of the protocol's dataset, or has too few or too many classes.
+        InputError: it is no valid subset of the protocol's training data, or has too few or too many members.
     """
-    file = find_subset(name_or_path, protocol.data.dataset)
-    check_size(file.subset, protocol.subset.minimum, protocol.subset.maximum, source=file.path)
+    file = find_subset(name_or_path, protocol.data.dataset, protocol.data.images_per_class)
+    check_subset(file.subset, protocol, source=file.path)
     return file
 
 
@@ -112,13 +116,12 @@ def _show_score(protocol: Protocol, file: SubsetFile, store: Store, submissions:
 
 
 def _show_plan(plan: Plan, workers: int, *, as_json: bool) -> None:
-    all_classes = len(class_catalog(plan.protocol.data.dataset))
     pending = plan.pending
     known = [planned.expected for planned in pending if planned.expected is not None]
-    saved = 1 - len(plan.class_ids) / all_classes if plan.protocol.budget == "epochs" else 0.0
     summary = {
         "protocol": plan.protocol.key,
-        "classes": len(plan.class_ids),
+        "classes": len(plan.subset.class_ids),
+        "samples": plan.subset.samples,
         "runs": len(plan.planned),
         "stored": len(plan.planned) - len(pending),
         "to_train": len(pending),
@@ -126,7 +129,7 @@ def _show_plan(plan: Plan, workers: int, *, as_json: bool) -> None:
         "expected_seconds": plan.expected_seconds(workers),
         "expected_images": sum(cost.images for cost in known) if len(known) == len(pending) else None,
         "expected_flops": sum(cost.flops for cost in known) if len(known) == len(pending) else None,
-        "expected_images_saved": saved,
+        "expected_images_saved": 1 - plan.share,
     }
     if as_json:
         runs = [{"config": p.run.config.name, "seed": p.run.seed, "run": p.run.digest} for p in pending]
@@ -146,4 +149,5 @@ def _show_plan(plan: Plan, workers: int, *, as_json: bool) -> None:
         hardware = plan.protocol.reference.hardware if plan.protocol.reference else ""
         where = f" on {printable(hardware)}" if hardware else ""
         console.print(Text(f"expected: {duration(plan.expected_seconds(workers))}{where}"))
-        console.print(f"{count(sum(cost.flops for cost in known))}FLOP; saves {saved:.0%} of the full data's images")
+        flops = count(sum(cost.flops for cost in known))
+        console.print(f"{flops}FLOP; saves {1 - plan.share:.0%} of the full data's images")

@@ -20,7 +20,9 @@ from dlth_bench.spec.scorecard import Scorecard
 
 
 def score(
-    subset: Annotated[str | None, typer.Option("--subset", "-s", help="A class list whose runs are stored.")] = None,
+    subset: Annotated[
+        str | None, typer.Option("--subset", "-s", help="A list of classes or samples whose runs are stored.")
+    ] = None,
     csv: Annotated[
         Path | None,
         typer.Option("--csv", help="A table of accuracies: columns config,accuracy[,seed][,subset], or one a config."),

@@ -7,7 +7,16 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from dlth_bench.leaderboard.number_text import correlation, count, duration, factor, interval, percent, probability
+from dlth_bench.leaderboard.number_text import (
+    correlation,
+    count,
+    duration,
+    factor,
+    interval,
+    percent,
+    probability,
+    subset_size,
+)
 from dlth_bench.spec.quoting import printable
 from dlth_bench.spec.scorecard import CorrelationScore, CostScore, DecisionScore, Scorecard
 
@@ -18,8 +27,8 @@ def show_scorecard(scorecard: Scorecard, name: str, console: Console) -> None:
     Args:
         name: of the subset, as the user knows it.
     """
-    of_classes = f", {scorecard.classes} classes" if scorecard.classes else ""
-    _line(console, f"{printable(name)}{of_classes}, under {scorecard.protocol}", style="bold")
+    size = f", {subset_size(scorecard.classes, scorecard.samples)}" if scorecard.classes else ""
+    _line(console, f"{printable(name)}{size}, under {scorecard.protocol}", style="bold")
     console.print(_configs(scorecard))
     console.print(_correlations(scorecard))
     titles = {score.config: score.title for score in scorecard.configs}

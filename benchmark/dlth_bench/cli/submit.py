@@ -27,6 +27,7 @@ from dlth_bench.cli.run import subset_for
 from dlth_bench.datasets.subset_files import SubsetFile
 from dlth_bench.harness.plan import Plan, make_plan
 from dlth_bench.harness.store import Store
+from dlth_bench.leaderboard.number_text import subset_size
 from dlth_bench.spec.errors import InputError
 from dlth_bench.spec.protocol import Protocol
 from dlth_bench.spec.protocol_file import find_protocol
@@ -43,7 +44,7 @@ def submit(
     name: Annotated[str, typer.Option("--name", help="Name on the board: lower-case letters, digits, . _ and -.")],
     protocol: ProtocolOption = DEFAULT_PROTOCOL,
     policy: Annotated[
-        str | None, typer.Option("--policy", help="How the classes were selected, e.g. RS. Default: as on its card.")
+        str | None, typer.Option("--policy", help="How the members were selected, e.g. RS. Default: as on its card.")
     ] = None,
     authors: Annotated[str, typer.Option("--authors", help="Names, separated by commas.")] = "",
     description: Annotated[str, typer.Option("--description", help="One line for readers of the board.")] = "",
@@ -74,7 +75,7 @@ def submit(
     metadata = _metadata(spec, file, given)
     store = Store(out)
     train = ["dlth-bench", "run", "--subset", subset, "--protocol", protocol, "--out", str(out)]
-    _require_all_runs(make_plan(spec, file.subset.ids, file.catalog, store), shlex.join(train))
+    _require_all_runs(make_plan(spec, file.subset, store), shlex.join(train))
     scorecard = score_stored(spec, file.subset, store)
     folder = submissions / spec.name / metadata.name
     write_submission(
@@ -86,7 +87,8 @@ def submit(
 def _tell(folder: Path, scorecard: Scorecard) -> None:
     """What was written and what to do with it."""
     console = Console()
-    told = f"wrote {printable(str(folder))}: {scorecard.classes} classes under {scorecard.protocol}"
+    size = subset_size(scorecard.classes, scorecard.samples)
+    told = f"wrote {printable(str(folder))}: {size} under {scorecard.protocol}"
     if not scorecard.complete:
         told += "; incomplete or underfit, so it will have no rank"
     check = shlex.join(["dlth-bench", "leaderboard", "--submissions", str(folder.parent.parent)])
@@ -106,7 +108,8 @@ def _metadata(protocol: Protocol, file: SubsetFile, given: dict[str, Any]) -> Su
             protocol_digest=protocol.digest,
             dataset=file.subset.dataset,
             subset_digest=file.subset.digest,
-            classes=len(file.subset),
+            classes=len(file.subset.class_ids),
+            samples=file.subset.samples,
             date=datetime.datetime.now(datetime.UTC).date(),
             package=dlth_bench.__version__,
             **given,

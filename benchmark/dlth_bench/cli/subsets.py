@@ -1,4 +1,4 @@
-"""``dlth-bench subsets``: look at the shipped class lists, and check one of your own."""
+"""``dlth-bench subsets``: look at the shipped lists of classes or samples, and check one of your own."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ from rich.text import Text
 
 from dlth_bench.datasets.export import export_image_folder
 from dlth_bench.datasets.subset_files import SubsetFile, find_subset, read_subset, shipped_subsets
+from dlth_bench.leaderboard.number_text import subset_size
 from dlth_bench.spec.classes import ClassInfo
 from dlth_bench.spec.quoting import printable
 
 _MAX_GROUPS = 12
 
-app = typer.Typer(name="subsets", help="Look at the shipped class lists, and check your own.", no_args_is_help=True)
+app = typer.Typer(name="subsets", help="Look at the shipped subsets, and check your own.", no_args_is_help=True)
 
 DatasetOption = Annotated[str | None, typer.Option("--dataset", "-d", help="Dataset, e.g. imagenet or glyphs.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
@@ -35,11 +36,11 @@ def list_subsets(dataset: DatasetOption = None, as_json: JsonOption = False) -> 
     if as_json:
         typer.echo(json.dumps([_summary(file) for file in files], indent=2))
         return
-    table = Table("Dataset", "Name", "Classes", "Policy")
+    table = Table("Dataset", "Name", "Size", "Policy")
     table.columns[2].justify = "right"
     for file in files:
         policy = "" if file.card is None else file.card.policy
-        table.add_row(*map(Text, (file.subset.dataset, file.name, str(len(file.subset)), policy)))
+        table.add_row(*map(Text, (file.subset.dataset, file.name, file.subset.counted, policy)))
     Console().print(table)
 
 
@@ -51,22 +52,22 @@ def show_subset(
 ) -> None:
     """Show the classes of a subset, the parts of the class tree they come from, and its origin.
 
+    Of a sample subset, also how many samples each class has; --json lists them.
+
     Example: dlth-bench subsets show pd-bottom
     """
     file = find_subset(name_or_path, dataset)
     members = _members(file)
     if as_json:
         classes = [{"id": info.id, "name": info.name, "tree": list(info.tree)} for info in members]
-        typer.echo(json.dumps(_summary(file) | {"classes": classes}, indent=2))
+        samples = {"samples": file.subset.ids} if file.subset.unit == "sample" else {}
+        typer.echo(json.dumps(_summary(file) | {"classes": classes} | samples, indent=2))
         return
     console = Console(highlight=False)
     for key, value in _summary(file).items():
         if value not in (None, ""):
             console.print(Text(f"{key}: {value}"), soft_wrap=True)
-    table = Table("ID", "Name")
-    for info in members:
-        table.add_row(Text(info.id, no_wrap=True), Text(info.name))
-    console.print(table)
+    console.print(_class_table(file, members))
     console.print("class tree:")
     for group, count in tree_summary(members):
         console.print(Text(f"{count:6d}  {group}"), soft_wrap=True)
@@ -74,17 +75,17 @@ def show_subset(
 
 @app.command("lint")
 def lint_subset(
-    path: Annotated[str, typer.Argument(help="The class list: one ID a line, notes after #.")],
+    path: Annotated[str, typer.Argument(help="The list of classes or samples: one ID a line, notes after #.")],
     dataset: DatasetOption = None,
 ) -> None:
-    """Check a class list: every ID known, none twice. Exit code 0 when it is fine, 2 when not.
+    """Check a list of classes or samples: every ID known, none twice. Exit code 0 when it is fine, 2 when not.
 
     Example: dlth-bench subsets lint my-classes.txt --dataset glyphs
     """
     file = read_subset(path, dataset)
     subset = file.subset
-    count = "1 class" if len(subset) == 1 else f"{len(subset)} classes"
-    typer.echo(f"OK: {printable(path)}: {count} of {subset.dataset}, digest {subset.digest}")
+    size = subset_size(len(subset.class_ids), subset.samples)
+    typer.echo(f"OK: {printable(path)}: {size} of {subset.dataset}, digest {subset.digest}")
 
 
 @app.command("export")
@@ -94,7 +95,7 @@ def export_subset(
     target: Annotated[Path, typer.Option("--to", help="Folder to make; nothing is overwritten.")],
     dataset: DatasetOption = None,
 ) -> None:
-    """Make an ImageFolder of a subset: a symbolic link to each of its class folders.
+    """Make an ImageFolder of a class subset: a symbolic link to each of its class folders.
 
     Example: dlth-bench subsets export imagenet/pd-bottom --from /data/imagenet --to pd-bottom
     """
@@ -128,8 +129,20 @@ def tree_summary(members: tuple[ClassInfo, ...], max_groups: int = _MAX_GROUPS) 
 
 def _members(file: SubsetFile) -> tuple[ClassInfo, ...]:
     """The classes of the subset in the dataset's own order."""
-    chosen = set(file.subset.ids)
+    chosen = set(file.subset.class_ids)
     return tuple(info for info in file.catalog if info.id in chosen)
+
+
+def _class_table(file: SubsetFile, members: tuple[ClassInfo, ...]) -> Table:
+    """ID and name of each class, and of a sample subset how many samples it has of the class."""
+    samples = Counter(item.partition("/")[0] for item in file.subset.ids) if file.subset.unit == "sample" else None
+    table = Table("ID", "Name")
+    if samples is not None:
+        table.add_column("Samples", justify="right")
+    for info in members:
+        count = [] if samples is None else [Text(str(samples[info.id]))]
+        table.add_row(Text(info.id, no_wrap=True), Text(info.name), *count)
+    return table
 
 
 def _summary(file: SubsetFile) -> dict[str, str | int | None]:

@@ -2,31 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from dlth_bench.spec.classes import ClassCatalog
+from dlth_bench.spec.errors import InputError
+from dlth_bench.spec.quoting import quoted
+from dlth_bench.spec.samples import SampleCatalog
 
 if TYPE_CHECKING:  # numpy takes a fifth of the command line's start
     import numpy as np
     import numpy.typing as npt
+
+    from dlth_bench.datasets.packed.images import PackedImages
 
 Split = Literal["train", "val"]
 
 
 @dataclass(frozen=True)
 class ImageArrays:
-    """Samples of one split in memory.
+    """Samples of one split in memory; large images of different sizes stay on disk.
 
-    images: uint8 (samples, channels, height, width)
+    images: uint8 (samples, channels, height, width), or `PackedImages` of as many samples
     labels: int64 (samples,), positions in the *requested* class list, not in the catalog
     sample_ids: (samples,) stable across machines and versions of the dataset's manifest
     """
 
-    images: npt.NDArray[np.uint8]
+    images: npt.NDArray[np.uint8] | PackedImages
     labels: npt.NDArray[np.int64]
     sample_ids: tuple[str, ...]
+
+    def only(self, sample_ids: Collection[str]) -> ImageArrays:
+        """The given samples, in the order that they have here and not in the given one.
+
+        Raises:
+            InputError: one of them is not here.
+        """
+        wanted = frozenset(sample_ids)
+        stray = wanted.difference(self.sample_ids)
+        if stray:
+            raise InputError(f"{quoted(min(stray), 120)} is not among the samples")
+        rows = [row for row, sample_id in enumerate(self.sample_ids) if sample_id in wanted]
+        return ImageArrays(self.images[rows], self.labels[rows], tuple(self.sample_ids[row] for row in rows))
 
 
 class ImageDataset(Protocol):
@@ -49,4 +67,8 @@ class ImageDataset(Protocol):
 
         ``images_per_class`` keeps the first so many of each class (None: all).
         """
+        ...
+
+    def samples(self, images_per_class: int | None = None) -> SampleCatalog:
+        """The training samples, class by class in the catalog's order; the first so many of each class (None: all)."""
         ...

@@ -24,9 +24,11 @@ def export_image_folder(subset: Subset, source: Path, target: Path) -> tuple[Pat
         The links, all absolute.
 
     Raises:
-        InputError: ``source`` is no folder or lacks a class, ``target`` holds something, or cannot be written.
-            Nothing is written then.
+        InputError: the subset is one of samples, ``source`` is no folder or lacks a class, ``target`` holds something,
+            or cannot be written. Nothing is written then.
     """
+    if subset.unit != "class":
+        raise InputError(f"the subset lists {subset.unit}s; only class subsets can be exported as links to folders")
     if not source.is_dir():
         raise InputError("is not a folder of class folders", source=printable(str(source)))
     splits = [name for name in _SPLITS if (source / name).is_dir()] or ["."]

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import difflib
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from dlth_bench.datasets.registry import class_catalog, dataset_names
+from dlth_bench.datasets.registry import class_catalog, dataset_names, sample_catalog
 from dlth_bench.shipped import shipped_folder
 from dlth_bench.spec.classes import ClassCatalog
 from dlth_bench.spec.errors import InputError
 from dlth_bench.spec.quoting import printable, quoted
-from dlth_bench.spec.subset import Subset, count_known, parse_subset, subset_entries
+from dlth_bench.spec.subset import Subset
 from dlth_bench.spec.subset_card import SubsetCard, load_card
+from dlth_bench.spec.subset_file import MAX_SUBSET_BYTES, count_known, parse_subset, subset_entries
 from dlth_bench.spec.text_file import read_text_file
 
 
 @dataclass(frozen=True)
 class SubsetFile:
-    """A subset read from a file, the classes it chooses from, and its card if one lies beside it."""
+    """A subset read from a file, the dataset's classes, and the list's card if one lies beside it."""
 
     path: Path
     subset: Subset
@@ -39,10 +41,13 @@ def shipped_subsets(dataset: str | None = None) -> tuple[SubsetFile, ...]:
     return tuple(read_subset(path, path.parent.name) for path in _shipped_paths(dataset))
 
 
-def find_subset(name_or_path: str, dataset: str | None = None) -> SubsetFile:
+def find_subset(name_or_path: str, dataset: str | None = None, images_per_class: int | None = None) -> SubsetFile:
     """A shipped subset by its name (``pd-bottom``, ``imagenet/pd-bottom``), or any subset file by its path.
 
     A shipped name wins over a file of that name in the working folder, which is still there as ``./pd-bottom``.
+
+    Args:
+        images_per_class: samples are chosen from the first so many training samples of each class; None: from all.
 
     Raises:
         InputError: neither, or not a valid subset of the dataset.
@@ -53,7 +58,7 @@ def find_subset(name_or_path: str, dataset: str | None = None) -> SubsetFile:
         choices = " or ".join(f"{path.parent.name}/{path.stem}" for path in matches)
         raise InputError(f"{quoted(name_or_path)} is a subset of several datasets: write {choices}")
     if matches:
-        return read_subset(matches[0], matches[0].parent.name)
+        return read_subset(matches[0], matches[0].parent.name, images_per_class)
     folder = name_or_path.rpartition("/")[0]
     looks_like_a_name = folder in ("", *dataset_names()) and not Path(name_or_path).suffix
     if looks_like_a_name and not _is_file(Path(name_or_path)):
@@ -63,13 +68,16 @@ def find_subset(name_or_path: str, dataset: str | None = None) -> SubsetFile:
         near = difflib.get_close_matches(name_or_path, _names(shipped, bool(folder)), n=1)
         guess = f"; did you mean {quoted(near[0])}?" if near else "; the command 'subsets list' shows the names"
         raise InputError(f"{quoted(name_or_path)} is neither a file nor a shipped subset{guess}")
-    return read_subset(name_or_path, dataset)
+    return read_subset(name_or_path, dataset, images_per_class)
 
 
-def read_subset(path: Path | str, dataset: str | None = None) -> SubsetFile:
+def read_subset(path: Path | str, dataset: str | None = None, images_per_class: int | None = None) -> SubsetFile:
     """The subset in a file, of the given dataset or of the one that knows most of its IDs.
 
     A file of the same name that ends in ``.yaml`` is taken for its card.
+
+    Args:
+        images_per_class: samples are chosen from the first so many training samples of each class; None: from all.
 
     Raises:
         InputError: the file is unreadable or no valid subset, or its card is not valid or of another list.
@@ -77,10 +85,11 @@ def read_subset(path: Path | str, dataset: str | None = None) -> SubsetFile:
     path = Path(path)
     if dataset is not None:
         class_catalog(dataset)  # a wrong dataset name is the first thing to say
-    text = read_text_file(path)
+    text = read_text_file(path, MAX_SUBSET_BYTES)
     catalog = class_catalog(dataset) if dataset is not None else _likeliest_catalog(text, path)
     others = [class_catalog(name) for name in dataset_names() if name != catalog.dataset]
-    subset = parse_subset(text, catalog, source=path, other_catalogs=others)
+    samples = partial(sample_catalog, catalog.dataset, images_per_class)
+    subset = parse_subset(text, catalog, samples=samples, source=path, other_catalogs=others)
     return SubsetFile(path=path, subset=subset, catalog=catalog, card=_card_beside(path, subset))
 
 
@@ -108,7 +117,7 @@ def _likeliest_catalog(text: str, path: Path) -> ClassCatalog:
         return catalog  # parsing says that nothing is listed
     if most == 0:
         first = entries[0]
-        message = f"{quoted(first.spelling)} is not a class of any dataset ({', '.join(dataset_names())})"
+        message = f"{quoted(first.spelling)} is not a class or sample of any dataset ({', '.join(dataset_names())})"
         raise InputError(message, source=source, line=first.line)
     if most == second:
         message = f"could be classes of {catalog.dataset} or of {runner_up.dataset}: name the dataset with --dataset"

@@ -8,8 +8,7 @@ from pathlib import Path
 import numpy as np
 from pydantic import ValidationError
 
-from dlth_bench.datasets.registry import class_catalog
-from dlth_bench.harness.grid import grid_runs
+from dlth_bench.harness.grid import full_data, grid_runs
 from dlth_bench.shipped import shipped_folder
 from dlth_bench.spec.errors import InputError
 from dlth_bench.spec.protocol import Protocol
@@ -48,8 +47,9 @@ def mean_class_accuracies(protocol: Protocol, config: str, results: Iterable[Res
     Raises:
         InputError: the results hold no finished run of the config on all classes.
     """
-    ids = sorted(class_catalog(protocol.data.dataset).ids)
-    wanted = {run.digest for run in grid_runs(protocol, ids, configs=[config])}
+    subset = full_data(protocol)
+    ids = subset.ids
+    wanted = {run.digest for run in grid_runs(protocol, subset, configs=[config])}
     rows = [
         result.class_accuracy
         for result in results

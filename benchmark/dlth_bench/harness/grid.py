@@ -1,35 +1,43 @@
-"""The grid of a protocol on a set of classes: the one place that enumerates its runs."""
+"""The grid of a protocol on a subset: the one place that enumerates its runs."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+from dlth_bench.datasets.registry import class_catalog
 from dlth_bench.harness.store import Store
 from dlth_bench.spec.errors import InputError
 from dlth_bench.spec.protocol import Config, Protocol
 from dlth_bench.spec.quoting import quoted
 from dlth_bench.spec.result import Result
 from dlth_bench.spec.run import Run
+from dlth_bench.spec.subset import Subset
 
 
 def grid_runs(
     protocol: Protocol,
-    class_ids: Sequence[str],
+    subset: Subset,
     *,
     seeds: Sequence[int] | None = None,
     configs: Sequence[str] | None = None,
 ) -> list[Run]:
-    """The runs of a protocol on classes in canonical order, by config and seed.
+    """The runs of a protocol on a subset, by config and seed.
 
     Args:
         seeds: only these; None: the protocol's.
         configs: only these configs, by name; None: all.
     """
     return [
-        Run(data=protocol.data, config=config, class_ids=tuple(class_ids), seed=seed)
+        Run.on(subset, protocol.data, config, seed)
         for config in chosen_configs(protocol, configs)
         for seed in (protocol.seeds if seeds is None else seeds)
     ]
+
+
+def full_data(protocol: Protocol) -> Subset:
+    """The subset of all classes, which the protocol's reference is measured on."""
+    catalog = class_catalog(protocol.data.dataset)
+    return Subset(dataset=catalog.dataset, ids=catalog.ids)
 
 
 def chosen_configs(protocol: Protocol, names: Sequence[str] | None) -> tuple[Config, ...]:

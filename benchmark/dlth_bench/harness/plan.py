@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from dlth_bench.datasets.registry import class_catalog, sample_catalog
 from dlth_bench.harness.grid import grid_runs
 from dlth_bench.harness.store import Store
-from dlth_bench.spec.classes import ClassCatalog
 from dlth_bench.spec.protocol import Config, Cost, Protocol
 from dlth_bench.spec.run import Run
+from dlth_bench.spec.subset import Subset
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,9 @@ class Plan:
     """All runs of one subset under one protocol."""
 
     protocol: Protocol
-    class_ids: tuple[str, ...]
+    subset: Subset
+    share: float
+    """How much of the full data's cost the subset is expected to take."""
     planned: tuple[PlannedRun, ...]
 
     @property
@@ -54,14 +57,13 @@ def _weight(planned: PlannedRun) -> float:
 
 def make_plan(
     protocol: Protocol,
-    class_ids: Sequence[str],
-    catalog: ClassCatalog,
+    subset: Subset,
     store: Store,
     *,
     seeds: Sequence[int] | None = None,
     configs: Sequence[str] | None = None,
 ) -> Plan:
-    """Expand protocol x classes x seeds into runs and look each up in the store.
+    """Expand protocol x subset x seeds into runs and look each up in the store.
 
     Args:
         seeds: only these of the protocol's seeds; None: all.
@@ -70,27 +72,33 @@ def make_plan(
     Raises:
         InputError: a config that the protocol does not have.
     """
+    share = cost_share(protocol, subset)
     planned = [
-        PlannedRun(
-            run,
-            expected_cost(protocol, run.config, len(class_ids), len(catalog)),
-            stored=store.settled(run.digest) is not None,
-        )
-        for run in grid_runs(protocol, class_ids, seeds=seeds, configs=configs)
+        PlannedRun(run, expected_cost(protocol, run.config, share), stored=store.settled(run.digest) is not None)
+        for run in grid_runs(protocol, subset, seeds=seeds, configs=configs)
     ]
-    return Plan(protocol, tuple(class_ids), tuple(planned))
+    return Plan(protocol, subset, share, tuple(planned))
 
 
-def expected_cost(protocol: Protocol, config: Config, classes: int, all_classes: int) -> Cost | None:
-    """The cost of one run by the reference's measured one: in proportion to the classes where epochs are fixed."""
+def cost_share(protocol: Protocol, subset: Subset) -> float:
+    """The subset's part of the full data's cost: its part of the classes or samples, or 1 where updates are fixed."""
+    if protocol.budget != "epochs":
+        return 1.0
+    if subset.unit == "class":
+        return len(subset) / len(class_catalog(protocol.data.dataset))
+    return len(subset) / len(sample_catalog(protocol.data.dataset, protocol.data.images_per_class))
+
+
+def expected_cost(protocol: Protocol, config: Config, share: float) -> Cost | None:
+    """The cost of one run that takes a share of the full data's, by the reference's measured one; None without one."""
     if protocol.reference is None:
         return None
     reference = protocol.reference.configs[config.name]
     if reference.cost is None:
         return None
-    share = (classes / all_classes if protocol.budget == "epochs" else 1.0) / max(1, len(reference.accuracies))
+    part = share / max(1, len(reference.accuracies))
     return Cost(
-        images=round(reference.cost.images * share),
-        flops=reference.cost.flops * share,
-        device_seconds=reference.cost.device_seconds * share,
+        images=round(reference.cost.images * part),
+        flops=reference.cost.flops * part,
+        device_seconds=reference.cost.device_seconds * part,
     )

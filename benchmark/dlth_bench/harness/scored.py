@@ -13,7 +13,7 @@ from dlth_bench.spec.subset import Subset
 
 def stored_results(protocol: Protocol, subset: Subset, store: Store) -> list[Result]:
     """The results that the store holds of the protocol's runs on the subset, by config and seed."""
-    results = [stored_result(store, run) for run in grid_runs(protocol, subset.ids)]
+    results = [stored_result(store, run) for run in grid_runs(protocol, subset)]
     return [result for result in results if result is not None]
 
 
@@ -32,7 +32,9 @@ def score_results(protocol: Protocol, subset: Subset, results: list[Result]) -> 
     cells: dict[str, list[Cell]] = {config.name: [] for config in protocol.configs}
     for result in results:
         cells[result.config].append(cell_of(result, protocol))
-    card = make_scorecard(protocol, cells, subset_digest=subset.digest, classes=len(subset))
+    card = make_scorecard(
+        protocol, cells, subset_digest=subset.digest, classes=len(subset.class_ids), samples=subset.samples
+    )
     return card.model_copy(update={"manifest_digest": found})
 
 

@@ -77,6 +77,12 @@ def _pairs(row: Row) -> list[int] | None:
     return None if decision is None else [decision.pairs_agreed, decision.pairs_resolved]
 
 
+def _classes(row: Row) -> str:
+    """``24``, or ``246 (1152 samples)`` for a sample subset."""
+    metadata = row.submission.metadata
+    return str(metadata.classes) if metadata.samples is None else f"{metadata.classes} ({metadata.samples} samples)"
+
+
 def _images_saved(row: Row) -> float | None:
     cost = row.submission.scorecard.cost
     return None if cost is None else cost.images_saved
@@ -111,7 +117,7 @@ COLUMNS: tuple[Column, ...] = (
         "classes",
         "Classes",
         lambda row: row.submission.metadata.classes,
-        lambda row: str(row.submission.metadata.classes),
+        _classes,
         narrow=True,
     ),
     Column(

@@ -44,6 +44,14 @@ def count(value: float) -> str:
     return f"{value:.3g} Z"
 
 
+def subset_size(classes: int, samples: int | None = None) -> str:
+    """``24 classes``, ``1152 samples of 246 classes``."""
+    of_classes = "1 class" if classes == 1 else f"{classes} classes"
+    if samples is None:
+        return of_classes
+    return f"1 sample of {of_classes}" if samples == 1 else f"{samples} samples of {of_classes}"
+
+
 def probability(value: float | None) -> str:
     """``.012``, ``<.001``: a p-value."""
     if value is None:

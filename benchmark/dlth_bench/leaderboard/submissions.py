@@ -1,7 +1,7 @@
 """Submissions as folders: written whole, read as untrusted input.
 
 submissions/<protocol name>/<name>/submission.yaml   who, which protocol, which subset
-                                   subset.txt        the class IDs
+                                   subset.txt        the IDs of its classes or samples
                                    results.jsonl     one result a line
                                    scorecard.json    their score
 """
@@ -10,12 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import yaml
 
-from dlth_bench.datasets.registry import class_catalog
-from dlth_bench.leaderboard.number_text import correlation, interval
+from dlth_bench.datasets.registry import class_catalog, sample_catalog
+from dlth_bench.leaderboard.number_text import correlation, interval, subset_size
 from dlth_bench.leaderboard.ranking import Rank, rankable, ranked
 from dlth_bench.leaderboard.untrusted import parse_json, parse_yaml, plain_file, real_folder
 from dlth_bench.spec.errors import InputError
@@ -24,12 +25,13 @@ from dlth_bench.spec.quoting import printable, quoted
 from dlth_bench.spec.result import Result
 from dlth_bench.spec.scorecard import Scorecard
 from dlth_bench.spec.submission import Submission
-from dlth_bench.spec.subset import Subset, parse_subset
+from dlth_bench.spec.subset import Subset
+from dlth_bench.spec.subset_file import MAX_SUBSET_BYTES, parse_subset
 from dlth_bench.spec.text_file import read_text_file
 
 METADATA, SUBSET, RESULTS, SCORECARD = "submission.yaml", "subset.txt", "results.jsonl", "scorecard.json"
 
-_MAX_BYTES = {METADATA: 1 << 16, SUBSET: 1 << 20, RESULTS: 1 << 26, SCORECARD: 1 << 20}
+_MAX_BYTES = {METADATA: 1 << 16, SUBSET: MAX_SUBSET_BYTES, RESULTS: 1 << 26, SCORECARD: 1 << 20}
 """Several times what the largest protocol leaves; more is a mistake or an attack."""
 
 _THIS_ONE = ""
@@ -72,9 +74,10 @@ def write_submission(
     if not replace and (folder / METADATA).exists():
         before = parse_yaml(Submission, plain_file(folder / METADATA, _MAX_BYTES[METADATA]))
         if before.subset_digest != metadata.subset_digest:
-            message = f"holds a submission of another subset ({before.classes} classes); choose another name"
+            other = subset_size(before.classes, before.samples)
+            message = f"holds a submission of another subset ({other}); choose another name"
             raise InputError(message, source=printable(str(folder)))
-    header = f"# {len(subset)} classes of {subset.dataset}, submission {metadata.name}\n"
+    header = f"# {subset.counted} of {subset.dataset}, submission {metadata.name}\n"
     lines = [result.model_dump_json(exclude_defaults=True) + "\n" for result in results]
     document = metadata.model_dump(mode="json", exclude_defaults=True)
     # First away and last back, so that a folder with metadata has everything else, of the same submission.
@@ -99,7 +102,7 @@ def read_submission(folder: Path) -> StoredSubmission:
             raise InputError(message, source=printable(str(entry)))
     paths = {name: plain_file(folder / name, limit) for name, limit in _MAX_BYTES.items()}
     metadata = parse_yaml(Submission, paths[METADATA])
-    subset = parse_subset(read_text_file(paths[SUBSET]), class_catalog(metadata.dataset), source=paths[SUBSET])
+    subset = _read_subset(paths[SUBSET], metadata.dataset)
     scorecard = parse_json(Scorecard, paths[SCORECARD].read_bytes(), paths[SCORECARD])
     submission = StoredSubmission(metadata, subset, _read_results(paths[RESULTS]), scorecard, folder)
     _check_parts(submission)
@@ -158,6 +161,11 @@ def _folders(folder: Path) -> list[Path]:
     return sorted(entry for entry in visible if entry.is_symlink() or entry.is_dir())
 
 
+def _read_subset(path: Path, dataset: str) -> Subset:
+    text = read_text_file(path, MAX_SUBSET_BYTES)
+    return parse_subset(text, class_catalog(dataset), samples=partial(sample_catalog, dataset), source=path)
+
+
 def _read_results(path: Path) -> tuple[Result, ...]:
     results: list[Result] = []
     first: dict[tuple[str, int], int] = {}
@@ -180,9 +188,10 @@ def _check_parts(stored: StoredSubmission) -> None:
     _require_equal(folder / METADATA, "name", metadata.name, folder.name)
     _require_equal(folder / METADATA, "protocol", metadata.protocol_name, folder.parent.name)
     _require_equal(folder / METADATA, "dataset", metadata.dataset, stored.subset.dataset)
-    _require_equal(folder / METADATA, "classes", metadata.classes, len(stored.subset))
+    _require_equal(folder / METADATA, "classes", metadata.classes, len(stored.subset.class_ids))
+    _require_equal(folder / METADATA, "samples", metadata.samples, stored.subset.samples)
     _require_equal(folder / METADATA, "subset_digest", metadata.subset_digest, stored.subset.digest)
-    for key in ("protocol", "protocol_digest", "subset_digest", "classes"):
+    for key in ("protocol", "protocol_digest", "subset_digest", "classes", "samples"):
         _require_equal(folder / SCORECARD, key, getattr(scorecard, key), getattr(metadata, key))
     _require_known_configs(stored.results, [score.config for score in scorecard.configs], folder / RESULTS)
 

@@ -14,6 +14,7 @@ from dlth_bench.leaderboard.submissions import StoredSubmission
 from dlth_bench.spec.protocol import Protocol
 from dlth_bench.spec.quoting import printable
 from dlth_bench.spec.scorecard import CorrelationScore, Scorecard
+from dlth_bench.spec.submission import Submission
 
 _INTRODUCTION = """\
 # Leaderboard
@@ -31,6 +32,10 @@ Regret is the full-data accuracy, in points, that is lost by choosing the config
 Pairs counts the pairs of configs that the subset orders as the full data do, out of those whose difference exceeds
 the full data's seed noise. Savings are relative to training the same configs on the full data with as many seeds.
 Submissions that lack runs (incomplete) or whose runs did not fit their training data (underfit) have no rank."""
+
+_SAMPLE_SUBSETS = """\
+A size such as 246 (1152 samples) is that of a subset of training samples: every config was trained on these alone and
+evaluated on all validation samples of their classes."""
 
 _RANDOM_POLICY = "rs"
 
@@ -68,7 +73,9 @@ def _harmless(char: str) -> bool:
 def _section(protocol: Protocol, rows: Sequence[Row]) -> str:
     parts = [f"## {protocol.key}: {escaped(protocol.title)}"]
     if rows:
-        parts += [_HOW_TO_READ, _ceiling(rows), _table(rows), *_random_spread(rows)]
+        of_samples = any(row.submission.metadata.samples is not None for row in rows)
+        explained = [_HOW_TO_READ, _SAMPLE_SUBSETS if of_samples else ""]
+        parts += [*explained, _ceiling(rows), _table(rows), *_random_spread(rows)]
     else:
         parts.append("No submissions yet.")
     parts += _reference(protocol)
@@ -107,8 +114,8 @@ def _random_spread(rows: Sequence[Row]) -> list[str]:
     """For each size with random subsets: how far luck alone carries."""
     cards = [row.submission for row in rows if row.rank and row.submission.metadata.policy.casefold() == _RANDOM_POLICY]
     sentences = []
-    for classes in sorted({stored.metadata.classes for stored in cards}):
-        same_size = [stored.scorecard for stored in cards if stored.metadata.classes == classes]
+    for unit, size in sorted({_size(stored.metadata) for stored in cards}):
+        same_size = [stored.scorecard for stored in cards if _size(stored.metadata) == (unit, size)]
         spreads = [
             f"{name} has mean {correlation(fmean(values))} and runs from {correlation(min(values))} "
             f"to {correlation(max(values))}"
@@ -118,10 +125,13 @@ def _random_spread(rows: Sequence[Row]) -> list[str]:
             )
             if values
         ]
-        sentences.append(
-            f"Random subsets (policy RS) of {classes} classes, n = {len(same_size)}: {'; '.join(spreads)}."
-        )
+        sentences.append(f"Random subsets (policy RS) of {size} {unit}, n = {len(same_size)}: {'; '.join(spreads)}.")
     return ["\n".join(sentences)] if sentences else []
+
+
+def _size(metadata: Submission) -> tuple[str, int]:
+    """What a subset is counted in, and how many it has: only subsets alike in both are compared."""
+    return ("classes", metadata.classes) if metadata.samples is None else ("samples", metadata.samples)
 
 
 def _reference(protocol: Protocol) -> list[str]:

@@ -6,13 +6,15 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
+from dlth_bench.datasets.registry import sample_catalog
+from dlth_bench.harness.grid import grid_runs
 from dlth_bench.leaderboard.submissions import METADATA, RESULTS, SCORECARD, SUBSET, StoredSubmission
+from dlth_bench.spec.admission import check_samples, check_subset
 from dlth_bench.spec.errors import InputError
 from dlth_bench.spec.protocol import Protocol
 from dlth_bench.spec.quoting import printable, quoted
 from dlth_bench.spec.result import Result
 from dlth_bench.spec.run import Run
-from dlth_bench.spec.subset import check_size
 
 _TOLERANCE = 1e-4
 """Below what a board shows, above what rounding does to resampled intervals from one machine to another."""
@@ -35,7 +37,10 @@ def check_submission(stored: StoredSubmission, protocol: Protocol) -> None:
     if metadata.dataset != protocol.data.dataset:
         message = f"is of dataset {metadata.dataset}, but {protocol.key} is of {protocol.data.dataset}"
         raise InputError(message, source=printable(str(folder / METADATA)))
-    check_size(stored.subset, protocol.subset.minimum, protocol.subset.maximum, source=folder / SUBSET)
+    check_subset(stored.subset, protocol, source=folder / SUBSET)
+    if stored.subset.unit == "sample":
+        samples = sample_catalog(protocol.data.dataset, protocol.data.images_per_class)
+        check_samples(stored.subset, samples, source=folder / SUBSET)
     _check_runs(stored, protocol)
     _check_score(stored, protocol)
 
@@ -43,13 +48,12 @@ def check_submission(stored: StoredSubmission, protocol: Protocol) -> None:
 def _check_runs(stored: StoredSubmission, protocol: Protocol) -> None:
     """Every result is of a run of the protocol on this subset: its digest says so."""
     source = printable(str(stored.folder / RESULTS))
-    cells = {(config.name, seed): config for config in protocol.configs for seed in protocol.seeds}
+    runs = {(run.config.name, run.seed): run for run in grid_runs(protocol, stored.subset)}
     for result in stored.results:
-        config = cells.get((result.config, result.seed))
+        run = runs.get((result.config, result.seed))
         label = f"config {quoted(result.config)} seed {result.seed}"
-        if config is None:
+        if run is None:
             raise InputError(f"{label} is not part of {protocol.key}", source=source)
-        run = Run(data=protocol.data, config=config, class_ids=stored.subset.ids, seed=result.seed)
         if result.run != run.digest:
             raise InputError(f"{label} is a result of another run than this subset's", source=source)
         if result.status == "finished":

@@ -47,6 +47,7 @@ def make_scorecard(
     *,
     subset_digest: str = "",
     classes: int = 0,
+    samples: int | None = None,
     seeds: Sequence[int] | None = None,
 ) -> Scorecard:
     """Score outcomes by config name against the protocol's reference.
@@ -56,6 +57,7 @@ def make_scorecard(
     Args:
         cells: the runs of each config.
         classes: how many classes the subset has; 0 when it is not known.
+        samples: how many samples a sample subset has; None when it is one of classes.
         seeds: the seeds that should be there; None: the protocol's.
 
     Raises:
@@ -80,6 +82,7 @@ def make_scorecard(
         manifest_digest=protocol.data.manifest_digest,
         subset_digest=subset_digest,
         classes=classes,
+        samples=samples,
         configs=scores,
         pearson=_correlation(subset, full, "pearson"),
         spearman=_correlation(subset, full, "spearman"),

@@ -73,22 +73,38 @@ class DataSpec(Frozen):
         int | None,
         Field(gt=0, description="Training samples a class, the first in the dataset's order; None: all."),
     ] = None
+    image_size: Annotated[
+        int | None,
+        Field(gt=0, description="Side in pixels of the images that methods see; None: the dataset's own, or 224."),
+    ] = None
+    shorter_side: Annotated[
+        int | None,
+        Field(gt=0, description="To which larger images are reduced before all else; None: 8/7 of image_size."),
+    ] = None
     pixel_mean: Annotated[tuple[float, ...], Field(description="Subtracted from pixels in [0, 1], a value a channel.")]
     pixel_std: Annotated[tuple[float, ...], Field(description="Divides pixels after that, a value a channel.")]
 
 
-class SubsetRule(Frozen):
-    """What a subset must be to be scored under the protocol."""
+class SizeRange(Frozen):
+    """How many members a subset may have, both ends included."""
 
-    unit: Literal["class"] = "class"
-    minimum: Annotated[int, Field(gt=1, description="Fewest classes.")]
-    maximum: Annotated[int, Field(gt=1, description="Most classes.")]
+    minimum: Annotated[int, Field(gt=1, description="Fewest members.")]
+    maximum: Annotated[int, Field(gt=1, description="Most members.")]
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
         if self.minimum > self.maximum:
             raise ValueError("the minimum is larger than the maximum")
         return self
+
+
+class SubsetRule(SizeRange):
+    """What a subset must be to be scored under the protocol: how many classes it may have, or samples."""
+
+    unit: Literal["class"] = "class"
+    samples: Annotated[
+        SizeRange | None, Field(description="How many samples a sample subset may have; None: class subsets only.")
+    ] = None
 
 
 class Cost(Frozen):

@@ -2,44 +2,77 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import itertools
+from typing import Annotated, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from dlth_bench.spec.frozen import Frozen, digest_of
 from dlth_bench.spec.protocol import Config, DataSpec
 from dlth_bench.spec.recipe import TrainSpec
+from dlth_bench.spec.samples import classes_of
+from dlth_bench.spec.subset import Subset
 
 
 class Run(Frozen):
-    """One config trained on one set of classes with one seed; self-contained, so that any worker can do it.
+    """One config trained on one subset with one seed; self-contained, so that any worker can do it.
 
-    Its identity is what decides the outcome: data, classes, recipe and seed. The protocol's name, title and
+    A run on samples trains on exactly these and is evaluated on all validation samples of their classes.
+
+    Its identity is what decides the outcome: data, classes or samples, recipe and seed. The protocol's name, title and
     reference do not, so a reference can be measured before the protocol that will quote it is frozen.
     """
 
     data: DataSpec
     config: Config
     class_ids: Annotated[tuple[str, ...], Field(min_length=2, description="Classes in canonical order.")]
+    sample_ids: Annotated[
+        tuple[str, ...] | None,
+        Field(description="Training samples in canonical order; None: all that the data have of the classes."),
+    ] = None
     seed: int
+
+    @classmethod
+    def on(cls, subset: Subset, data: DataSpec, config: Config, seed: int) -> Self:
+        """The run of a config on a subset of the data."""
+        samples = subset.ids if subset.unit == "sample" else None
+        return cls(data=data, config=config, class_ids=subset.class_ids, sample_ids=samples, seed=seed)
+
+    @model_validator(mode="after")
+    def _classes_of_samples(self) -> Self:
+        if self.sample_ids is None:
+            return self
+        if any(one >= other for one, other in itertools.pairwise(self.sample_ids)):
+            raise ValueError("the samples must be in canonical order, each once")
+        if classes_of(self.sample_ids) != self.class_ids:
+            raise ValueError("the classes must be those of the samples")
+        return self
 
     @property
     def digest(self) -> str:
-        return digest_of(
-            {
-                "data": self.data.model_dump(mode="json", exclude_defaults=True),
-                "recipe": self.config.recipe_digest,
-                "classes": list(self.class_ids),
-                "seed": self.seed,
-            }
-        )
+        identity = {
+            "data": self.data.model_dump(mode="json", exclude_defaults=True),
+            "recipe": self.config.recipe_digest,
+            "classes": list(self.class_ids),
+            "seed": self.seed,
+        }
+        if self.sample_ids is not None:
+            identity["samples"] = list(self.sample_ids)
+        return digest_of(identity)
+
+    @property
+    def samples(self) -> int | None:
+        """How many samples are trained on; None when that is the dataset's own number of the classes."""
+        if self.sample_ids is not None:
+            return len(self.sample_ids)
+        return None if self.data.images_per_class is None else len(self.class_ids) * self.data.images_per_class
 
     @property
     def images_seen(self) -> int | None:
         """Samples drawn in all stages, as in `Cost`; None when the number of training samples is the dataset's own."""
-        if self.data.images_per_class is None:
+        samples = self.samples
+        if samples is None:
             return None
-        samples = len(self.class_ids) * self.data.images_per_class
         evaluation = self.config.evaluation
         seen = _drawn(self.config.train, samples)
         if evaluation is None:

@@ -72,6 +72,7 @@ class Scorecard(Frozen):
     ] = None
     subset_digest: Annotated[str, Field(description="Empty for a table of accuracies without a subset.")] = ""
     classes: Annotated[int, Field(ge=0)] = 0
+    samples: Annotated[int | None, Field(gt=0, description="Of a sample subset; None: all of its classes.")] = None
     configs: tuple[ConfigScore, ...]
     pearson: CorrelationScore
     spearman: CorrelationScore

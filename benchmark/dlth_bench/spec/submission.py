@@ -35,10 +35,13 @@ class Submission(Frozen):
         str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}@[1-9][0-9]{0,5}$", description="name@version of the protocol.")
     ]
     protocol_digest: Annotated[Digest, Field(description="Digest of the protocol the runs were made under.")]
-    dataset: Annotated[Slug, Field(description="Dataset that the class IDs are of.")]
+    dataset: Annotated[Slug, Field(description="Dataset that the IDs are of.")]
     subset_digest: Annotated[Digest, Field(description="Digest of the subset.")]
     classes: Annotated[int, Field(gt=0, description="Number of classes in the subset.")]
-    policy: Annotated[Line, Field(min_length=1, max_length=60, description="How the classes were selected, e.g. RS.")]
+    samples: Annotated[
+        int | None, Field(gt=0, description="Number of samples in a sample subset; None: all of its classes.")
+    ] = None
+    policy: Annotated[Line, Field(min_length=1, max_length=60, description="How the members were selected, e.g. RS.")]
     authors: Annotated[
         tuple[Annotated[Line, Field(min_length=1, max_length=80)], ...],
         Field(max_length=50, description="Names of the submitters."),

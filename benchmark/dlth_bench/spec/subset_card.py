@@ -1,4 +1,4 @@
-"""The card that travels with a subset file: who chose these classes, how, and under which terms."""
+"""The card that travels with a subset file: who chose its members, how, and under which terms."""
 
 from __future__ import annotations
 

@@ -11,16 +11,23 @@ from dlth_bench.spec.errors import InputError
 from dlth_bench.spec.quoting import printable, quoted
 
 MAX_BYTES = 1 << 20
-"""Class lists, cards and protocols are far smaller; a larger file is the wrong file."""
+"""Cards and protocols are far smaller; a larger file is the wrong file."""
 
 LINE_BREAK = re.compile(r"\r\n|\n|\r")
 """What editors count as a line; ``str.splitlines`` also breaks at form feeds and others, and would miscount."""
 
+_COMMENT = re.compile(r"(?:^|\s)#.*", re.DOTALL)
+
 _MAX_NEIGHBOURS = 5000
 
 
-def read_text_file(path: Path | str) -> str:
-    """The text of a UTF-8 file of at most ``MAX_BYTES``; a byte order mark is dropped.
+def without_comment(line: str) -> str:
+    """A line without white space around it and without its comment: a ``#`` at its start or after white space."""
+    return _COMMENT.sub("", line, count=1).strip()
+
+
+def read_text_file(path: Path | str, max_bytes: int = MAX_BYTES) -> str:
+    """The text of a UTF-8 file of at most ``max_bytes``; a byte order mark is dropped.
 
     Raises:
         InputError: no such file, a folder, unreadable, too large, or not UTF-8 text.
@@ -29,7 +36,7 @@ def read_text_file(path: Path | str) -> str:
     source = printable(str(path))
     try:
         with path.open("rb") as stream:
-            data = stream.read(MAX_BYTES + 1)
+            data = stream.read(max_bytes + 1)
     except (FileNotFoundError, NotADirectoryError):
         raise InputError(_missing(path), source=source) from None
     except IsADirectoryError:
@@ -40,8 +47,8 @@ def read_text_file(path: Path | str) -> str:
         raise InputError(f"cannot be read: {error.strerror or 'input/output error'}", source=source) from None
     except ValueError:  # a NUL in the name
         raise InputError("is not a file name", source=source) from None
-    if len(data) > MAX_BYTES:
-        raise InputError(f"is larger than {MAX_BYTES // 1024} KiB, too large for what it should be", source=source)
+    if len(data) > max_bytes:
+        raise InputError(f"is larger than {max_bytes // 1024} KiB, too large for what it should be", source=source)
     return _decoded(data, source)
 
 

@@ -17,14 +17,20 @@ from torch import Tensor
 from dlth_bench.spec.errors import InputError
 from dlth_bench.spec.recipe import AugmentSpec, EvalViewSpec
 from dlth_bench.training.colour import Jitter, jittered, luma
+from dlth_bench.training.crop import TRIES, central_boxes, random_boxes, resampled
 from dlth_bench.training.erasing import erased
 from dlth_bench.training.eval_view import evaluation_view
 from dlth_bench.training.policies import Policy
+from dlth_bench.training.ragged import Images, RaggedImages
 
 
 def to_float(images: Tensor) -> Tensor:
     """uint8 (batch, channels, height, width) to floats in [0, 1]."""
     return images.to(torch.float32).mul_(1 / 255)
+
+
+RESIZED_SHARE = 256 / 224
+"""Shorter side to which images of different sizes are resized for evaluation, to the side of the central crop."""
 
 
 @dataclass(frozen=True)
@@ -44,11 +50,6 @@ class Pixels:
         """Side of what evaluation sees, for which a network is built."""
         return self.size if self.eval_view is None else self.eval_view.crop
 
-    def evaluated(self, images: Tensor) -> Tensor:
-        """Normalised evaluation views of uint8 images (batch, channels, height, width)."""
-        view = images if self.eval_view is None else evaluation_view(images, self.eval_view)
-        return self.normalized(to_float(view))
-
     @property
     def channels(self) -> int:
         return len(self.mean)
@@ -59,6 +60,21 @@ class Pixels:
             return images.sub_(self.mean[0]).mul_(1 / self.std[0])
         mean, std = (images.new_tensor(value)[:, None, None] for value in (self.mean, self.std))
         return images.sub_(mean).div_(std)
+
+
+def unaugmented(images: Images, pixels: Pixels) -> Tensor:
+    """What an evaluation sees of a batch: normalised floats (batch, channels, input_size, input_size).
+
+    Without an ``eval_view``, of images of different sizes: the central square after resizing the shorter side to
+    256 / 224 of it; of others the whole image.
+    """
+    if not isinstance(images, RaggedImages):
+        view = images if pixels.eval_view is None else evaluation_view(images, pixels.eval_view)
+        return pixels.normalized(to_float(view))
+    size, spec = pixels.input_size, pixels.eval_view
+    boxes = central_boxes(images, size, round(size * RESIZED_SHARE) if spec is None else spec.resize)
+    kernel = "bilinear" if spec is None else spec.interpolation
+    return pixels.normalized(resampled(images, boxes, size, interpolation=kernel))
 
 
 class Augment:
@@ -80,16 +96,18 @@ class Augment:
         self.size = spec.size or pixels.size
         self.policy = None if spec.policy is None else Policy(spec.policy, spec.interpolation, pixels.mean)
 
-    def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
+    def __call__(self, images: Images, generator: torch.Generator) -> Tensor:
         """One view of each image.
 
         Args:
-            images: uint8 (batch, channels, image_size, image_size).
+            images: uint8 (batch, channels, image_size, image_size), or images of different sizes.
             generator: on the images' device; the only source of randomness.
 
         Returns:
             Normalised floats (batch, channels, size, size).
         """
+        if isinstance(images, RaggedImages):
+            return self._ragged_views(images, generator)
         draws = torch.rand((10, len(images)), generator=generator, device=images.device)
         if self.coloured:  # further draws, so that those of grey images stay what they were
             draws = torch.cat([draws, torch.rand((7, len(images)), generator=generator, device=images.device)])
@@ -103,9 +121,26 @@ class Augment:
         view = torch.matmul(torch.matmul(rows.unsqueeze(1), to_float(images)), cols.transpose(1, 2).unsqueeze(1))
         if self.spec.interpolation == "bicubic":
             view = view.clamp_(0, 1)  # a cubic kernel overshoots at edges
+        return self._finished(view, draws[7:], generator)
+
+    def _ragged_views(self, images: RaggedImages, generator: torch.Generator) -> Tensor:
+        """Views of images of different sizes; their crops are torchvision's, see `crop`."""
+        draws = torch.rand((2 * TRIES + 15, len(images)), generator=generator, device=images.device)
+        boxes = random_boxes(images, self.spec.crop_scale, self.spec.crop_ratio, draws[: 2 * TRIES + 2])
+        flip, chance, sigma = draws[2 * TRIES + 2 : 2 * TRIES + 5]
+
+        def fold(rows: Tensor, cols: Tensor, part: slice) -> tuple[Tensor, Tensor]:
+            return self._blurred(rows, cols, chance[part], sigma[part]) if self.spec.blur else (rows, cols)
+
+        kernel = self.spec.interpolation
+        view = resampled(images, boxes, self.size, flip=flip < self.spec.flip, interpolation=kernel, fold=fold)
+        return self._finished(view, draws[2 * TRIES + 5 :], generator)
+
+    def _finished(self, view: Tensor, draws: Tensor, generator: torch.Generator) -> Tensor:
+        """A resampled view, in [0, 1], after what follows its crop; ``draws`` as for `_recoloured`."""
         if self.policy is not None:
             view = self.policy(view, generator)
-        view = self.pixels.normalized(self._recoloured(view, draws[7:]))
+        view = self.pixels.normalized(self._recoloured(view, draws))
         return erased(view, self.spec.erase, self.spec.erase_noise, generator) if self.spec.erase else view
 
     def _boxes(self, draws: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:

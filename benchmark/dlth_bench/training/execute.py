@@ -13,6 +13,8 @@ from lightning.fabric import Fabric
 from torch import Tensor
 
 from dlth_bench.datasets.base import ImageArrays, ImageDataset
+from dlth_bench.datasets.packed.images import PackedImages
+from dlth_bench.datasets.run_samples import run_samples
 from dlth_bench.spec.method import FinetuneSpec, LinearSpec
 from dlth_bench.spec.protocol import Cost
 from dlth_bench.spec.result import TRAINING_VERSION, Curves, Result
@@ -27,6 +29,7 @@ from dlth_bench.training.flops import forward_flops, stage_flops
 from dlth_bench.training.loop import Checkpoints, Diverged, History, Stage, train, usable
 from dlth_bench.training.methods import Method, build_method
 from dlth_bench.training.methods.supervised import Supervised
+from dlth_bench.training.samples import Samples, packed_samples
 from dlth_bench.training.seeds import global_stream
 
 Report = Callable[[str, int, int], None]
@@ -35,11 +38,11 @@ Report = Callable[[str, int, int], None]
 
 @dataclass(frozen=True)
 class Resident:
-    """Both splits on the device: uint8 images and int64 labels."""
+    """Both splits, on the device or in files if they do not fit there, and their int64 labels on the device."""
 
-    train_images: Tensor
+    train_images: Samples
     train_labels: Tensor
-    val_images: Tensor
+    val_images: Samples
     val_labels: Tensor
 
 
@@ -109,12 +112,14 @@ class Execution:
         }
 
     def _resident(self) -> Resident:
-        load = partial(self.dataset.load, class_ids=self.run.class_ids)
-        train_arrays = load("train", images_per_class=self.run.data.images_per_class)
-        return Resident(*self._on_device(train_arrays), *self._on_device(load("val")))
+        train_arrays, val_arrays = run_samples(self.dataset, self.run)
+        return Resident(*self._on_device(train_arrays), *self._on_device(val_arrays))
 
-    def _on_device(self, arrays: ImageArrays) -> tuple[Tensor, Tensor]:
+    def _on_device(self, arrays: ImageArrays) -> tuple[Samples, Tensor]:
         device = self.fabric.device
+        if isinstance(arrays.images, PackedImages):
+            files = arrays.images.files()
+            return packed_samples(files, device), torch.from_numpy(arrays.labels[files.rows]).to(device)
         return torch.from_numpy(arrays.images).to(device), torch.from_numpy(arrays.labels).to(device)
 
     def fresh_method(self) -> Method:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from array import array
 from collections.abc import Sequence
 from functools import cache, cached_property
 from pathlib import Path
@@ -16,6 +17,7 @@ from dlth_bench.datasets.location import dataset_folder
 from dlth_bench.spec.classes import ClassCatalog
 from dlth_bench.spec.errors import InputError
 from dlth_bench.spec.quoting import quoted
+from dlth_bench.spec.samples import SampleCatalog
 
 
 class CIFAR100:
@@ -65,8 +67,7 @@ class CIFAR100:
             InputError: a class is none of the catalog's or has no images, ``images_per_class`` is not positive, or the
                 files are missing or broken.
         """
-        if images_per_class is not None and images_per_class < 1:
-            raise InputError(f"images_per_class is {images_per_class}; it must be at least 1")
+        _check_count(images_per_class)
         stored = self._train if split == "train" else self._val
         positions = [self._position(class_id) for class_id in class_ids]
         rows = [np.flatnonzero(stored.labels == position)[:images_per_class] for position in positions]
@@ -77,8 +78,21 @@ class CIFAR100:
         return ImageArrays(
             stored.images[np.concatenate(rows)],
             np.repeat(np.arange(len(rows), dtype=np.int64), [len(found) for found in rows]),
-            tuple(f"{ids[p]}/{row:05d}" for p, found in zip(positions, rows, strict=True) for row in found),
+            tuple(_sample_id(ids[p], row) for p, found in zip(positions, rows, strict=True) for row in found),
         )
+
+    def samples(self, images_per_class: int | None = None) -> SampleCatalog:
+        """The training samples, class by class; see ``load``.
+
+        Raises:
+            InputError: ``images_per_class`` is not positive, or the files are missing or broken.
+        """
+        _check_count(images_per_class)
+        ids = self.catalog.ids
+        rows = [np.flatnonzero(self._train.labels == label)[:images_per_class].tolist() for label in range(len(ids))]
+        sample_ids = tuple(_sample_id(ids[label], row) for label, found in enumerate(rows) for row in found)
+        labels = array("i", (label for label, found in enumerate(rows) for _ in found))
+        return SampleCatalog(self.name, sample_ids, labels, ids, images_per_class)
 
     def _position(self, spelling: str) -> int:
         position = self.catalog.index(spelling)
@@ -95,6 +109,15 @@ class CIFAR100:
     @cached_property
     def _val(self) -> LabelledImages:
         return read_split(self.folder, "test", self.catalog)
+
+
+def _sample_id(class_id: str, row: int) -> str:
+    return f"{class_id}/{row:05d}"
+
+
+def _check_count(images_per_class: int | None) -> None:
+    if images_per_class is not None and images_per_class < 1:
+        raise InputError(f"images_per_class is {images_per_class}; it must be at least 1")
 
 
 @cache

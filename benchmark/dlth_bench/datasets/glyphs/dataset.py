@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -13,6 +14,7 @@ from dlth_bench.datasets.base import ImageArrays, Split
 from dlth_bench.datasets.glyphs import archive
 from dlth_bench.spec.classes import ClassCatalog, ClassInfo
 from dlth_bench.spec.errors import InputError
+from dlth_bench.spec.samples import SampleCatalog
 
 _FOLDER = Path(__file__).parent
 
@@ -57,15 +59,29 @@ class Glyphs:
         Raises:
             InputError: a class is none of the catalog's, or ``images_per_class`` is not positive.
         """
-        if images_per_class is not None and images_per_class < 1:
-            raise InputError(f"images_per_class is {images_per_class}; it must be at least 1")
         positions = [self._position(class_id) for class_id in class_ids]
-        faces = self.face_ids[split][:images_per_class]
+        faces = self._faces(split, images_per_class)
         stored = self._train if split == "train" else self._val
         images = stored[positions, : len(faces)].reshape(-1, self.channels, self.image_size, self.image_size)
         labels = np.repeat(np.arange(len(positions), dtype=np.int64), len(faces))
         ids = self.catalog.ids
         return ImageArrays(images, labels, tuple(f"{ids[p]}/{face}" for p in positions for face in faces))
+
+    def samples(self, images_per_class: int | None = None) -> SampleCatalog:
+        """The training samples, class by class; see ``load``.
+
+        Raises:
+            InputError: ``images_per_class`` is not positive.
+        """
+        faces, ids = self._faces("train", images_per_class), self.catalog.ids
+        sample_ids = tuple(f"{class_id}/{face}" for class_id in ids for face in faces)
+        labels = array("i", (label for label in range(len(ids)) for _ in faces))
+        return SampleCatalog(self.name, sample_ids, labels, ids, images_per_class)
+
+    def _faces(self, split: Split, images_per_class: int | None) -> tuple[str, ...]:
+        if images_per_class is not None and images_per_class < 1:
+            raise InputError(f"images_per_class is {images_per_class}; it must be at least 1")
+        return self.face_ids[split][:images_per_class]
 
     def _position(self, spelling: str) -> int:
         position = self.catalog.index(spelling)

@@ -20,9 +20,11 @@ from dlth_bench.training.augment import Augment, Pixels
 from dlth_bench.training.backbones import linear_head
 from dlth_bench.training.evaluation.accuracy import BATCH, in_batches
 from dlth_bench.training.methods.base import Method, Moment, Views
+from dlth_bench.training.ragged import Images
+from dlth_bench.training.samples import Samples
 
 
-def extract_features(encoder: nn.Module, images: Tensor, pixels: Pixels, kind: Features) -> Tensor:
+def extract_features(encoder: nn.Module, images: Samples, pixels: Pixels, kind: Features) -> Tensor:
     """Features (samples, width) of uint8 images, the encoder in evaluation mode."""
     encoder.eval()
     return in_batches(lambda batch: _features(encoder, batch, kind), images, pixels).float()
@@ -53,7 +55,9 @@ class LinearProbe(Method):
         self.head = linear_head(width, classes)
         self.encoder = self.head
 
-    def views(self, images: Tensor, generator: torch.Generator) -> Views:
+    def views(self, images: Images, generator: torch.Generator) -> Views:
+        if not isinstance(images, Tensor):
+            raise TypeError("a probe takes features")
         return (images,)
 
     def forward(self, views: Views, labels: Tensor, moment: Moment) -> Tensor:
@@ -76,7 +80,7 @@ class AugmentedProbe(LinearProbe):
         self.features = spec.features
         self.frozen = encoder.requires_grad_(False)
 
-    def views(self, images: Tensor, generator: torch.Generator) -> Views:
+    def views(self, images: Images, generator: torch.Generator) -> Views:
         return (self.augment(images, generator),)
 
     @torch.no_grad()

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from dlth_bench.training.ragged import Images
+
 Views = tuple[Tensor, ...]
 
 
@@ -51,8 +53,8 @@ class Method(nn.Module, ABC):
     """Prefixes of the names of parameters that are trained at the peak learning rate throughout."""
 
     @abstractmethod
-    def views(self, images: Tensor, generator: torch.Generator) -> Views:
-        """The augmented inputs of one batch of uint8 images (batch, channels, height, width)."""
+    def views(self, images: Images, generator: torch.Generator) -> Views:
+        """The augmented inputs of one batch: uint8 images (batch, channels, height, width), or of different sizes."""
 
     @abstractmethod
     def forward(self, views: Views, labels: Tensor, moment: Moment) -> Tensor:

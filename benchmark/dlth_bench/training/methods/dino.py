@@ -16,6 +16,7 @@ from dlth_bench.spec.method import DINOSpec
 from dlth_bench.spec.recipe import AugmentSpec
 from dlth_bench.training.augment import Augment, Pixels
 from dlth_bench.training.methods.base import Method, Moment, Views, frozen_copy, update_average
+from dlth_bench.training.ragged import Images
 
 
 class DINO(Method):
@@ -40,7 +41,7 @@ class DINO(Method):
             output_dim=spec.out_dim, student_temp=spec.student_temperature, center_momentum=spec.center_momentum
         )
 
-    def views(self, images: Tensor, generator: torch.Generator) -> Views:
+    def views(self, images: Images, generator: torch.Generator) -> Views:
         crops = [augment(images, generator) for augment in self.global_augments]
         if self.spec.local_crops:
             # All local crops are one batch: crop c of sample b is row c * batch + b.

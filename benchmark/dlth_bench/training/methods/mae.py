@@ -22,6 +22,7 @@ from dlth_bench.spec.method import MAESpec
 from dlth_bench.spec.recipe import ViTSpec
 from dlth_bench.training.augment import Augment, Pixels
 from dlth_bench.training.methods.base import Method, Moment, Views
+from dlth_bench.training.ragged import Images
 
 
 class MAE(Method):
@@ -47,7 +48,7 @@ class MAE(Method):
             nn.init.xavier_uniform_(layer.weight)
             nn.init.zeros_(layer.bias)
 
-    def views(self, images: Tensor, generator: torch.Generator) -> Views:
+    def views(self, images: Images, generator: torch.Generator) -> Views:
         return (self.augment(images, generator),)
 
     def forward(self, views: Views, labels: Tensor, moment: Moment) -> Tensor:

@@ -17,6 +17,7 @@ from dlth_bench.training.batch_norm import group_batch_norms
 from dlth_bench.training.exchange import agreed_permutation, gathered, own_part, processes
 from dlth_bench.training.methods.base import Method, Moment, Views, frozen_copy, update_average
 from dlth_bench.training.methods.queue import enqueued
+from dlth_bench.training.ragged import Images
 
 
 class MoCo(Method):
@@ -51,7 +52,7 @@ class MoCo(Method):
             self.register_buffer("first_view_queue", F.normalize(torch.randn(spec.queue, spec.dim), dim=1))
         self.register_buffer("queue_start", torch.zeros((), dtype=torch.long))
 
-    def views(self, images: Tensor, generator: torch.Generator) -> Views:
+    def views(self, images: Images, generator: torch.Generator) -> Views:
         # Both views as one batch: half the calls.
         queries, keys = self.augment(images.repeat(2, 1, 1, 1), generator).chunk(2)
         return queries, keys

@@ -11,6 +11,7 @@ from dlth_bench.spec.recipe import AugmentSpec
 from dlth_bench.training.augment import Augment, Pixels
 from dlth_bench.training.methods.base import Method, Moment, Views, frozen_copy
 from dlth_bench.training.mixing import Mixing
+from dlth_bench.training.ragged import Images
 
 
 class Supervised(Method):
@@ -38,7 +39,7 @@ class Supervised(Method):
         if weight_average is not None:
             self.average = frozen_copy(nn.Sequential(encoder, head))
 
-    def views(self, images: Tensor, generator: torch.Generator) -> Views:
+    def views(self, images: Images, generator: torch.Generator) -> Views:
         return (self.augment(images, generator),)
 
     def forward(self, views: Views, labels: Tensor, moment: Moment) -> Tensor:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from dlth_bench.spec.two_views import TwoViewSpec
 from dlth_bench.training.augment import Augment, Pixels
 from dlth_bench.training.methods.base import Method, Views
+from dlth_bench.training.ragged import Images
 
 
 class TwoViewMethod(Method):
@@ -21,5 +22,5 @@ class TwoViewMethod(Method):
         self.encoder = backbone
         self.augments = [Augment(view, pixels) for view in spec.views]
 
-    def views(self, images: Tensor, generator: torch.Generator) -> Views:
+    def views(self, images: Images, generator: torch.Generator) -> Views:
         return tuple(augment(images, generator) for augment in self.augments)
