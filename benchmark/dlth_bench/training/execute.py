@@ -192,8 +192,7 @@ class Execution:
                 probe = linear_probe(spec, method.encoder, width, classes, self.pixels)
             return probe.to(self.fabric.device)
 
-        probe = fresh()
-        samples = train_features if spec.augment is None else data.train_images
+        probe, samples = fresh(), train_features if spec.augment is None else data.train_images
         stage = Stage("linear", probe, samples, data.train_labels, spec.train, self.run.seed)
         history = self._train(stage)
         probe.eval()
@@ -205,8 +204,7 @@ class Execution:
         with torch.no_grad():
             logits = probe.logits(train_features), probe.logits(val_features)
         images, flops = len(data.train_labels), extraction + stage_flops(stage, fresh)
-        if spec.augment is not None:
-            # Features of unaugmented images are then for the training accuracy alone, which is no part of training.
+        if spec.augment is not None:  # features of unaugmented images are then for the training accuracy alone
             images, flops = stage.steps * spec.train.batch_size, flops - extraction
         return Outcome(*logits, History(), history, images=images, flops=flops)
 
