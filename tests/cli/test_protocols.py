@@ -72,3 +72,17 @@ def test_broken_file_stops_the_check(place: Path) -> None:
     error = refused("protocols", "check")
     assert error.source == str(place / "zz.yaml")
     assert error.line == 5
+
+
+def test_details_say_what_follows_from_a_recipe(place: Path) -> None:
+    """Steps and rates of the full data, views, parameter counts and a config's notes, for people and programs."""
+    text = tiny_text().replace("title: MoCo\n", "title: MoCo\n    notes: [Batch norm sees the whole batch.]\n")
+    (place / "tiny.yaml").write_text(text)
+    assert "what differs from the originals: --details" in run("protocols", "show", "tiny").output
+    shown = run("protocols", "show", "tiny", "--details").output
+    assert "note: Batch norm sees the whole batch." in shown
+    assert "246 steps an epoch of batch 16" in shown  # 246 classes of 16 images
+    facts = json.loads(run("protocols", "show", "tiny", "--details", "--json").output)["details"]
+    assert [fact["config"] for fact in facts] == ["moco", "mae", "supervised"]
+    assert facts[0]["train"]["rates"]["0"] == 0.05
+    assert facts[1]["trained_parameters"] > facts[1]["encoder_parameters"] > 0

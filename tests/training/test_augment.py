@@ -95,6 +95,19 @@ def test_crop_is_pil_s_everywhere(monkeypatch: pytest.MonkeyPatch, size: int, bo
         np.testing.assert_allclose(ours[0].numpy(), theirs, atol=2e-5, rtol=0)
 
 
+@pytest.mark.parametrize(("size", "box"), [*BOXES, pytest.param(32, (3.3, 7.9, 21.4, 13.7), id="continuous")])
+def test_bicubic_crop_is_pil_s(monkeypatch: pytest.MonkeyPatch, size: int, box: Box) -> None:
+    """With bicubic interpolation a crop is PIL's, whose overshoot at edges is cut to the range of pixels."""
+    images = random_images(4)
+    view = _cropping(monkeypatch, AugmentSpec(size=size, interpolation="bicubic"), box)(images, _generator())
+    top, left, height, width = box
+    for image, ours in zip(to_float(images), view, strict=True):
+        picture = Image.fromarray(image[0].numpy())
+        region = (left, top, left + width, top + height)
+        theirs = np.asarray(picture.resize((size, size), Image.Resampling.BICUBIC, box=region)).clip(0, 1)
+        np.testing.assert_allclose(ours[0].numpy(), theirs, atol=2e-5, rtol=0)
+
+
 def test_boxes_have_the_spec_s_area_and_ratio() -> None:
     """Crops cover the area and have the ratio that the spec says, lie in the image, and use the whole range."""
     augment = Augment(AugmentSpec(crop_scale=(0.2, 0.7), crop_ratio=(0.75, 4 / 3)), RAW)
@@ -242,6 +255,19 @@ def test_the_generator_is_the_only_randomness() -> None:
     torch.rand(5)
     assert torch.equal(augment(images, _generator(3)), first)
     assert not torch.equal(augment(images, _generator(4)), first)
+
+
+@pytest.mark.parametrize(
+    ("size", "pixels"),
+    [
+        (None, (0.9721727968, 1.0742199421, 0.8185923100, 1.0437606573, 0.8011410236)),
+        (16, (0.9078404307, 1.0422815084, 1.0852375031, 1.2540818453, 0.9597036242)),
+    ],
+)
+def test_grey_views_stay_what_they_were(size: int | None, pixels: tuple[float, ...]) -> None:
+    """Grey protocols are frozen: a seed gives the views that it gave when their references were measured."""
+    view = Augment(EVERYTHING.model_copy(update={"size": size}), GREY)(random_images(64), _generator(5))
+    assert view[3, 0, 4, :5].tolist() == pytest.approx(pixels, abs=1e-5)
 
 
 @pytest.mark.parametrize("size", [None, 16])

@@ -299,6 +299,19 @@ def test_incomplete_batches_are_dropped() -> None:
     assert seen == set(range(30))
 
 
+def test_repeated_augmentation_sees_fewer_images_more_often() -> None:
+    """With 4 repeats an epoch has as many steps of as many samples, of a quarter of the images, copies side by side."""
+    stage = _stage(24, 8)
+    stage.spec = stage.spec.model_copy(update={"repeats": 4})
+    batches = Batches(stage)
+    epochs = [torch.cat([batches.at(3 * epoch + i) for i in range(3)]) for epoch in range(8)]
+    for order in epochs:
+        assert len(order) == 24
+        assert order.unique().tolist() == sorted(order[::4].tolist())
+        assert torch.equal(order, order[::4].repeat_interleave(4))
+    assert len(torch.cat(epochs).unique()) > 12
+
+
 # --- what the loop tells ------------------------------------------------------------------------------------
 
 

@@ -10,6 +10,7 @@ from lightning.fabric import Fabric
 from tiny_training import ADAMW, GREY, VIT, mae_spec, random_images, random_views, train_spec
 from torch import Tensor
 
+from dlth_bench.spec.recipe import EvalViewSpec, ViTSpec
 from dlth_bench.training.augment import Pixels
 from dlth_bench.training.backbones import build_backbone
 from dlth_bench.training.loop import Checkpoints, Stage, train
@@ -147,6 +148,18 @@ def test_positions_are_fixed_sines_and_cosines() -> None:
     stage = Stage("pretrain", method, random_images(8), torch.zeros(8, dtype=torch.long), train_spec(ADAMW, 3), 0)
     train(stage, Fabric(accelerator="cpu", devices=1), Checkpoints())
     assert all(torch.equal(old, new) for old, new in zip(before, positions, strict=True))
+
+
+def test_positions_and_masks_at_224_pixels() -> None:
+    """At ViT-B's width and 14 x 14 patches: the original's positions, and 49 of 196 patches kept."""
+    vit = ViTSpec(kind="vit", patch_size=16, dim=768, depth=1, heads=12)
+    view = EvalViewSpec(resize=256, crop=224)
+    pixels = Pixels(256, (0.5,) * 3, (0.2,) * 3, view)
+    method = mae.MAE(mae_spec(decoder_dim=512, decoder_heads=16), build_backbone(vit, 224, 3), vit, pixels)
+    np.testing.assert_allclose(method.encoder.pos_embed[0].numpy(), _sincos(768, 14), atol=5e-6)
+    np.testing.assert_allclose(method.decoder.pos_embed[0].numpy(), _sincos(512, 14), atol=5e-6)
+    kept, hidden = mae.random_token_mask((2, method.masked.sequence_length), 0.75)
+    assert (kept.shape[1], hidden.shape[1]) == (1 + 49, 147)  # the class token is always kept
 
 
 def test_all_that_should_learn_gets_a_gradient() -> None:

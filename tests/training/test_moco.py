@@ -133,7 +133,8 @@ def test_average_is_exact_and_of_parameters_only() -> None:
         buffer.fill_(100)  # would show up in the key encoder if buffers were averaged
     keys = [p.clone() for p in (*method.key_encoder.parameters(), *method.key_head.parameters())]
     queries = [p.clone() for p in (*method.encoder.parameters(), *method.head.parameters())]
-    method._keys(random_views(4))
+    method._update_keys(MOMENT)
+    method._keys(random_views(4))  # whose batch statistics are the key encoder's
     now = [*method.key_encoder.parameters(), *method.key_head.parameters()]
     for new, key, query in zip(now, keys, queries, strict=True):
         torch.testing.assert_close(new, 0.9 * key + 0.1 * query, atol=1e-7, rtol=1e-6)

@@ -43,6 +43,13 @@ def test_warm_up_is_linear_from_zero() -> None:
     assert rates == pytest.approx([0.01 * step for step in range(11)])
 
 
+def test_warm_up_may_start_above_zero() -> None:
+    """solo-learn's warm-up: 10 of 1000 epochs in equal steps from 3e-5 to the peak."""
+    spec = _spec(lr=0.3, warmup=0.01, warmup_start=3e-5)
+    rates = [learning_rate(spec, Moment(step, 1000)) for step in range(11)]
+    assert rates == pytest.approx([3e-5 + (0.3 - 3e-5) * step / 10 for step in range(11)])
+
+
 def test_cosine_starts_at_the_peak_and_ends_at_the_minimum() -> None:
     """After the warm-up: half a cosine over the remaining steps, as in MAE's and DINO's code."""
     spec = _spec(warmup=0.2, min_lr=0.004)
@@ -58,6 +65,21 @@ def test_step_schedule_drops_at_its_milestones() -> None:
     spec = _spec(schedule="step", milestones=(0.6, 0.8))
     rates = {step: learning_rate(spec, Moment(step, 200)) for step in (0, 119, 120, 159, 160, 199)}
     assert rates == pytest.approx({0: 0.1, 119: 0.1, 120: 0.01, 159: 0.01, 160: 0.001, 199: 0.001})
+
+
+def test_exponential_schedule_drops_at_exact_steps() -> None:
+    """By gamma every two of six epochs of 7 steps, on the very step, however the fractions round."""
+    spec = _spec(schedule="exponential", stretches=3, gamma=0.5)
+    rates = [learning_rate(spec, Moment(step, 42, 7)) for step in range(42)]
+    assert rates == pytest.approx([0.1] * 14 + [0.05] * 14 + [0.025] * 14)
+
+
+def test_per_epoch_schedules_move_at_the_start_of_an_epoch() -> None:
+    """Warm-up from its start and cosine are then stairs of one epoch each."""
+    spec = _spec(warmup=0.25, warmup_start=0.02, per_epoch=True)
+    rates = [learning_rate(spec, Moment(step, 24, 3)) for step in range(24)]
+    stairs = [0.02, 0.06, *(0.05 * (1 + math.cos(math.pi * epoch / 6)) for epoch in range(6))]
+    assert rates == pytest.approx([stairs[step // 3] for step in range(24)])
 
 
 def test_constant_schedule_and_constant_decay() -> None:
@@ -191,6 +213,30 @@ def test_lars_is_mae_s() -> None:
     torch.testing.assert_close(ours[1], bias, atol=1e-6, rtol=1e-5)
 
 
+@pytest.mark.parametrize("rate", [0.003, 2.0])
+def test_lars_with_decay_and_clipping_is_solo_learn_s(rate: float) -> None:
+    """Decay enters the trust ratio and the step; clipping bounds the ratio over the rate by 1, as at small rates.
+
+    Biases neither decay nor adapt.
+    """
+    momentum, decay, trust = 0.9, 0.1, 0.02
+    spec = OptimizerSpec(kind="lars", lr=rate, weight_decay=decay, trust_coefficient=trust, trust_clip=True)
+    ours = _ours(spec, _Pair(), _gradients())
+    module = _Pair()
+    weight, bias = module.weight.detach(), module.bias.detach()
+    speeds = torch.zeros(5, 4), torch.zeros(5)
+    ratios = []
+    for towards, aside in _gradients():
+        ratio = trust * weight.norm() / (towards.norm() + decay * weight.norm()) / rate
+        ratios.append(float(ratio))
+        adapted = (towards + decay * weight) * ratio.clamp(max=1)
+        speeds = momentum * speeds[0] + adapted, momentum * speeds[1] + aside
+        weight, bias = weight - rate * speeds[0], bias - rate * speeds[1]
+    assert all((ratio > 1) == (rate == 0.003) for ratio in ratios)  # one case clips, the other does not
+    torch.testing.assert_close(ours[0], weight, atol=1e-6, rtol=1e-5)
+    torch.testing.assert_close(ours[1], bias, atol=1e-6, rtol=1e-5)
+
+
 def test_lars_leaves_zero_weights_unscaled() -> None:
     """A weight of norm 0 has trust ratio 1: it can leave zero."""
     module = _Pair()
@@ -210,6 +256,21 @@ def test_sgd_is_torch_s_plain_sgd() -> None:
         torch.testing.assert_close(mine, expected, atol=1e-6, rtol=1e-5)
 
 
+def test_sgd_takes_up_a_parameter_that_rested() -> None:
+    """A parameter without gradient stays, without decay, and moves by plain momentum SGD from its first gradient."""
+    module = _Pair()
+    before = module.weight.detach().clone()
+    optimizer = build_optimizer(SGD.model_copy(update={"decay_norm_and_bias": True, "warmup": 0.0}), module)
+    set_rates(SGD, optimizer, Moment(0, 10))
+    gradient = torch.ones(5, 4)
+    module.weight.grad, module.bias.grad = None, torch.ones(5)
+    optimizer.step()
+    assert torch.equal(module.weight.detach(), before)
+    module.weight.grad = gradient
+    optimizer.step()
+    torch.testing.assert_close(module.weight.detach(), before - SGD.lr * (gradient + SGD.weight_decay * before))
+
+
 def test_adamw_is_torch_s_plain_adamw() -> None:
     """The fused step equals torch's loop with the spec's betas, eps 1e-8 and decoupled decay."""
     spec = OptimizerSpec(kind="adamw", lr=0.01, betas=(0.9, 0.95), weight_decay=0.3)
@@ -219,3 +280,21 @@ def test_adamw_is_torch_s_plain_adamw() -> None:
     plain = torch.optim.AdamW(groups, lr=0.01, betas=(0.9, 0.95), eps=1e-8, fused=False, foreach=False)
     for mine, expected in zip(ours, _trained(plain, module, _gradients()), strict=True):
         torch.testing.assert_close(mine, expected, atol=1e-6, rtol=1e-5)
+
+
+def test_nesterov_and_rmsprop_are_their_formulas() -> None:
+    """Nesterov looks one step ahead of the momentum; RMSprop divides by the root of a running mean square."""
+    ours = _ours(OptimizerSpec(kind="sgd", lr=0.1, momentum=0.8, nesterov=True), _Pair(), _gradients())
+    rms = OptimizerSpec(kind="rmsprop", lr=0.1, momentum=0.8, alpha=0.9, eps=0.03)
+    theirs = _ours(rms, _Pair(), _gradients())
+    module = _Pair()
+    weight, scaled = module.weight.detach(), module.weight.detach()
+    speed, square, scaled_speed = (torch.zeros(5, 4) for _ in range(3))
+    for gradient, _ in _gradients():
+        speed = 0.8 * speed + gradient
+        weight = weight - 0.1 * (gradient + 0.8 * speed)
+        square = 0.9 * square + 0.1 * gradient**2
+        scaled_speed = 0.8 * scaled_speed + gradient / (square.sqrt() + 0.03)
+        scaled = scaled - 0.1 * scaled_speed
+    torch.testing.assert_close(ours[0], weight, atol=1e-6, rtol=1e-5)
+    torch.testing.assert_close(theirs[0], scaled, atol=1e-6, rtol=1e-5)

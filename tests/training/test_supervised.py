@@ -53,7 +53,7 @@ def test_loss_is_smoothed_cross_entropy(smoothing: float) -> None:
 def test_mixup_mixes_images_and_labels_alike(weight: float, smoothing: float) -> None:
     """Sample i is mixed with sample -1-i; its loss is weighted between both labels as its pixels are."""
     method, images = _method(label_smoothing=smoothing, mixup=0.8), random_views(5)
-    method.mixup = _FixedWeight(weight)
+    method.mixing.mixup = _FixedWeight(weight)
     terms = []
     for i in range(5):
         partner = 4 - i
@@ -66,7 +66,7 @@ def test_mixup_mixes_images_and_labels_alike(weight: float, smoothing: float) ->
 def test_mixup_weights_follow_the_beta_distribution() -> None:
     """The spec's number is the Beta distribution's parameter: mean 1/2, variance 1 / (4 (2a + 1)), new each time."""
     method = _method(mixup=0.8)
-    weights = torch.stack([method.mixup.sample() for _ in range(4000)])
+    weights = torch.stack([method.mixing.mixup.sample() for _ in range(4000)])
     assert abs(weights.mean() - 0.5) < 0.02
     assert abs(weights.var() - 1 / (4 * 2.6)) < 0.005
-    assert _method().mixup is None
+    assert _method().mixing.mixup is None

@@ -14,6 +14,7 @@ from dlth_bench.cli.options import (
     DEFAULT_PROTOCOL,
     DEFAULT_STORE,
     ConfigsOption,
+    DataDirOption,
     DeviceOption,
     JsonOption,
     ProtocolOption,
@@ -21,9 +22,10 @@ from dlth_bench.cli.options import (
     SubsetOption,
     checked_device,
     split_names,
+    use_data_dir,
 )
 from dlth_bench.cli.run import subset_for
-from dlth_bench.datasets.registry import image_dataset
+from dlth_bench.datasets.registry import protocol_dataset
 from dlth_bench.harness.grid import chosen_configs, grid_runs
 from dlth_bench.harness.store import Store
 from dlth_bench.leaderboard.number_text import percent
@@ -34,12 +36,14 @@ app = typer.Typer(name="bench", help="Measure how fast this machine trains.", no
 
 @app.command("step")
 def step(
+    context: typer.Context,
     protocol: ProtocolOption = DEFAULT_PROTOCOL,
     configs: ConfigsOption = None,
     device: DeviceOption = "auto",
     rounds: Annotated[int, typer.Option(min=1, help="Rounds in which the whole and the bare step alternate.")] = 7,
     steps: Annotated[int, typer.Option(min=1, help="Steps of each a round.")] = 10,
     threads: Annotated[int, typer.Option(min=1, help="CPU threads.")] = 1,
+    data_dir: DataDirOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Images a second of the whole training step and of the bare networks, per config, and their ratio.
@@ -47,6 +51,7 @@ def step(
     Example: dlth-bench bench step --protocol glyphs-ssl --json
     """
     spec = find_protocol(protocol)
+    use_data_dir(context, spec.data.dataset, data_dir)
     picked = chosen_configs(spec, split_names(configs))
     checked_device(device)
     import torch
@@ -56,7 +61,7 @@ def step(
 
     quiet_libraries()
     torch.set_num_threads(threads)
-    dataset = image_dataset(spec.data.dataset)
+    dataset = protocol_dataset(spec.data)
     table = Table("Config", "Batch", "Step img/s", "Model img/s", "Ratio")
     found = []
     for config in picked:
@@ -72,10 +77,12 @@ def step(
 
 @app.command("untrained")
 def untrained(
+    context: typer.Context,
     subset: SubsetOption,
     protocol: ProtocolOption = DEFAULT_PROTOCOL,
     out: StoreOption = DEFAULT_STORE,
     configs: ConfigsOption = None,
+    data_dir: DataDirOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Linear probes of the backbones as initialised, next to those of the stored, trained runs.
@@ -83,6 +90,7 @@ def untrained(
     Example: dlth-bench bench untrained --subset demo-24
     """
     spec = find_protocol(protocol)
+    use_data_dir(context, spec.data.dataset, data_dir)
     file, store = subset_for(subset, spec), Store(out)
     import torch
 
@@ -91,7 +99,7 @@ def untrained(
 
     quiet_libraries()
     torch.set_num_threads(1)
-    dataset = image_dataset(spec.data.dataset)
+    dataset = protocol_dataset(spec.data)
     table = Table("Config", "Untrained top-1", "Trained top-1", "Gain in points")
     found = []
     for config in chosen_configs(spec, split_names(configs)):

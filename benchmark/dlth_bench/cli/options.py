@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from dlth_bench.datasets.location import located
 from dlth_bench.spec.errors import InputError
 from dlth_bench.spec.quoting import quoted
 
@@ -33,11 +34,29 @@ DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Say what would be
 KeepWeightsOption = Annotated[
     bool, typer.Option("--keep-weights", help="Keep each run's pretrained encoder in the store, as safetensors.")
 ]
+DataDirOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--data-dir",
+        help="Folder of the protocol's dataset. Default: its name in DLTH_BENCH_DATA, else it is had from the Hub.",
+    ),
+]
 
 DEFAULT_PROTOCOL = "glyphs-ssl"
 DEFAULT_STORE = Path("runs")
 DEFAULT_SUBMISSIONS = Path("submissions")
 DEVICES = ("auto", "cpu", "cuda", "mps")
+
+
+def use_data_dir(context: typer.Context, dataset: str, folder: Path | None) -> None:
+    """Take the dataset from a folder until the command ends.
+
+    Raises:
+        InputError: there is no such folder, or the dataset comes with the package.
+    """
+    if folder is not None and dataset == "glyphs":
+        raise InputError("--data-dir: the images of glyphs come with the package")
+    context.with_resource(located(dataset, folder))
 
 
 def split_names(text: str | None) -> list[str] | None:

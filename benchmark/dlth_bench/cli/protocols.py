@@ -12,11 +12,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from dlth_bench.cli.recipe_details import print_details, recipe_details
 from dlth_bench.leaderboard.number_text import percent
 from dlth_bench.shipped import shipped_folder
 from dlth_bench.spec.errors import InputError
 from dlth_bench.spec.files import write_atomically
-from dlth_bench.spec.protocol import Protocol, SubsetRule
+from dlth_bench.spec.protocol import Config, Protocol, SubsetRule
 from dlth_bench.spec.protocol_file import (
     LOCK_NAME,
     find_protocol,
@@ -26,6 +27,7 @@ from dlth_bench.spec.protocol_file import (
     shipped_protocols,
 )
 from dlth_bench.spec.quoting import printable
+from dlth_bench.spec.recipe import LibrarySpec
 
 app = typer.Typer(name="protocols", help="List, show and check the frozen protocols.", no_args_is_help=True)
 
@@ -54,15 +56,21 @@ def list_protocols(as_json: JsonOption = False) -> None:
 @app.command("show")
 def show_protocol(
     name: Annotated[str, typer.Argument(help="A protocol, name@version, or the path of a .yaml file.")],
+    details: Annotated[
+        bool, typer.Option("--details", help="Also steps, learning rates, crops, parameter counts and notes.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Show a protocol's grid with its full-data reference.
 
-    Example: dlth-bench protocols show glyphs-ssl
+    Example: dlth-bench protocols show imagenet-ssl --details
     """
     protocol = find_protocol(name)
+    facts = recipe_details(protocol) if details else []
     if as_json:
         document = protocol.model_dump(mode="json", exclude_defaults=True) | {"digest": protocol.digest}
+        if details:
+            document["details"] = [fact.model_dump(mode="json") for fact in facts]
         typer.echo(json.dumps(document, indent=2))
         return
     console = Console(highlight=False)
@@ -76,6 +84,9 @@ def show_protocol(
     if protocol.reference is not None:
         source = printable(protocol.reference.source, 500)
         console.print(Text(f"reference: {source}, {protocol.reference.date}"), soft_wrap=True)
+    print_details(facts, console)
+    if not details and any(config.notes for config in protocol.configs):
+        console.print(Text("what differs from the originals: --details"))
 
 
 @app.command("check")
@@ -140,12 +151,16 @@ def _grid(protocol: Protocol) -> Table:
         training = f"{amount:g} {duration.unit}, batch {config.train.batch_size}"
         table.add_row(
             config.name,
-            f"{config.method.kind}, {config.backbone.kind}",
+            f"{config.method.kind}, {_network(config)}",
             training,
             evaluation,
             _reference(protocol, config.name),
         )
     return table
+
+
+def _network(config: Config) -> str:
+    return config.backbone.name if isinstance(config.backbone, LibrarySpec) else config.backbone.kind
 
 
 def _reference(protocol: Protocol, config: str) -> str:

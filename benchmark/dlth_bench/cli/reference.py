@@ -14,6 +14,7 @@ from dlth_bench.cli.options import (
     DEFAULT_PROTOCOL,
     DEFAULT_STORE,
     ConfigsOption,
+    DataDirOption,
     DeviceOption,
     KeepWeightsOption,
     ProtocolOption,
@@ -21,6 +22,7 @@ from dlth_bench.cli.options import (
     WorkersOption,
     checked_device,
     split_names,
+    use_data_dir,
     worker_count,
 )
 from dlth_bench.cli.training import train_plan
@@ -33,12 +35,14 @@ from dlth_bench.spec.protocol_file import find_protocol
 
 
 def reference(
+    context: typer.Context,
     protocol: ProtocolOption = DEFAULT_PROTOCOL,
     out: StoreOption = DEFAULT_STORE,
     configs: ConfigsOption = None,
     workers: WorkersOption = None,
     device: DeviceOption = "auto",
     keep_weights: KeepWeightsOption = False,
+    data_dir: DataDirOption = None,
     results: Annotated[
         Path | None, typer.Option("--results", help="Also write all results, one JSON a line, to this file.")
     ] = None,
@@ -50,6 +54,7 @@ def reference(
     Example: dlth-bench reference --protocol glyphs-ssl --results reference.jsonl
     """
     spec = find_protocol(protocol)
+    use_data_dir(context, spec.data.dataset, data_dir)
     store = Store(out)
     plan = make_plan(spec, full_data(spec), store, configs=split_names(configs))
     at_once = worker_count(workers, checked_device(device))

@@ -15,6 +15,7 @@ from dlth_bench.cli.options import (
     DEFAULT_STORE,
     DEFAULT_SUBMISSIONS,
     ConfigsOption,
+    DataDirOption,
     DeviceOption,
     DryRunOption,
     JsonOption,
@@ -28,6 +29,7 @@ from dlth_bench.cli.options import (
     checked_device,
     chosen_seeds,
     split_names,
+    use_data_dir,
     worker_count,
 )
 from dlth_bench.cli.training import train_plan
@@ -42,6 +44,7 @@ from dlth_bench.spec.quoting import printable
 
 
 def run(
+    context: typer.Context,
     subset: SubsetOption,
     protocol: ProtocolOption = DEFAULT_PROTOCOL,
     out: StoreOption = DEFAULT_STORE,
@@ -49,6 +52,7 @@ def run(
     configs: ConfigsOption = None,
     workers: WorkersOption = None,
     device: DeviceOption = "auto",
+    data_dir: DataDirOption = None,
     submissions: SubmissionsOption = DEFAULT_SUBMISSIONS,
     keep_weights: KeepWeightsOption = False,
     dry_run: DryRunOption = False,
@@ -65,6 +69,7 @@ def run(
     Example: dlth-bench run --subset demo-24 --workers 2
     """
     spec = find_protocol(protocol)
+    use_data_dir(context, spec.data.dataset, data_dir)
     file = subset_for(subset, spec)
     store = Store(out)
     chosen, named = chosen_seeds(seeds, spec.seeds), split_names(configs)

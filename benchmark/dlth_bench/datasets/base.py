@@ -15,19 +15,21 @@ if TYPE_CHECKING:  # numpy takes a fifth of the command line's start
     import numpy as np
     import numpy.typing as npt
 
+    from dlth_bench.datasets.packed.images import PackedImages
+
 Split = Literal["train", "val"]
 
 
 @dataclass(frozen=True)
 class ImageArrays:
-    """Samples of one split in memory.
+    """Samples of one split in memory; large images of different sizes stay on disk.
 
-    images: uint8 (samples, channels, height, width)
+    images: uint8 (samples, channels, height, width), or `PackedImages` of as many samples
     labels: int64 (samples,), positions in the *requested* class list, not in the catalog
     sample_ids: (samples,) stable across machines and versions of the dataset's manifest
     """
 
-    images: npt.NDArray[np.uint8]
+    images: npt.NDArray[np.uint8] | PackedImages
     labels: npt.NDArray[np.int64]
     sample_ids: tuple[str, ...]
 

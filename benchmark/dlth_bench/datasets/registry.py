@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import difflib
 from functools import cache
+from pathlib import Path
 
 from dlth_bench.datasets.base import ImageDataset
+from dlth_bench.datasets.location import dataset_folder
 from dlth_bench.spec.classes import ClassCatalog
 from dlth_bench.spec.errors import InputError
+from dlth_bench.spec.protocol import DataSpec
 from dlth_bench.spec.quoting import quoted
 from dlth_bench.spec.samples import SampleCatalog
 
-_DATASETS = ("glyphs", "imagenet")
+_DATASETS = ("cifar100", "glyphs", "imagenet")
 
 
 def dataset_names() -> tuple[str, ...]:
@@ -26,6 +29,10 @@ def class_catalog(name: str) -> ClassCatalog:
         InputError: no such dataset.
     """
     _check(name)
+    if name == "cifar100":
+        from dlth_bench.datasets.cifar100 import cifar100_catalog
+
+        return cifar100_catalog()
     if name == "glyphs":
         return _glyphs().catalog
     from dlth_bench.datasets.imagenet import imagenet_catalog
@@ -37,22 +44,56 @@ def image_dataset(name: str) -> ImageDataset:
     """The images of a dataset.
 
     Raises:
-        InputError: no such dataset, or one of which this version has the classes but not the images.
+        InputError: no such dataset, or not to be had.
     """
     _check(name)
+    if name == "cifar100":
+        from dlth_bench.datasets.cifar100.dataset import cifar100
+
+        return cifar100()
     if name == "glyphs":
         return _glyphs()
-    raise InputError(f"the images of {name} are not readable by this version, only its class list is")
+    from dlth_bench.datasets.imagenet.dataset import imagenet
+
+    return imagenet()
 
 
-@cache
+def protocol_dataset(data: DataSpec) -> ImageDataset:
+    """The images of a protocol's dataset, at the protocol's resolution.
+
+    Raises:
+        InputError: no such dataset, not to be had, or one whose images have another, fixed size.
+    """
+    if data.dataset == "imagenet":
+        from dlth_bench.datasets.imagenet.dataset import imagenet
+
+        return imagenet().at(data.image_size, data.shorter_side)
+    dataset = image_dataset(data.dataset)
+    for field, size in (("image_size", data.image_size), ("shorter_side", data.shorter_side)):
+        if size not in (None, dataset.image_size):
+            raise InputError(f"{field}: {size} pixels; the images of {data.dataset} have {dataset.image_size}")
+    return dataset
+
+
 def sample_catalog(name: str, images_per_class: int | None = None) -> SampleCatalog:
     """The training samples of a dataset that a subset may choose from: the first so many of each class (None: all).
 
     Raises:
         InputError: no such dataset, or one of which this version has the classes but not the images.
     """
+    return _samples(name, images_per_class, dataset_folder(name))
+
+
+@cache
+def _samples(name: str, images_per_class: int | None, folder: Path | None) -> SampleCatalog:
+    """Once a process and place of the dataset."""
     return image_dataset(name).samples(images_per_class)
+
+
+def published_train_images(name: str) -> int | None:
+    """How many training images a dataset has that is not shipped, as its publication says; None: not stated here."""
+    # Krizhevsky 2009; ILSVRC 2012: Russakovsky et al. 2015 (arXiv:1409.0575), table 2.
+    return {"cifar100": 50_000, "imagenet": 1_281_167}.get(name)
 
 
 @cache

@@ -6,7 +6,7 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
-from dlth_bench.datasets.registry import image_dataset
+from dlth_bench.datasets.registry import protocol_dataset
 from dlth_bench.harness.store import Store
 from dlth_bench.spec.result import Result
 from dlth_bench.spec.run import Run
@@ -48,7 +48,7 @@ def _trained(
     from dlth_bench.training.execute import Execution  # torch: slow to import, and needed in workers only
 
     try:
-        dataset = image_dataset(run.data.dataset)
+        dataset = protocol_dataset(run.data)
         return Execution(
             run,
             dataset,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dlth_bench.harness.grid import grid_runs, stored_result
 from dlth_bench.harness.store import Store
-from dlth_bench.scoring.scorecard import Cell, make_scorecard
+from dlth_bench.scoring.scorecard import Cell, NotScorable, make_scorecard
 from dlth_bench.spec.protocol import Protocol
 from dlth_bench.spec.result import TRAINING_VERSION, Result
 from dlth_bench.spec.scorecard import Scorecard
@@ -23,13 +23,29 @@ def score_stored(protocol: Protocol, subset: Subset, store: Store) -> Scorecard:
 
 
 def score_results(protocol: Protocol, subset: Subset, results: list[Result]) -> Scorecard:
-    """The scorecard of given results of a subset."""
+    """The scorecard of given results of a subset.
+
+    Raises:
+        NotScorable: they were not all trained on the same data.
+    """
+    found = _data_digest(protocol, results)
     cells: dict[str, list[Cell]] = {config.name: [] for config in protocol.configs}
     for result in results:
         cells[result.config].append(cell_of(result, protocol))
-    return make_scorecard(
+    card = make_scorecard(
         protocol, cells, subset_digest=subset.digest, classes=len(subset.class_ids), samples=subset.samples
     )
+    return card.model_copy(update={"manifest_digest": found})
+
+
+def _data_digest(protocol: Protocol, results: list[Result]) -> str | None:
+    """The manifest digest that the protocol and all results have in common; None when none of them says it."""
+    frozen = protocol.data.manifest_digest
+    digests = {digest for digest in (frozen, *(result.manifest_digest for result in results)) if digest is not None}
+    if len(digests) > 1:
+        listed = ", ".join(sorted(digest[:12] for digest in digests))
+        raise NotScorable(f"the results are of different data: {protocol.data.dataset} with the digests {listed}")
+    return next(iter(digests), None)
 
 
 def cell_of(result: Result, protocol: Protocol) -> Cell:

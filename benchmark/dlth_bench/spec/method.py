@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from dlth_bench.spec.frozen import Frozen
-from dlth_bench.spec.recipe import AugmentSpec, Probability, TrainSpec
-
-Temperature = Annotated[float, Field(gt=0)]
-EMA = Annotated[float, Field(ge=0, le=1, description="Weight of the old value in the moving average.")]
+from dlth_bench.spec.recipe import EMA, AugmentSpec, Probability, Temperature, TrainSpec
+from dlth_bench.spec.two_views import TwoViewMethodSpec
 
 
 class MoCoSpec(Frozen):
     """Momentum contrast with a queue (He et al. 2020; v2: Chen et al. 2020).
 
-    v1 is a linear head without blur, v2 an MLP head with blur. Batch norm sees the whole batch: keys are not shuffled.
+    v1 is a linear head without blur, v2 an MLP head with blur. Without ``batch_norm_groups`` batch norm sees the whole
+    batch and keys are not shuffled.
+    v2+ (solo-learn) is v2 with a symmetric loss, a wide hidden layer and a momentum that grows.
     """
 
     kind: Literal["moco"]
@@ -26,6 +26,19 @@ class MoCoSpec(Frozen):
     temperature: Temperature
     queue: Annotated[int, Field(gt=0, description="Keys kept as negatives; a multiple of the batch size.")]
     momentum: EMA = 0.999
+    batch_norm_groups: Annotated[
+        int | None,
+        Field(gt=1, description="Parts of a batch with batch norm of their own, keys shuffled across (GPUs at first)."),
+    ] = None
+    final_momentum: Annotated[EMA | None, Field(description="A cosine takes the momentum there; None: constant.")] = (
+        None
+    )
+    hidden_dim: Annotated[int | None, Field(gt=0, description="Hidden width of the MLP head; None: the features'.")] = (
+        None
+    )
+    symmetric: Annotated[
+        bool, Field(description="Each view is query and key once, against a queue for each; the mean of both losses.")
+    ] = False
 
 
 class DINOSpec(Frozen):
@@ -33,7 +46,7 @@ class DINOSpec(Frozen):
 
     kind: Literal["dino"]
     global_views: Annotated[tuple[AugmentSpec, AugmentSpec], Field(description="The teacher sees these two.")]
-    local_view: AugmentSpec
+    local_view: Annotated[AugmentSpec | None, Field(description="The small crops; None where there are none.")] = None
     local_crops: Annotated[int, Field(ge=0, description="Small crops that only the student sees.")]
     out_dim: Annotated[int, Field(gt=0, description="Number of prototypes.")]
     hidden_dim: Annotated[int, Field(gt=0, description="Width of the head's hidden layers.")]
@@ -56,6 +69,12 @@ class DINOSpec(Frozen):
         Probability, Field(description="Fraction of training during which the prototypes stay fixed.")
     ] = 0.0
 
+    @model_validator(mode="after")
+    def _local_view_given(self) -> Self:
+        if self.local_crops and self.local_view is None:
+            raise ValueError("local_crops need a local_view")
+        return self
+
 
 class MAESpec(Frozen):
     """Masked autoencoding of pixels (He et al. 2022)."""
@@ -69,6 +88,14 @@ class MAESpec(Frozen):
     normalize_targets: Annotated[bool, Field(description="Normalise the pixels of each target patch.")] = True
 
 
+class WeightAverageSpec(Frozen):
+    """A moving average of the weights, which is what is evaluated."""
+
+    decay: Annotated[EMA, Field(description="Weight of the old average at an update.")]
+    every: Annotated[int, Field(ge=1, description="Steps between updates, counted anew in each epoch.")] = 1
+    start: Annotated[Probability, Field(description="Fraction of training until which weights are copied.")] = 0.0
+
+
 class SupervisedSpec(Frozen):
     """Cross-entropy on labels; its own head is what is evaluated."""
 
@@ -76,15 +103,19 @@ class SupervisedSpec(Frozen):
     augment: AugmentSpec
     label_smoothing: Probability = 0.0
     mixup: Annotated[float, Field(ge=0, description="Beta parameter of mixup; 0: off.")] = 0.0
+    cutmix: Annotated[float, Field(ge=0, description="Beta parameter of CutMix; with mixup: one of both a batch.")] = (
+        0.0
+    )
+    weight_average: WeightAverageSpec | None = None
 
 
-MethodSpec = Annotated[MoCoSpec | DINOSpec | MAESpec | SupervisedSpec, Field(discriminator="kind")]
+MethodSpec = Annotated[MoCoSpec | DINOSpec | MAESpec | SupervisedSpec | TwoViewMethodSpec, Field(discriminator="kind")]
 
 Features = Literal["pooled", "cls", "cls_last4", "cls_and_mean"]
 
 
 class LinearSpec(Frozen):
-    """A linear classifier on frozen features, computed once from unaugmented images."""
+    """A linear classifier on frozen features, of unaugmented images or of a new view at every step."""
 
     kind: Literal["linear"]
     features: Annotated[
@@ -92,17 +123,24 @@ class LinearSpec(Frozen):
         Field(description="pooled: average pool; cls: class token; cls_last4: of the last 4 blocks; + mean patch."),
     ]
     batch_norm: Annotated[bool, Field(description="Normalise features by an affine-free batch norm (MAE).")] = False
+    augment: Annotated[
+        AugmentSpec | None, Field(description="Views to train on; None: features computed once, unaugmented.")
+    ] = None
     train: TrainSpec
 
 
 class FinetuneSpec(Frozen):
-    """All weights but the positions trained on with labels, the mean patch token as feature (MAE, appendix A.1)."""
+    """All weights trained on with labels, the mean patch token as feature (MAE, appendix A.1)."""
 
     kind: Literal["finetune"]
     augment: AugmentSpec
     label_smoothing: Probability = 0.0
     mixup: Annotated[float, Field(ge=0, description="Beta parameter of mixup; 0: off.")] = 0.0
+    cutmix: Annotated[float, Field(ge=0, description="Beta parameter of CutMix; with mixup: one of both a batch.")] = (
+        0.0
+    )
     drop_path: Probability = 0.0
+    train_positions: Annotated[bool, Field(description="Train the position embeddings too.")] = False
     train: TrainSpec
 
 

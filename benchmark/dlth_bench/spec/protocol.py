@@ -12,7 +12,7 @@ from pydantic_core import PydanticCustomError
 from dlth_bench.spec.duration import Unit
 from dlth_bench.spec.frozen import Frozen, digest_of
 from dlth_bench.spec.method import EvaluationSpec, MethodSpec
-from dlth_bench.spec.recipe import Backbone, TrainSpec
+from dlth_bench.spec.recipe import Backbone, EvalViewSpec, TrainSpec
 
 Slug = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
 Accuracy = Annotated[float, Field(ge=0, le=1, description="Top-1 accuracy as a fraction.")]
@@ -32,11 +32,15 @@ class Config(Frozen):
     method: MethodSpec
     train: TrainSpec
     evaluation: Annotated[EvaluationSpec | None, Field(description="None: the method's own head (supervised).")] = None
+    eval_view: Annotated[EvalViewSpec | None, Field(description="What evaluation sees; None: the image as it is.")] = (
+        None
+    )
+    notes: Annotated[tuple[str, ...], Field(description="What differs from the paper and the original code.")] = ()
 
     @property
     def recipe_digest(self) -> str:
-        """Names what is trained: everything but the name and title."""
-        return digest_of(self.model_copy(update={"name": "", "title": ""}))
+        """Names what is trained: everything but the name, title and notes."""
+        return digest_of(self.model_copy(update={"name": "", "title": "", "notes": ()}))
 
     @model_validator(mode="after")
     def _evaluable(self) -> Self:
@@ -58,10 +62,24 @@ class DataSpec(Frozen):
     """Which samples a protocol trains on and evaluates on."""
 
     dataset: Slug
-    manifest_digest: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$", description="SHA-256 of the dataset's manifest.")]
+    manifest_digest: Annotated[
+        str | None,
+        Field(
+            pattern=r"^[0-9a-f]{64}$",
+            description="SHA-256 of the dataset's manifest; None: the result records the digest found.",
+        ),
+    ] = None
     images_per_class: Annotated[
         int | None,
         Field(gt=0, description="Training samples a class, the first in the dataset's order; None: all."),
+    ] = None
+    image_size: Annotated[
+        int | None,
+        Field(gt=0, description="Side in pixels of the images that methods see; None: the dataset's own, or 224."),
+    ] = None
+    shorter_side: Annotated[
+        int | None,
+        Field(gt=0, description="To which larger images are reduced before all else; None: 8/7 of image_size."),
     ] = None
     pixel_mean: Annotated[tuple[float, ...], Field(description="Subtracted from pixels in [0, 1], a value a channel.")]
     pixel_std: Annotated[tuple[float, ...], Field(description="Divides pixels after that, a value a channel.")]

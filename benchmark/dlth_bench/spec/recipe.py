@@ -10,15 +10,22 @@ from dlth_bench.spec.duration import Duration
 from dlth_bench.spec.frozen import Frozen
 
 Probability = Annotated[float, Field(ge=0, le=1)]
+Temperature = Annotated[float, Field(gt=0)]
+EMA = Annotated[float, Field(ge=0, le=1, description="Weight of the old value in the moving average.")]
 Interval = tuple[float, float]
 
 
 class ResNetSpec(Frozen):
-    """A ResNet of basic blocks for small images: a 3x3 stem of stride 2 and no max-pooling."""
+    """A ResNet of basic blocks for small images: a 3x3 stem and no max-pooling."""
 
     kind: Literal["resnet"]
     widths: Annotated[tuple[int, ...], Field(min_length=1, max_length=4, description="Channels of each stage.")]
     blocks: Annotated[tuple[int, ...], Field(min_length=1, max_length=4, description="Blocks of each stage.")]
+    stem_stride: Annotated[Literal[1, 2], Field(description="Stride of the stem's convolution.")] = 2
+    stem_padding: Annotated[int, Field(ge=0, le=2, description="Zeros around the image; 1 keeps its size.")] = 1
+    zero_init_residual: Annotated[
+        bool, Field(description="Blocks start as identities: the last norm of each has weight 0.")
+    ] = True
 
 
 class ViTSpec(Frozen):
@@ -30,16 +37,45 @@ class ViTSpec(Frozen):
     depth: Annotated[int, Field(gt=0, description="Number of transformer blocks.")]
     heads: Annotated[int, Field(gt=0, description="Attention heads; must divide dim.")]
     drop_path: Annotated[Probability, Field(description="Stochastic depth rate of the last block.")] = 0.0
+    class_token_std: Annotated[
+        float | None, Field(gt=0, description="Spread of the class token at the start; None: timm's 1e-6.")
+    ] = None
 
 
-Backbone = Annotated[ResNetSpec | ViTSpec, Field(discriminator="kind")]
+class LibrarySpec(Frozen):
+    """A network of timm or torchvision by its name there, with that library's initialisation and untrained."""
+
+    kind: Literal["timm", "torchvision"]
+    name: Annotated[str, Field(pattern=r"^[a-z0-9_]{1,64}$", description="As the library's list_models has it.")]
+
+
+Backbone = Annotated[ResNetSpec | ViTSpec | LibrarySpec, Field(discriminator="kind")]
+
+PolicyName = Literal["autoaugment", "randaugment", "trivialaugment"]
+
+
+class EvalViewSpec(Frozen):
+    """What evaluation sees of an image: its central square after the shorter side was resized."""
+
+    resize: Annotated[int, Field(gt=0, description="Length of the shorter side in pixels.")]
+    crop: Annotated[int, Field(gt=0, description="Side of the central square in pixels.")]
+    interpolation: Annotated[Literal["bilinear", "bicubic"], Field(description="Kernel of the resampling.")] = (
+        "bilinear"
+    )
+
+    @model_validator(mode="after")
+    def _crop_within(self) -> Self:
+        if self.crop > self.resize:
+            raise ValueError("the crop is larger than the resized image")
+        return self
 
 
 class AugmentSpec(Frozen):
-    """Batched augmentation of one view; the order is crop, flip, blur, jitter, solarize.
+    """Batched augmentation of one view; the order is crop, flip, blur, policy, jitter, greyscale, solarize, erase.
 
-    Definition, version 1: a random resized crop with continuous box corners and antialiased bilinear
-    resampling; brightness then contrast by factors drawn around 1; Gaussian blur with edge renormalisation.
+    Definition, version 1: a random resized crop with continuous box corners and antialiased resampling;
+    Gaussian blur with edge renormalisation; jitter by factors drawn around 1, of grey images brightness then
+    contrast, of colour images brightness, contrast, saturation and hue in an order drawn for each sample.
     """
 
     size: Annotated[int | None, Field(gt=0, description="Side of the view in pixels; None: the image's own.")] = None
@@ -48,42 +84,80 @@ class AugmentSpec(Frozen):
         1.0,
     )
     crop_ratio: Annotated[Interval, Field(description="Width over height of the crop.")] = (0.75, 4 / 3)
+    interpolation: Annotated[
+        Literal["bilinear", "bicubic"], Field(description="Kernel of the resampling; bicubic as PIL's, a = -1/2.")
+    ] = "bilinear"
     flip: Annotated[Probability, Field(description="Chance of a horizontal flip.")] = 0.0
-    jitter: Annotated[Probability, Field(description="Chance of brightness and contrast jitter.")] = 0.0
+    jitter: Annotated[Probability, Field(description="Chance of jitter, of all its parts together.")] = 0.0
     brightness: Annotated[float, Field(ge=0, le=1, description="Factor drawn from [1-x, 1+x].")] = 0.0
     contrast: Annotated[float, Field(ge=0, le=1, description="Factor drawn from [1-x, 1+x].")] = 0.0
+    saturation: Annotated[float, Field(ge=0, le=1, description="Factor drawn from [1-x, 1+x].")] = 0.0
+    hue: Annotated[
+        float, Field(ge=0, le=0.5, description="Shift drawn from [-x, x], in turns of the colour circle.")
+    ] = 0.0
+    grayscale: Annotated[Probability, Field(description="Chance of losing all colour.")] = 0.0
     blur: Annotated[Probability, Field(description="Chance of a Gaussian blur.")] = 0.0
     blur_sigma: Annotated[Interval, Field(description="Standard deviation of the blur in pixels.")] = (
         0.1,
         2.0,
     )
     solarize: Annotated[Probability, Field(description="Chance of inverting pixels of at least 128.")] = 0.0
+    policy: Annotated[
+        PolicyName | None,
+        Field(description="Automatic augmentation: torchvision's, but randaugment is timm's rand-m9-mstd0.5-inc1."),
+    ] = None
+    erase: Annotated[Probability, Field(description="Chance of erasing a rectangle of the normalised view.")] = 0.0
+    erase_noise: Annotated[bool, Field(description="Erase with normal noise in place of the mean colour.")] = False
 
 
 class OptimizerSpec(Frozen):
     """Optimizer and learning-rate schedule; the schedule is evaluated at every step."""
 
-    kind: Literal["sgd", "adamw", "lars"]
+    kind: Literal["sgd", "adamw", "lars", "rmsprop"]
     lr: Annotated[float, Field(gt=0, description="Peak learning rate, as applied: no batch-size scaling.")]
-    momentum: Annotated[float, Field(ge=0, lt=1, description="SGD and LARS momentum.")] = 0.9
+    momentum: Annotated[float, Field(ge=0, lt=1, description="Momentum of SGD, LARS and RMSprop.")] = 0.9
+    nesterov: Annotated[bool, Field(description="SGD with Nesterov's momentum.")] = False
+    alpha: Annotated[float, Field(ge=0, lt=1, description="RMSprop: weight of the old mean square.")] = 0.99
+    eps: Annotated[float, Field(gt=0, description="AdamW and RMSprop: added to the root of the mean square.")] = 1e-8
     betas: Annotated[tuple[float, float], Field(description="AdamW betas.")] = (0.9, 0.999)
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
     weight_decay_end: Annotated[float | None, Field(ge=0, description="Cosine target; None: constant.")] = None
     decay_norm_and_bias: Annotated[bool, Field(description="Whether 1-D parameters decay too.")] = False
-    schedule: Literal["cosine", "step", "constant"] = "cosine"
+    decay_all_but_norm: Annotated[
+        bool, Field(description="All but the parameters of norm layers decay (torchvision's norm_weight_decay 0).")
+    ] = False
+    no_decay: Annotated[tuple[str, ...], Field(description="Last parts of names of parameters that never decay.")] = ()
+    schedule: Literal["cosine", "step", "exponential", "constant"] = "cosine"
     milestones: Annotated[tuple[float, ...], Field(description="Step schedule: fractions of training.")] = ()
-    gamma: Annotated[float, Field(gt=0, le=1, description="Step schedule: factor at a milestone.")] = 0.1
+    gamma: Annotated[float, Field(gt=0, le=1, description="Step and exponential: factor at a drop.")] = 0.1
+    stretches: Annotated[
+        int | None, Field(gt=0, description="Exponential: equal stretches of training, each lower by gamma.")
+    ] = None
+    per_epoch: Annotated[bool, Field(description="The rate changes at the start of an epoch, not at every step.")] = (
+        False
+    )
     min_lr: Annotated[float, Field(ge=0, description="End of the cosine.")] = 0.0
-    warmup: Annotated[Probability, Field(description="Linear warm-up from 0, as a fraction of training.")] = 0.0
+    warmup: Annotated[Probability, Field(description="Linear warm-up, as a fraction of training.")] = 0.0
+    warmup_start: Annotated[float, Field(ge=0, description="Learning rate at the first step of the warm-up.")] = 0.0
     clip_grad: Annotated[float | None, Field(gt=0, description="Norm bound of each parameter's gradient.")] = None
     layer_decay: Annotated[float | None, Field(gt=0, le=1, description="Factor a layer, from the head down.")] = None
+    trust_coefficient: Annotated[float, Field(gt=0, description="LARS: factor of the trust ratio.")] = 0.001
+    trust_clip: Annotated[bool, Field(description="LARS: no step longer than SGD's (LARC clipping).")] = False
 
     @model_validator(mode="after")
-    def _lars_as_in_mae(self) -> Self:
-        if self.kind == "lars" and (self.weight_decay or self.weight_decay_end or self.decay_norm_and_bias):
-            raise ValueError(
-                "lars is only known to equal the original's without weight decay; leave the decay fields out"
-            )
+    def _lars_adapts_weights_alone(self) -> Self:
+        if self.kind == "lars" and self.decay_norm_and_bias:
+            raise ValueError("lars neither scales nor decays 1-D parameters; leave decay_norm_and_bias out")
+        return self
+
+    @model_validator(mode="after")
+    def _parts_fit(self) -> Self:
+        if (self.schedule == "exponential") != (self.stretches is not None):
+            raise ValueError("an exponential schedule, and only it, needs stretches")
+        if self.nesterov and self.kind != "sgd":
+            raise ValueError("nesterov is an option of sgd")
+        if self.decay_norm_and_bias and self.decay_all_but_norm:
+            raise ValueError("give decay_norm_and_bias or decay_all_but_norm, not both")
         return self
 
 
@@ -93,3 +167,6 @@ class TrainSpec(Frozen):
     duration: Duration
     batch_size: Annotated[int, Field(gt=1, description="Samples an update, over all devices.")]
     optimizer: OptimizerSpec
+    repeats: Annotated[
+        int, Field(ge=1, description="Views of an image in an epoch, which has as many fewer images.")
+    ] = 1

@@ -45,6 +45,9 @@ class Result(Frozen):
     run: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$", description="Digest of the run.")]
     config: str
     seed: int
+    manifest_digest: Annotated[
+        str | None, Field(pattern=r"^[0-9a-f]{64}$", description="Of the dataset that the run found.")
+    ] = None
     status: Literal["finished", "diverged", "failed"]
     reason: Annotated[str, Field(max_length=500, description="Why a run did not finish.")] = ""
     accuracy: Annotated[Accuracy | None, Field(description="Last-epoch top-1 on the validation samples.")] = None

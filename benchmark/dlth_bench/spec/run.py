@@ -77,7 +77,8 @@ class Run(Frozen):
         seen = _drawn(self.config.train, samples)
         if evaluation is None:
             return seen
-        return seen + (samples if evaluation.kind == "linear" else _drawn(evaluation.train, samples))
+        once = evaluation.kind == "linear" and evaluation.augment is None
+        return seen + (samples if once else _drawn(evaluation.train, samples))
 
     @property
     def label(self) -> str:

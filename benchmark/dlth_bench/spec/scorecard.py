@@ -67,7 +67,9 @@ class Scorecard(Frozen):
     package: Annotated[str, Field(description="Version of dlth-bench that scored.")]
     protocol: Annotated[str, Field(description="name@version")]
     protocol_digest: str
-    manifest_digest: str
+    manifest_digest: Annotated[
+        str | None, Field(description="Of the protocol, or else of all results; None when they do not say.")
+    ] = None
     subset_digest: Annotated[str, Field(description="Empty for a table of accuracies without a subset.")] = ""
     classes: Annotated[int, Field(ge=0)] = 0
     samples: Annotated[int | None, Field(gt=0, description="Of a sample subset; None: all of its classes.")] = None

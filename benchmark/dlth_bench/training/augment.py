@@ -2,8 +2,8 @@
 
 A crop with resampling is linear and separable, and so is a Gaussian blur: a view is ``rows @ image @ cols^T`` with
 one small matrix an axis and a sample, the blur folded in. That keeps augmentation at a few percent of a step for
-small images. Antialiased bilinear weights: a triangle as wide as the scale, which looks past a crop's border as PIL's
-``resize(box=...)`` does.
+small images. Antialiased weights: a triangle (bilinear) or a cubic kernel as wide as the scale, which looks past a
+crop's border as PIL's ``resize(box=...)`` does.
 """
 
 from __future__ import annotations
@@ -14,7 +14,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from dlth_bench.spec.recipe import AugmentSpec
+from dlth_bench.spec.errors import InputError
+from dlth_bench.spec.recipe import AugmentSpec, EvalViewSpec
+from dlth_bench.training.colour import Jitter, jittered, luma
+from dlth_bench.training.crop import TRIES, central_boxes, random_boxes, resampled
+from dlth_bench.training.erasing import erased
+from dlth_bench.training.eval_view import evaluation_view
+from dlth_bench.training.policies import Policy
+from dlth_bench.training.ragged import Images, RaggedImages
 
 
 def to_float(images: Tensor) -> Tensor:
@@ -22,9 +29,13 @@ def to_float(images: Tensor) -> Tensor:
     return images.to(torch.float32).mul_(1 / 255)
 
 
+RESIZED_SHARE = 256 / 224
+"""Shorter side to which images of different sizes are resized for evaluation, to the side of the central crop."""
+
+
 @dataclass(frozen=True)
 class Pixels:
-    """The images a method sees: their side in pixels and the normalisation of each channel.
+    """The images a method sees: their side in pixels, the normalisation of each channel, and what evaluation sees.
 
     ``mean`` and ``std`` are constants of the protocol, not measured, since a subset must not change them.
     """
@@ -32,6 +43,12 @@ class Pixels:
     size: int
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    eval_view: EvalViewSpec | None = None
+
+    @property
+    def input_size(self) -> int:
+        """Side of what evaluation sees, for which a network is built."""
+        return self.size if self.eval_view is None else self.eval_view.crop
 
     @property
     def channels(self) -> int:
@@ -45,26 +62,55 @@ class Pixels:
         return images.sub_(mean).div_(std)
 
 
+def unaugmented(images: Images, pixels: Pixels) -> Tensor:
+    """What an evaluation sees of a batch: normalised floats (batch, channels, input_size, input_size).
+
+    Without an ``eval_view``, of images of different sizes: the central square after resizing the shorter side to
+    256 / 224 of it; of others the whole image.
+    """
+    if not isinstance(images, RaggedImages):
+        view = images if pixels.eval_view is None else evaluation_view(images, pixels.eval_view)
+        return pixels.normalized(to_float(view))
+    size, spec = pixels.input_size, pixels.eval_view
+    boxes = central_boxes(images, size, round(size * RESIZED_SHARE) if spec is None else spec.resize)
+    kernel = "bilinear" if spec is None else spec.interpolation
+    return pixels.normalized(resampled(images, boxes, size, interpolation=kernel))
+
+
 class Augment:
-    """A batched augmentation; ``spec`` says which and how strongly."""
+    """A batched augmentation; ``spec`` says which and how strongly.
+
+    Raises:
+        InputError: saturation, hue or grayscale of images that are not RGB.
+    """
 
     def __init__(self, spec: AugmentSpec, pixels: Pixels) -> None:
+        self.coloured = pixels.channels == 3
+        if not self.coloured and (spec.saturation or spec.hue or spec.grayscale):
+            raise InputError(
+                f"saturation, hue and grayscale need images of 3 channels; this dataset's have {pixels.channels}"
+            )
         self.spec = spec
         self.pixels = pixels
         self.image_size = pixels.size
         self.size = spec.size or pixels.size
+        self.policy = None if spec.policy is None else Policy(spec.policy, spec.interpolation, pixels.mean)
 
-    def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
+    def __call__(self, images: Images, generator: torch.Generator) -> Tensor:
         """One view of each image.
 
         Args:
-            images: uint8 (batch, channels, image_size, image_size).
+            images: uint8 (batch, channels, image_size, image_size), or images of different sizes.
             generator: on the images' device; the only source of randomness.
 
         Returns:
             Normalised floats (batch, channels, size, size).
         """
+        if isinstance(images, RaggedImages):
+            return self._ragged_views(images, generator)
         draws = torch.rand((10, len(images)), generator=generator, device=images.device)
+        if self.coloured:  # further draws, so that those of grey images stay what they were
+            draws = torch.cat([draws, torch.rand((7, len(images)), generator=generator, device=images.device)])
         top, left, height, width = self._boxes(draws)
         flip = draws[4] < self.spec.flip
         left, width = torch.where(flip, left + width, left), torch.where(flip, -width, width)
@@ -73,7 +119,29 @@ class Augment:
         if self.spec.blur:
             rows, cols = self._blurred(rows, cols, draws[5], draws[6])
         view = torch.matmul(torch.matmul(rows.unsqueeze(1), to_float(images)), cols.transpose(1, 2).unsqueeze(1))
-        return self.pixels.normalized(self._recoloured(view, draws[7:]))
+        if self.spec.interpolation == "bicubic":
+            view = view.clamp_(0, 1)  # a cubic kernel overshoots at edges
+        return self._finished(view, draws[7:], generator)
+
+    def _ragged_views(self, images: RaggedImages, generator: torch.Generator) -> Tensor:
+        """Views of images of different sizes; their crops are torchvision's, see `crop`."""
+        draws = torch.rand((2 * TRIES + 15, len(images)), generator=generator, device=images.device)
+        boxes = random_boxes(images, self.spec.crop_scale, self.spec.crop_ratio, draws[: 2 * TRIES + 2])
+        flip, chance, sigma = draws[2 * TRIES + 2 : 2 * TRIES + 5]
+
+        def fold(rows: Tensor, cols: Tensor, part: slice) -> tuple[Tensor, Tensor]:
+            return self._blurred(rows, cols, chance[part], sigma[part]) if self.spec.blur else (rows, cols)
+
+        kernel = self.spec.interpolation
+        view = resampled(images, boxes, self.size, flip=flip < self.spec.flip, interpolation=kernel, fold=fold)
+        return self._finished(view, draws[2 * TRIES + 5 :], generator)
+
+    def _finished(self, view: Tensor, draws: Tensor, generator: torch.Generator) -> Tensor:
+        """A resampled view, in [0, 1], after what follows its crop; ``draws`` as for `_recoloured`."""
+        if self.policy is not None:
+            view = self.policy(view, generator)
+        view = self.pixels.normalized(self._recoloured(view, draws))
+        return erased(view, self.spec.erase, self.spec.erase_noise, generator) if self.spec.erase else view
 
     def _boxes(self, draws: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Top, left, height and width of each crop, in pixels; sides longer than the image's are cut to it."""
@@ -86,7 +154,7 @@ class Augment:
         return draws[2] * (self.image_size - height), draws[3] * (self.image_size - width), height, width
 
     def _resampling(self, start: Tensor, extent: Tensor) -> Tensor:
-        """Antialiased bilinear weights (batch, size, image_size) from pixels of an interval to ``size`` pixels.
+        """Antialiased weights (batch, size, image_size) from pixels of an interval to ``size`` pixels.
 
         A negative extent runs backwards: a flip.
         """
@@ -94,7 +162,9 @@ class Augment:
         target = torch.arange(self.size, device=start.device) + 0.5
         centre = start[:, None, None] + target[None, :, None] * step
         source = torch.arange(self.image_size, device=start.device) + 0.5
-        weights = (centre - source).mul_(1 / step.abs().clamp(min=1)).abs_().neg_().add_(1).clamp_(min=0)
+        distance = (centre - source).mul_(1 / step.abs().clamp(min=1)).abs_()
+        cubic = self.spec.interpolation == "bicubic"
+        weights = _cubic(distance) if cubic else distance.neg_().add_(1).clamp_(min=0)
         return weights.div_(weights.sum(-1, keepdim=True))
 
     def _blurred(self, rows: Tensor, cols: Tensor, chance: Tensor, sigma: Tensor) -> tuple[Tensor, Tensor]:
@@ -110,19 +180,35 @@ class Augment:
         return kernel @ rows, kernel @ cols
 
     def _recoloured(self, view: Tensor, draws: Tensor) -> Tensor:
-        """Brightness and contrast jitter, then solarization; ``draws`` (3, batch)."""
+        """Jitter, then greyscale, then solarization; ``draws`` (3, batch), and 7 more rows for colour images."""
         spec = self.spec
         if spec.jitter:
             # One draw decides whether and, rescaled, how strongly brightness changes; they stay independent.
             jitter = draws[0] < spec.jitter
             brightness = 1 + (2 * draws[0] / spec.jitter - 1) * spec.brightness
             contrast = 1 + (2 * draws[1] - 1) * spec.contrast
-            brightness = torch.where(jitter, brightness, 1.0)[:, None, None, None]
-            contrast = torch.where(jitter, contrast, 1.0)[:, None, None, None]
-            view = (view * brightness).clamp_(0, 1)
-            mean = view.mean(dim=(1, 2, 3), keepdim=True)
-            view = torch.lerp(mean, view, contrast).clamp_(0, 1)
+            if self.coloured:
+                saturation = 1 + (2 * draws[3] - 1) * spec.saturation
+                hue = (2 * draws[4] - 1) * spec.hue
+                order = draws[6:].argsort(dim=0)
+                changed = jittered(view, Jitter(brightness, contrast, saturation, hue, order))
+                view = torch.where(jitter[:, None, None, None], changed, view)
+            else:
+                brightness = torch.where(jitter, brightness, 1.0)[:, None, None, None]
+                contrast = torch.where(jitter, contrast, 1.0)[:, None, None, None]
+                view = (view * brightness).clamp_(0, 1)
+                mean = view.mean(dim=(1, 2, 3), keepdim=True)
+                view = torch.lerp(mean, view, contrast).clamp_(0, 1)
+        if spec.grayscale:
+            view = torch.where((draws[5] < spec.grayscale)[:, None, None, None], luma(view), view)
         if spec.solarize:
             solarized = (draws[2] < spec.solarize)[:, None, None, None] & (view >= 128 / 255)
             view = torch.where(solarized, 1 - view, view)
         return view
+
+
+def _cubic(distance: Tensor) -> Tensor:
+    """Keys's cubic kernel with a = -1/2, as PIL has it, at non-negative distances."""
+    near = (1.5 * distance - 2.5) * distance.square() + 1
+    far = ((-0.5 * distance + 2.5) * distance - 4) * distance + 2
+    return torch.where(distance < 1, near, torch.where(distance < 2, far, 0.0))

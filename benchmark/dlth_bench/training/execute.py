@@ -13,6 +13,8 @@ from lightning.fabric import Fabric
 from torch import Tensor
 
 from dlth_bench.datasets.base import ImageArrays, ImageDataset
+from dlth_bench.datasets.packed.images import PackedImages
+from dlth_bench.datasets.run_samples import run_samples
 from dlth_bench.spec.method import FinetuneSpec, LinearSpec
 from dlth_bench.spec.protocol import Cost
 from dlth_bench.spec.result import TRAINING_VERSION, Curves, Result
@@ -23,11 +25,12 @@ from dlth_bench.training.checkpoint import load_tensors, save_tensors
 from dlth_bench.training.environment import environment, peak_memory_bytes, reset_peak_memory
 from dlth_bench.training.evaluation.accuracy import class_accuracy, in_batches, top1
 from dlth_bench.training.evaluation.finetune import finetune_method
-from dlth_bench.training.evaluation.linear import LinearProbe, extract_features
+from dlth_bench.training.evaluation.linear import LinearProbe, extract_features, linear_probe
 from dlth_bench.training.flops import forward_flops, stage_flops
 from dlth_bench.training.loop import Checkpoints, Diverged, History, Stage, Watch, train, unwatched, usable
 from dlth_bench.training.methods import Method, build_method
 from dlth_bench.training.methods.supervised import Supervised
+from dlth_bench.training.samples import Samples, packed_samples
 from dlth_bench.training.seeds import global_stream
 
 Report = Callable[[str, int, int], None]
@@ -36,11 +39,11 @@ Report = Callable[[str, int, int], None]
 
 @dataclass(frozen=True)
 class Resident:
-    """Both splits on the device: uint8 images and int64 labels."""
+    """Both splits, on the device or in files if they do not fit there, and their int64 labels on the device."""
 
-    train_images: Tensor
+    train_images: Samples
     train_labels: Tensor
-    val_images: Tensor
+    val_images: Samples
     val_labels: Tensor
 
 
@@ -86,7 +89,7 @@ class Execution:
         self.report = report
         self.watch = watch
         self.checkpoint_seconds = checkpoint_seconds
-        self.pixels = Pixels(dataset.image_size, run.data.pixel_mean, run.data.pixel_std)
+        self.pixels = Pixels(dataset.image_size, run.data.pixel_mean, run.data.pixel_std, run.config.eval_view)
         self.fabric = Fabric(accelerator=device, devices=1)
 
     def result(self) -> Result:
@@ -109,19 +112,20 @@ class Execution:
             "run": self.run.digest,
             "config": self.config.name,
             "seed": self.run.seed,
+            "manifest_digest": self.dataset.manifest_digest,
             "training_version": TRAINING_VERSION,
             "environment": environment(self.fabric.device),
         }
 
     def _resident(self) -> Resident:
-        run = self.run
-        train_arrays = self.dataset.load("train", run.class_ids, run.data.images_per_class)
-        if run.sample_ids is not None:
-            train_arrays = train_arrays.only(run.sample_ids)
-        return Resident(*self._on_device(train_arrays), *self._on_device(self.dataset.load("val", run.class_ids)))
+        train_arrays, val_arrays = run_samples(self.dataset, self.run)
+        return Resident(*self._on_device(train_arrays), *self._on_device(val_arrays))
 
-    def _on_device(self, arrays: ImageArrays) -> tuple[Tensor, Tensor]:
+    def _on_device(self, arrays: ImageArrays) -> tuple[Samples, Tensor]:
         device = self.fabric.device
+        if isinstance(arrays.images, PackedImages):
+            files = arrays.images.files()
+            return packed_samples(files, device), torch.from_numpy(arrays.labels[files.rows]).to(device)
         return torch.from_numpy(arrays.images).to(device), torch.from_numpy(arrays.labels).to(device)
 
     def fresh_method(self) -> Method:
@@ -194,10 +198,11 @@ class Execution:
 
         def fresh() -> LinearProbe:
             with global_stream(self.run.seed, "probe"):
-                return LinearProbe(spec, width, classes).to(self.fabric.device)
+                probe = linear_probe(spec, method.encoder, width, classes, self.pixels)
+            return probe.to(self.fabric.device)
 
-        probe = fresh()
-        stage = Stage("linear", probe, train_features, data.train_labels, spec.train, self.run.seed)
+        probe, samples = fresh(), train_features if spec.augment is None else data.train_images
+        stage = Stage("linear", probe, samples, data.train_labels, spec.train, self.run.seed)
         history = self._train(stage)
         probe.eval()
         extraction = forward_flops(
@@ -207,9 +212,10 @@ class Execution:
         )
         with torch.no_grad():
             logits = probe.logits(train_features), probe.logits(val_features)
-        return Outcome(
-            *logits, History(), history, images=len(data.train_labels), flops=extraction + stage_flops(stage, fresh)
-        )
+        images, flops = len(data.train_labels), extraction + stage_flops(stage, fresh)
+        if spec.augment is not None:  # features of unaugmented images are then for the training accuracy alone
+            images, flops = stage.steps * spec.train.batch_size, flops - extraction
+        return Outcome(*logits, History(), history, images=images, flops=flops)
 
     def _finetune(self, spec: FinetuneSpec, method: Method, data: Resident) -> Outcome:
         def on(encoder: torch.nn.Module) -> Supervised:

@@ -10,6 +10,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from dlth_bench.training.loop import Stage
 from dlth_bench.training.methods.base import Method, Moment
+from dlth_bench.training.samples import Samples
 
 
 def stage_flops(stage: Stage, fresh: Callable[[], Method]) -> float:
@@ -28,8 +29,8 @@ def stage_flops(stage: Stage, fresh: Callable[[], Method]) -> float:
 
 
 @torch.no_grad()
-def forward_flops(function: Callable[[Tensor], Tensor], image: Tensor, samples: int) -> float:
-    """FLOPs of ``function`` over ``samples`` images, counted on the batch ``image`` (1, channels, height, width)."""
+def forward_flops(function: Callable[[Samples], Tensor], image: Samples, samples: int) -> float:
+    """FLOPs of ``function`` over ``samples`` images, counted on the batch ``image`` of one."""
     with FlopCounterMode(display=False) as counter:
         function(image)
     return float(counter.get_total_flops()) * samples

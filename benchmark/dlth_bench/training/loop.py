@@ -17,6 +17,7 @@ from dlth_bench.spec.result import TRAINING_VERSION
 from dlth_bench.training.checkpoint import load_tensors, restore_training_state, save_tensors, training_state
 from dlth_bench.training.methods.base import Method, Moment
 from dlth_bench.training.optim import build_optimizer, clip_each_gradient, set_rates
+from dlth_bench.training.samples import FileSamples, ReadAhead, Samples
 from dlth_bench.training.seeds import seed_model_draws, stream_seed
 
 CURVE_POINTS = 100
@@ -33,8 +34,8 @@ class Stage:
 
     name: str
     method: Method
-    samples: Tensor
-    """uint8 images (samples, channels, height, width), or what else the method takes, on the device."""
+    samples: Samples
+    """Images, or what else the method takes; batches of them are on the device."""
     labels: Tensor
     """int64 (samples,), on the device."""
     spec: TrainSpec
@@ -43,6 +44,11 @@ class Stage:
     @property
     def steps(self) -> int:
         return self.spec.duration.in_steps(len(self.labels), self.spec.batch_size)
+
+    @property
+    def epoch_steps(self) -> int:
+        """Updates an epoch; an incomplete last batch is dropped."""
+        return len(self.labels) // self.spec.batch_size
 
 
 @dataclass
@@ -92,19 +98,22 @@ def unwatched(stage: Stage) -> AfterStep:
 class Batches:
     """The sample order: a permutation an epoch, drawn from (seed, stage, epoch); incomplete batches are dropped."""
 
-    def __init__(self, stage: Stage) -> None:
+    def __init__(self, stage: Stage, device: torch.device | None = None) -> None:
         self.stage = stage
-        self.per_epoch = len(stage.labels) // stage.spec.batch_size
+        self.device = device or stage.labels.device
+        self.per_epoch = stage.epoch_steps
         self.epoch = -1
         self.order = torch.empty(0)
 
     def at(self, step: int) -> Tensor:
-        """Positions of the samples of one step, int64 (batch,), on the device."""
+        """Positions of the samples of one step, int64 (batch,), on the labels' device or the one asked for."""
         epoch, index = divmod(step, self.per_epoch)
         if epoch != self.epoch:
             generator = torch.Generator().manual_seed(stream_seed(self.stage.seed, f"{self.stage.name}/order", epoch))
             order = torch.randperm(len(self.stage.labels), generator=generator)
-            self.order, self.epoch = order.to(self.stage.labels.device), epoch
+            if self.stage.spec.repeats > 1:  # as many views of an image one after the other, of fewer images
+                order = order.repeat_interleave(self.stage.spec.repeats)[: len(order)]
+            self.order, self.epoch = order.to(self.device), epoch
         size = self.stage.spec.batch_size
         return self.order[index * size : (index + 1) * size]
 
@@ -117,6 +126,9 @@ class Trainer:
         self.optimizer = build_optimizer(stage.spec.optimizer, stage.method)
         self.module, self.wrapped = fabric.setup(stage.method, self.optimizer)
         self.batches = Batches(stage)
+        self.ahead: ReadAhead | None = None
+        if isinstance(stage.samples, FileSamples):
+            self.ahead = ReadAhead(stage.samples, Batches(stage, torch.device("cpu")).at, stage.steps)
         self.generator = torch.Generator(device=fabric.device)
         self.trained = [parameter for parameter in stage.method.parameters() if parameter.requires_grad]
         stage.method.train()
@@ -124,11 +136,12 @@ class Trainer:
     def step(self, step: int) -> Tensor:
         """Update number ``step`` (from 0); returns the loss, detached, without waiting for the device."""
         stage, method, spec = self.stage, self.stage.method, self.stage.spec.optimizer
-        moment = Moment(step, stage.steps)
+        moment = Moment(step, stage.steps, stage.epoch_steps)
         picked = self.batches.at(step)
         seed_model_draws(self.fabric.device, stream_seed(stage.seed, f"{stage.name}/model", step))
         self.generator.manual_seed(stream_seed(stage.seed, f"{stage.name}/augmentation", step))
-        views, labels = method.views(stage.samples[picked], self.generator), stage.labels[picked]
+        images = stage.samples[picked] if self.ahead is None else self.ahead.at(step)
+        views, labels = method.views(images, self.generator), stage.labels[picked]
         loss: Tensor = self.module(views, labels, moment)
         self.optimizer.zero_grad(set_to_none=True)
         self.fabric.backward(loss)

@@ -9,10 +9,11 @@ from typing import Any
 import torch
 from timm.optim.lars import Lars
 from torch import Tensor, nn
-from torch.optim import SGD, AdamW, Optimizer
+from torch.nn.modules.batchnorm import _NormBase
+from torch.optim import SGD, AdamW, Optimizer, RMSprop
 
 from dlth_bench.spec.recipe import OptimizerSpec
-from dlth_bench.training.methods.base import Moment
+from dlth_bench.training.methods.base import Method, Moment
 
 
 def build_optimizer(spec: OptimizerSpec, module: nn.Module) -> Optimizer:
@@ -20,30 +21,61 @@ def build_optimizer(spec: OptimizerSpec, module: nn.Module) -> Optimizer:
     groups = parameter_groups(spec, module)
     match spec.kind:
         case "sgd":
-            return SGD(groups, lr=spec.lr, momentum=spec.momentum, fused=True)
+            sgd = SGD(groups, lr=spec.lr, momentum=spec.momentum, nesterov=spec.nesterov, fused=True)
+            return _started(sgd)
         case "adamw":
-            return AdamW(groups, lr=spec.lr, betas=spec.betas, fused=True)
+            return AdamW(groups, lr=spec.lr, betas=spec.betas, eps=spec.eps, fused=True)
+        case "rmsprop":
+            return RMSprop(groups, lr=spec.lr, alpha=spec.alpha, eps=spec.eps, momentum=spec.momentum)
         case "lars":
             # The original scales weights, not 1-D parameters, by their trust ratio, with or without weight decay.
             for group in groups:
                 group["always_adapt"] = all(parameter.ndim > 1 for parameter in group["params"])
-            return Lars(groups, lr=spec.lr, momentum=spec.momentum, trust_coeff=0.001)
+            clip, trust = spec.trust_clip, spec.trust_coefficient
+            return Lars(groups, lr=spec.lr, momentum=spec.momentum, trust_coeff=trust, trust_clip=clip)
+
+
+def _started(optimizer: SGD) -> SGD:
+    """With momenta of zero, since a fused step can't start some later than others (prototypes fixed at first)."""
+    for group in optimizer.param_groups:
+        for parameter in group["params"] if group["momentum"] else ():
+            optimizer.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
+    return optimizer
 
 
 def parameter_groups(spec: OptimizerSpec, module: nn.Module) -> list[dict[str, Any]]:
-    """Groups with ``decays`` (whether weight decay applies) and ``lr_scale`` (layer decay's factor)."""
+    """Groups with ``decays`` (whether weight decay applies), ``lr_scale`` (layer decay's factor) and ``scheduled``."""
     depths = _layer_depths(module) if spec.layer_decay is not None else {}
+    decayed = _decayed(spec, module)
     top = max(depths.values(), default=0)
-    groups: dict[tuple[bool, float], list[Tensor]] = {}
+    unscheduled = module.unscheduled if isinstance(module, Method) else ()
+    groups: dict[tuple[bool, float, bool], list[Tensor]] = {}
     for name, parameter in module.named_parameters():
         if not parameter.requires_grad:
             continue
-        decays = spec.decay_norm_and_bias or parameter.ndim > 1
+        decays = name in decayed
         scale = 1.0 if spec.layer_decay is None else spec.layer_decay ** (top - depths[name])
-        groups.setdefault((decays, scale), []).append(parameter)
+        groups.setdefault((decays, scale, not name.startswith(unscheduled)), []).append(parameter)
     return [
-        {"params": parameters, "decays": decays, "lr_scale": scale} for (decays, scale), parameters in groups.items()
+        {"params": parameters, "decays": decays, "lr_scale": scale, "scheduled": scheduled}
+        for (decays, scale, scheduled), parameters in groups.items()
     ]
+
+
+def _decayed(spec: OptimizerSpec, module: nn.Module) -> set[str]:
+    """Names of the parameters that decay: those of more than one dimension, unless the spec says otherwise."""
+    norms = {
+        f"{name}.{part}"
+        for name, layer in module.named_modules()
+        if isinstance(layer, (_NormBase, nn.LayerNorm, nn.GroupNorm))
+        for part in ("weight", "bias")
+    }
+    decayed = set()
+    for name, parameter in module.named_parameters():
+        wide = name not in norms if spec.decay_all_but_norm else parameter.ndim > 1
+        if (wide or spec.decay_norm_and_bias) and name.rpartition(".")[2] not in spec.no_decay:
+            decayed.add(name)
+    return decayed
 
 
 def _layer_depths(module: nn.Module) -> dict[str, int]:
@@ -65,10 +97,12 @@ def _block_names(module: nn.Module) -> Iterable[str]:
 
 
 def learning_rate(spec: OptimizerSpec, moment: Moment) -> float:
-    """The rate at a step: linear warm-up from 0, then the spec's schedule over what remains."""
+    """The rate at a step: linear warm-up from its start, then the spec's schedule over what remains."""
+    if spec.per_epoch:
+        moment = moment.epoch_start
     warmup_steps = spec.warmup * moment.total
     if moment.step < warmup_steps:
-        return spec.lr * moment.step / warmup_steps
+        return spec.warmup_start + (spec.lr - spec.warmup_start) * moment.step / warmup_steps
     position = (moment.step - warmup_steps) / max(1.0, moment.total - warmup_steps)
     match spec.schedule:
         case "cosine":
@@ -76,6 +110,8 @@ def learning_rate(spec: OptimizerSpec, moment: Moment) -> float:
         case "step":
             passed = sum(position >= milestone for milestone in spec.milestones)
             return float(spec.lr * spec.gamma**passed)
+        case "exponential":
+            return float(spec.lr * spec.gamma ** (moment.step * (spec.stretches or 1) // moment.total))
         case "constant":
             return spec.lr
 
@@ -92,7 +128,7 @@ def set_rates(spec: OptimizerSpec, optimizer: Optimizer, moment: Moment) -> None
     """Put the step's learning rate and weight decay into every group."""
     lr, decay = learning_rate(spec, moment), weight_decay(spec, moment)
     for group in optimizer.param_groups:
-        group["lr"] = lr * group["lr_scale"]
+        group["lr"] = (lr if group["scheduled"] else spec.lr) * group["lr_scale"]
         group["weight_decay"] = decay if group["decays"] else 0.0
 
 

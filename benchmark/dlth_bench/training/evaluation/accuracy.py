@@ -7,15 +7,16 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from dlth_bench.training.augment import Pixels, to_float
+from dlth_bench.training.augment import Pixels, unaugmented
+from dlth_bench.training.samples import Samples, in_order
 
 BATCH = 512
 
 
 @torch.no_grad()
-def in_batches(function: Callable[[Tensor], Tensor], images: Tensor, pixels: Pixels) -> Tensor:
-    """``function`` of normalised uint8 ``images`` (samples, channels, height, width), concatenated over batches."""
-    return torch.cat([function(pixels.normalized(to_float(batch))) for batch in torch.split(images, BATCH)])
+def in_batches(function: Callable[[Tensor], Tensor], images: Samples, pixels: Pixels) -> Tensor:
+    """``function`` of the normalised, unaugmented images, concatenated over batches."""
+    return torch.cat([function(unaugmented(batch, pixels)) for batch in in_order(images, BATCH)])
 
 
 def class_accuracy(logits: Tensor, labels: Tensor, classes: int) -> tuple[list[float], list[int]]:

@@ -46,8 +46,8 @@ def finetune_method(spec: FinetuneSpec, encoder: nn.Module, classes: int, pixels
         raise ValueError("fine-tuning needs a vision transformer")
     encoder.requires_grad_(True)
     if encoder.pos_embed is not None:
-        # Positions stay the fixed sin-cos ones of MAE's pretraining.
-        encoder.pos_embed.requires_grad_(False)
+        # Unless trained, positions stay the fixed sin-cos ones of MAE's pretraining.
+        encoder.pos_embed.requires_grad_(spec.train_positions)
     for index, block in enumerate(encoder.blocks):
         rate = spec.drop_path * index / max(1, len(encoder.blocks) - 1)
         if rate:
@@ -59,4 +59,5 @@ def finetune_method(spec: FinetuneSpec, encoder: nn.Module, classes: int, pixels
         pixels=pixels,
         label_smoothing=spec.label_smoothing,
         mixup=spec.mixup,
+        cutmix=spec.cutmix,
     )

@@ -5,15 +5,23 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from dlth_bench.spec.method import SupervisedSpec
 from dlth_bench.spec.protocol import Config
-from dlth_bench.spec.recipe import ViTSpec
+from dlth_bench.spec.recipe import LibrarySpec, ViTSpec
 from dlth_bench.training.augment import Pixels
-from dlth_bench.training.backbones import build_backbone, linear_head
+from dlth_bench.training.backbones import build_backbone, build_classifier, linear_head
+from dlth_bench.training.methods.barlow_twins import BarlowTwins
 from dlth_bench.training.methods.base import Method
+from dlth_bench.training.methods.byol import BYOL
 from dlth_bench.training.methods.dino import DINO
 from dlth_bench.training.methods.mae import MAE
 from dlth_bench.training.methods.moco import MoCo
+from dlth_bench.training.methods.nnclr import NNCLR
+from dlth_bench.training.methods.simclr import SimCLR
+from dlth_bench.training.methods.simsiam import SimSiam
 from dlth_bench.training.methods.supervised import Supervised
+from dlth_bench.training.methods.swav import SwAV
+from dlth_bench.training.methods.vicreg import VICReg
 
 __all__ = ["Method", "build_method"]
 
@@ -23,7 +31,10 @@ def build_method(config: Config, *, pixels: Pixels, classes: int) -> Method:
 
     Convolutional networks are laid out channels-last, which is faster on CPUs and GPUs alike.
     """
-    backbone = build_backbone(config.backbone, pixels.size, pixels.channels)
+    if isinstance(config.backbone, LibrarySpec) and config.method.kind == "supervised":
+        backbone, head = build_classifier(config.backbone, pixels.channels, classes)
+        return _supervised(config.method, backbone, head, pixels).to(memory_format=torch.channels_last)
+    backbone = build_backbone(config.backbone, pixels.input_size, pixels.channels)
     width: int = backbone.num_features  # type: ignore[assignment]  # timm declares no type
     method = _on_backbone(config, backbone, width, pixels, classes)
     return method if isinstance(config.backbone, ViTSpec) else method.to(memory_format=torch.channels_last)
@@ -40,12 +51,32 @@ def _on_backbone(config: Config, backbone: nn.Module, width: int, pixels: Pixels
             if not isinstance(config.backbone, ViTSpec):
                 raise ValueError(f"config {config.name}: mae needs a vit backbone")
             return MAE(spec, backbone, config.backbone, pixels)
+        case "barlow_twins":
+            return BarlowTwins(spec, backbone, width, pixels)
+        case "byol":
+            return BYOL(spec, backbone, width, pixels)
+        case "nnclr":
+            return NNCLR(spec, backbone, width, pixels)
+        case "simclr":
+            return SimCLR(spec, backbone, width, pixels)
+        case "simsiam":
+            return SimSiam(spec, backbone, width, pixels)
+        case "swav":
+            return SwAV(spec, backbone, width, pixels)
+        case "vicreg":
+            return VICReg(spec, backbone, width, pixels)
         case "supervised":
-            return Supervised(
-                backbone,
-                linear_head(width, classes),
-                augment=spec.augment,
-                pixels=pixels,
-                label_smoothing=spec.label_smoothing,
-                mixup=spec.mixup,
-            )
+            return _supervised(spec, backbone, linear_head(width, classes), pixels)
+
+
+def _supervised(spec: SupervisedSpec, backbone: nn.Module, head: nn.Module, pixels: Pixels) -> Supervised:
+    return Supervised(
+        backbone,
+        head,
+        augment=spec.augment,
+        pixels=pixels,
+        label_smoothing=spec.label_smoothing,
+        mixup=spec.mixup,
+        cutmix=spec.cutmix,
+        weight_average=spec.weight_average,
+    )

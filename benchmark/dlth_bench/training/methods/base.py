@@ -10,6 +10,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from dlth_bench.training.ragged import Images
+
 Views = tuple[Tensor, ...]
 
 
@@ -19,11 +21,22 @@ class Moment:
 
     step: int
     total: int
+    epoch_steps: int = 1
+    """Updates an epoch."""
 
     @property
     def fraction(self) -> float:
         """0 at the first update, 1 at the last."""
         return self.step / max(1, self.total - 1)
+
+    @property
+    def step_in_epoch(self) -> int:
+        return self.step % self.epoch_steps
+
+    @property
+    def epoch_start(self) -> Moment:
+        """The first update of this epoch."""
+        return Moment(self.step - self.step_in_epoch, self.total, self.epoch_steps)
 
 
 class Method(nn.Module, ABC):
@@ -36,9 +49,12 @@ class Method(nn.Module, ABC):
     encoder: nn.Module
     """What an evaluation uses after training."""
 
+    unscheduled: tuple[str, ...] = ()
+    """Prefixes of the names of parameters that are trained at the peak learning rate throughout."""
+
     @abstractmethod
-    def views(self, images: Tensor, generator: torch.Generator) -> Views:
-        """The augmented inputs of one batch of uint8 images (batch, channels, height, width)."""
+    def views(self, images: Images, generator: torch.Generator) -> Views:
+        """The augmented inputs of one batch: uint8 images (batch, channels, height, width), or of different sizes."""
 
     @abstractmethod
     def forward(self, views: Views, labels: Tensor, moment: Moment) -> Tensor:

@@ -13,8 +13,10 @@ from timm.layers.drop import DropPath
 from torch import Tensor, nn
 
 from dlth_bench.spec.method import DINOSpec
+from dlth_bench.spec.recipe import AugmentSpec
 from dlth_bench.training.augment import Augment, Pixels
 from dlth_bench.training.methods.base import Method, Moment, Views, frozen_copy, update_average
+from dlth_bench.training.ragged import Images
 
 
 class DINO(Method):
@@ -24,7 +26,7 @@ class DINO(Method):
         super().__init__()
         self.spec = spec
         self.global_augments = [Augment(view, pixels) for view in spec.global_views]
-        self.local_augment = Augment(spec.local_view, pixels)
+        self.local_augment = Augment(spec.local_view or AugmentSpec(), pixels)
         self.student = backbone
         self.student_head = _head(spec, width)
         self.encoder = frozen_copy(self.student)
@@ -39,7 +41,7 @@ class DINO(Method):
             output_dim=spec.out_dim, student_temp=spec.student_temperature, center_momentum=spec.center_momentum
         )
 
-    def views(self, images: Tensor, generator: torch.Generator) -> Views:
+    def views(self, images: Images, generator: torch.Generator) -> Views:
         crops = [augment(images, generator) for augment in self.global_augments]
         if self.spec.local_crops:
             # All local crops are one batch: crop c of sample b is row c * batch + b.

@@ -22,6 +22,7 @@ from dlth_bench.spec.method import MAESpec
 from dlth_bench.spec.recipe import ViTSpec
 from dlth_bench.training.augment import Augment, Pixels
 from dlth_bench.training.methods.base import Method, Moment, Views
+from dlth_bench.training.ragged import Images
 
 
 class MAE(Method):
@@ -37,7 +38,7 @@ class MAE(Method):
         self.masked = MaskedVisionTransformerTIMM(backbone)
         self.embed = nn.Linear(vit.dim, spec.decoder_dim)
         self.decoder = MaskedVisionTransformerDecoderTIMM(
-            num_patches=(pixels.size // vit.patch_size) ** 2,
+            num_patches=(pixels.input_size // vit.patch_size) ** 2,
             embed_dim=spec.decoder_dim,
             depth=spec.decoder_depth,
             num_heads=spec.decoder_heads,
@@ -47,7 +48,7 @@ class MAE(Method):
             nn.init.xavier_uniform_(layer.weight)
             nn.init.zeros_(layer.bias)
 
-    def views(self, images: Tensor, generator: torch.Generator) -> Views:
+    def views(self, images: Images, generator: torch.Generator) -> Views:
         return (self.augment(images, generator),)
 
     def forward(self, views: Views, labels: Tensor, moment: Moment) -> Tensor:

@@ -1,17 +1,23 @@
-"""MoCo v1 and v2: contrast of two views against a queue of momentum-encoded keys.
+"""MoCo v1, v2 and v2+: contrast of two views against a queue of momentum-encoded keys.
 
-He et al. 2020 (arXiv:1911.05722), Chen et al. 2020 (arXiv:2003.04297).
+He et al. 2020 (arXiv:1911.05722), Chen et al. 2020 (arXiv:2003.04297); v2+ is solo-learn's symmetric variant.
 """
 
 from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
+from lightly.utils.scheduler import cosine_schedule
 from torch import Tensor, nn
 
+from dlth_bench.spec.errors import InputError
 from dlth_bench.spec.method import MoCoSpec
 from dlth_bench.training.augment import Augment, Pixels
+from dlth_bench.training.batch_norm import group_batch_norms
+from dlth_bench.training.exchange import agreed_permutation, gathered, own_part, processes
 from dlth_bench.training.methods.base import Method, Moment, Views, frozen_copy, update_average
+from dlth_bench.training.methods.queue import enqueued
+from dlth_bench.training.ragged import Images
 
 
 class MoCo(Method):
@@ -21,6 +27,7 @@ class MoCo(Method):
     """
 
     queue: Tensor
+    first_view_queue: Tensor
     queue_start: Tensor
 
     def __init__(self, spec: MoCoSpec, backbone: nn.Module, width: int, pixels: Pixels) -> None:
@@ -28,39 +35,71 @@ class MoCo(Method):
         self.spec = spec
         self.augment = Augment(spec.augment, pixels)
         self.encoder = backbone
-        head: list[nn.Module] = [nn.Linear(width, width), nn.ReLU(inplace=True)] if spec.mlp else []
-        self.head = nn.Sequential(*head, nn.Linear(width, spec.dim))
+        if spec.batch_norm_groups is not None:
+            if spec.batch_norm_groups % processes():
+                raise InputError(f"{spec.batch_norm_groups} batch-norm groups on {processes()} devices: must divide")
+            group_batch_norms(self.encoder, spec.batch_norm_groups // processes())
+        hidden = spec.hidden_dim or width
+        self.head = (
+            nn.Sequential(nn.Linear(width, hidden), nn.ReLU(inplace=True), nn.Linear(hidden, spec.dim))
+            if spec.mlp
+            else nn.Sequential(nn.Linear(width, spec.dim))
+        )
         self.key_encoder = frozen_copy(self.encoder)
         self.key_head = frozen_copy(self.head)
         self.register_buffer("queue", F.normalize(torch.randn(spec.queue, spec.dim), dim=1))
+        if spec.symmetric:
+            self.register_buffer("first_view_queue", F.normalize(torch.randn(spec.queue, spec.dim), dim=1))
         self.register_buffer("queue_start", torch.zeros((), dtype=torch.long))
 
-    def views(self, images: Tensor, generator: torch.Generator) -> Views:
+    def views(self, images: Images, generator: torch.Generator) -> Views:
         # Both views as one batch: half the calls.
         queries, keys = self.augment(images.repeat(2, 1, 1, 1), generator).chunk(2)
         return queries, keys
 
     def forward(self, views: Views, labels: Tensor, moment: Moment) -> Tensor:
+        temperature = self.spec.temperature
+        if self.spec.symmetric:
+            first, second = (F.normalize(self.head(self.encoder(view)), dim=1) for view in views)
+            self._update_keys(moment)
+            first_keys, second_keys = (self._keys(view) for view in views)
+            # A query meets earlier keys of the view that its own key is of.
+            loss = info_nce(first, second_keys, self.queue, temperature)
+            loss = (loss + info_nce(second, first_keys, self.first_view_queue, temperature)) / 2
+            self._enqueue(second_keys, first_keys)
+            return loss
         queries = F.normalize(self.head(self.encoder(views[0])), dim=1)
+        # The momentum update comes between query and key, as in the original builder.
+        self._update_keys(moment)
         keys = self._keys(views[1])
-        loss = info_nce(queries, keys, self.queue, self.spec.temperature)
+        loss = info_nce(queries, keys, self.queue, temperature)
         self._enqueue(keys)
         return loss
 
-    @torch.no_grad()
-    def _keys(self, view: Tensor) -> Tensor:
-        # The momentum update comes between query and key, as in the original builder.
+    def _update_keys(self, moment: Moment) -> None:
         online = [*self.encoder.parameters(), *self.head.parameters()]
         average = [*self.key_encoder.parameters(), *self.key_head.parameters()]
-        update_average(average, online, self.spec.momentum)
-        return F.normalize(self.key_head(self.key_encoder(view)), dim=1)
+        start, end = self.spec.momentum, self.spec.final_momentum
+        momentum = start if end is None else cosine_schedule(moment.step, moment.total, start, end)
+        update_average(average, online, momentum)
 
     @torch.no_grad()
-    def _enqueue(self, keys: Tensor) -> None:
-        """Replace the oldest keys; batches that do not divide the queue wrap around."""
-        places = (self.queue_start + torch.arange(len(keys), device=keys.device)) % len(self.queue)
-        # A new tensor, since the loss's backward still needs the old values.
-        self.queue = self.queue.index_copy(0, places, keys)
+    def _keys(self, view: Tensor) -> Tensor:
+        if self.spec.batch_norm_groups is None:
+            return F.normalize(self.key_head(self.key_encoder(view)), dim=1)
+        # Keys are normalised among other samples than their queries, so that batch statistics cannot give them away.
+        everywhere = gathered(view)
+        order = agreed_permutation(len(everywhere), view.device)
+        keys = F.normalize(self.key_head(self.key_encoder(own_part(everywhere[order]))), dim=1)
+        return own_part(gathered(keys)[order.argsort()])
+
+    @torch.no_grad()
+    def _enqueue(self, keys: Tensor, first_view_keys: Tensor | None = None) -> None:
+        """Replace the oldest keys by those of all processes."""
+        keys = gathered(keys)
+        self.queue = enqueued(self.queue, self.queue_start, keys)
+        if first_view_keys is not None:
+            self.first_view_queue = enqueued(self.first_view_queue, self.queue_start, gathered(first_view_keys))
         self.queue_start = (self.queue_start + len(keys)) % len(self.queue)
 
 

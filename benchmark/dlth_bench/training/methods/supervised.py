@@ -6,9 +6,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from dlth_bench.spec.method import WeightAverageSpec
 from dlth_bench.spec.recipe import AugmentSpec
 from dlth_bench.training.augment import Augment, Pixels
-from dlth_bench.training.methods.base import Method, Moment, Views
+from dlth_bench.training.methods.base import Method, Moment, Views, frozen_copy
+from dlth_bench.training.mixing import Mixing
+from dlth_bench.training.ragged import Images
 
 
 class Supervised(Method):
@@ -23,29 +26,49 @@ class Supervised(Method):
         pixels: Pixels,
         label_smoothing: float = 0.0,
         mixup: float = 0.0,
+        cutmix: float = 0.0,
+        weight_average: WeightAverageSpec | None = None,
     ) -> None:
         super().__init__()
         self.augment = Augment(augment, pixels)
         self.encoder = encoder
         self.head = head
         self.label_smoothing = label_smoothing
-        self.mixup = torch.distributions.Beta(mixup, mixup) if mixup else None
+        self.mixing = Mixing(mixup, cutmix)
+        self.weight_average = weight_average
+        if weight_average is not None:
+            self.average = frozen_copy(nn.Sequential(encoder, head))
 
-    def views(self, images: Tensor, generator: torch.Generator) -> Views:
+    def views(self, images: Images, generator: torch.Generator) -> Views:
         return (self.augment(images, generator),)
 
     def forward(self, views: Views, labels: Tensor, moment: Moment) -> Tensor:
-        (images,) = views
-        if self.mixup is None:
-            return F.cross_entropy(self.logits(images), labels, label_smoothing=self.label_smoothing)
-        # One weight a batch, each sample mixed with its mirror in the batch, as timm does.
-        weight = self.mixup.sample().item()
-        logits = self.logits(torch.lerp(images.flip(0), images, weight))
+        images, weight = self.mixing(views[0])
+        logits = self.logits(images)
         own = F.cross_entropy(logits, labels, label_smoothing=self.label_smoothing)
+        if weight == 1:
+            return own
         other = F.cross_entropy(logits, labels.flip(0), label_smoothing=self.label_smoothing)
         return weight * own + (1 - weight) * other
 
     def logits(self, images: Tensor) -> Tensor:
-        """Class scores (batch, classes) of normalised images (batch, channels, height, width)."""
-        scores: Tensor = self.head(self.encoder(images))
+        """Class scores (batch, classes) of normalised images (batch, channels, height, width).
+
+        In evaluation mode they are those of the weights' moving average, if there is one.
+        """
+        averaged = self.weight_average is not None and not self.training
+        scores: Tensor = self.average(images) if averaged else self.head(self.encoder(images))
         return scores
+
+    def after_step(self, moment: Moment) -> None:
+        spec = self.weight_average
+        if spec is None or moment.step_in_epoch % spec.every:
+            return
+        # Until its start the average is a copy, so that it does not remember the first weights (torchvision).
+        momentum = spec.decay if moment.step > round(spec.start * moment.total) else 0.0
+        online = nn.Sequential(self.encoder, self.head).state_dict()
+        for name, average in self.average.state_dict().items():
+            if average.is_floating_point():
+                average.lerp_(online[name], 1 - momentum)
+            else:
+                average.copy_(online[name])

@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from dlth_bench.datasets.base import ImageArrays
 from dlth_bench.datasets.class_folders import LabelledFiles
+from dlth_bench.datasets.packed.images import PackedImages
 from dlth_bench.spec.errors import InputError
 from dlth_bench.spec.quoting import printable
 from dlth_bench.training.pretrained.model import Transform
@@ -56,7 +57,11 @@ class FileImages:
 
 @dataclass(frozen=True)
 class GreyImages:
-    """Grey images of an array (samples, 1, height, width), uint8; as RGB, all three channels are the grey one."""
+    """Grey images of an array (samples, 1, height, width), uint8; as RGB, all three channels are the grey one.
+
+    Raises:
+        InputError: the images are packed, of different sizes; an ImageFolder serves those.
+    """
 
     arrays: ImageArrays
 
@@ -68,7 +73,10 @@ class GreyImages:
         return self.arrays.sample_ids[index]
 
     def open(self, index: int) -> Image.Image:
-        return Image.fromarray(self.arrays.images[index, 0]).convert("RGB")
+        images = self.arrays.images
+        if isinstance(images, PackedImages):
+            raise InputError("packed images of different sizes cannot be embedded; give their folder with --data-dir")
+        return Image.fromarray(images[index, 0]).convert("RGB")
 
 
 @dataclass

@@ -1,0 +1,61 @@
+"""What ``protocols show --details`` prints of each config."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.text import Text
+
+from dlth_bench.datasets.registry import class_catalog, image_dataset, published_train_images
+from dlth_bench.leaderboard.number_text import count
+from dlth_bench.spec.errors import InputError
+from dlth_bench.spec.protocol import Protocol
+from dlth_bench.spec.quoting import printable
+
+if TYPE_CHECKING:  # it imports torch
+    from dlth_bench.training.recipe_facts import RecipeFacts, StageFacts
+
+
+def recipe_details(protocol: Protocol) -> list[RecipeFacts]:
+    """The facts of every config on the protocol's full data; imports torch.
+
+    Raises:
+        InputError: the number of the dataset's training images is not known.
+    """
+    from dlth_bench.training.recipe_facts import recipe_facts
+
+    data, classes = protocol.data, len(class_catalog(protocol.data.dataset))
+    samples = published_train_images(data.dataset)
+    if data.images_per_class is not None:
+        samples = classes * data.images_per_class
+    if samples is None:
+        raise InputError(f"the number of training images of {data.dataset} is not known")
+    sizes = [
+        0 if config.eval_view is not None else image_dataset(data.dataset).image_size for config in protocol.configs
+    ]
+    return [
+        recipe_facts(config, data, samples=samples, classes=classes, image_size=size)
+        for config, size in zip(protocol.configs, sizes, strict=True)
+    ]
+
+
+def print_details(facts: list[RecipeFacts], console: Console) -> None:
+    """One paragraph a config."""
+    for fact in facts:
+        console.print()
+        console.print(Text(printable(fact.config), style="bold"))
+        encoder, trained = count(fact.encoder_parameters), count(fact.trained_parameters)
+        lines = [f"parameters: {encoder} evaluated, {trained} trained", *fact.views]
+        lines += [f"training: {line}" for line in _stage(fact.train)]
+        if fact.evaluation is not None:
+            lines += [f"evaluation: {line}" for line in _stage(fact.evaluation)]
+        lines += [f"note: {printable(note, 500)}" for note in fact.notes]
+        for line in lines:
+            console.print(Text(f"  {line}"), soft_wrap=True)
+
+
+def _stage(stage: StageFacts) -> list[str]:
+    rates = ", ".join(f"{epoch}: {rate:.4g}" for epoch, rate in stage.rates.items())
+    steps = f"{stage.epoch_steps:,} steps an epoch of batch {stage.batch_size:,}, {stage.steps:,} in all"
+    return [steps, f"learning rate by epoch {rates}"]

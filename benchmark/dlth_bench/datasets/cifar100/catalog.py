@@ -1,0 +1,28 @@
+"""The class catalog of CIFAR-100: the fine labels, in a tree of the coarse ones."""
+
+from __future__ import annotations
+
+import csv
+from functools import cache
+from importlib import resources
+
+from dlth_bench.spec.classes import ClassCatalog, ClassInfo
+
+
+@cache
+def cifar100_catalog() -> ClassCatalog:
+    """The 100 fine classes in the usual (alphabetical) order; a class's only ancestor is its superclass.
+
+    A class is known by its label, ``aquarium_fish``, and by the label with spaces; the crab also by the Hub's misspelt
+    label. Numbers are not accepted: a list of them is taken for ImageNet's.
+    """
+    table = resources.files("dlth_bench.datasets.cifar100").joinpath("classes.csv")
+    rows = csv.DictReader(table.read_text(encoding="utf-8").splitlines())
+    return ClassCatalog("cifar100", "a fine label such as aquarium_fish", tuple(map(_class_info, rows)))
+
+
+def _class_info(row: dict[str, str]) -> ClassInfo:
+    label = row["fine"]
+    name = label.replace("_", " ")
+    spellings = ("cra",) if label == "crab" else (name,)
+    return ClassInfo(label, name, spellings, (row["coarse"].replace("_", " "),))

@@ -1,0 +1,214 @@
+"""The shards of one dataset at one resolution: what is there, and making what is not."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import os
+import shutil
+import warnings
+from collections import deque
+from collections.abc import Callable, Collection, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
+from pathlib import Path
+
+from filelock import FileLock
+
+from dlth_bench.datasets.base import Split
+from dlth_bench.datasets.location import CACHE_VARIABLE
+from dlth_bench.datasets.packed.decode import Resolution, Unreadable, decode
+from dlth_bench.datasets.packed.shard import Broken, Decoded, Entry, Shard
+from dlth_bench.datasets.packed.source import EncodedImage, ImageSource, Wanted
+from dlth_bench.spec.errors import InputError
+from dlth_bench.spec.quoting import printable
+
+MOST_UNREADABLE = 0.01
+"""Share of the images asked for that may be undecodable; above it something is wrong with the dataset."""
+
+BATCH = 256
+"""Images decoded before they are written; two batches, at most a gigabyte at any sensible side, are in memory."""
+
+LONGER_SIDE = 1.4
+"""Of the shorter, as a mean over ImageNet; used to foretell the space that a cache takes."""
+
+Report = Callable[[int, int], None]
+"""Hears (images done, of images)."""
+
+
+class PackedCache:
+    """Decoded images of one source at one resolution, in ``root``; several processes may use it at once."""
+
+    def __init__(self, root: Path, dataset: str, source: ImageSource, resolution: Resolution) -> None:
+        self.source = source
+        self.resolution = resolution
+        identity = f"{dataset}\n{source.place}\n{resolution.shorter_side}"
+        key = hashlib.sha256(identity.encode(errors="surrogateescape")).hexdigest()[:12]
+        self.folder = root / "packed" / f"{dataset}-{resolution.shorter_side}-{key}"
+
+    def shard(self, split: Split, class_id: str) -> Shard:
+        return Shard(self.folder / split, class_id)
+
+    def entries(self, split: Split, wanted: Wanted, *, check: bool, report: Report) -> dict[str, dict[str, Entry]]:
+        """The wanted images by class ID and name, after packing those that are not there.
+
+        A shard that does not match its digests or the source's images is deleted and made again.
+
+        Args:
+            check: compare all pixels with their digests, which reads them all.
+
+        Raises:
+            InputError: more than ``MOST_UNREADABLE`` of the images cannot be decoded, or there is no space.
+        """
+        try:
+            found = self._found(split, wanted, check=check)
+            missing = [class_id for class_id, names in wanted.items() if not found[class_id].keys() >= set(names)]
+            if missing:
+                self._pack(split, {class_id: wanted[class_id] for class_id in missing}, check, report)
+                found = self._found(split, wanted, check=False)
+        except OSError as error:
+            raise _cannot_write(error, self.folder) from None
+        chosen = {class_id: {name: found[class_id][name] for name in names} for class_id, names in wanted.items()}
+        broken = [
+            entry.model_copy(update={"name": f"{class_id}/{entry.name}"})
+            for class_id, entries in chosen.items()
+            for entry in entries.values()
+            if entry.unreadable
+        ]
+        _check_unreadable(broken, _count(wanted), split)
+        return chosen
+
+    def _found(self, split: Split, wanted: Wanted, *, check: bool) -> dict[str, dict[str, Entry]]:
+        """What the shards hold of the wanted classes; nothing for a shard that is not to be trusted."""
+        with ThreadPoolExecutor(_threads()) as pool:
+            found = pool.map(lambda item: self._trusted(split, *item, check=check), wanted.items())
+            return dict(zip(wanted, found, strict=True))
+
+    def _trusted(self, split: Split, class_id: str, names: Collection[str], *, check: bool) -> dict[str, Entry]:
+        shard = self.shard(split, class_id)
+        try:
+            entries = shard.entries()
+            sizes = self.source.listing(split, class_id).size_of()
+            for name in names:
+                if name in entries and sizes.get(name, entries[name].encoded_size) != entries[name].encoded_size:
+                    raise Broken(f"{name} has changed")
+            if check:
+                shard.check([name for name in names if name in entries])
+        except Broken:
+            return {}
+        return entries
+
+    def _pack(self, split: Split, wanted: Wanted, check: bool, report: Report) -> None:
+        """Add what the shards of these classes lack; only one process does at a time."""
+        folder = self.folder / split
+        folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(self.folder / "lock"):
+            shards = {class_id: self.shard(split, class_id) for class_id in wanted}
+            todo: dict[str, set[str]] = {}
+            for class_id, names in wanted.items():  # anew: another process may have packed while this one waited
+                held = _opened(shards[class_id], self._trusted(split, class_id, names, check=check))
+                todo[class_id] = set(names).difference(held)
+            _check_space(folder, _count(todo), self.resolution)
+            self._fill(split, shards, todo, _count(wanted), report)
+            for shard in shards.values():
+                shard.flush()
+
+    def _fill(
+        self, split: Split, shards: dict[str, Shard], todo: dict[str, set[str]], total: int, report: Report
+    ) -> None:
+        done, unreadable = total - _count(todo), list[Entry]()
+        for batch in self._decoded(split, todo):
+            for class_id, images in batch.items():
+                shards[class_id].add(images)
+                done += len(images)
+                unreadable += [_unreadable_entry(class_id, image) for image in images if image.pixels is None]
+            _check_unreadable(unreadable, total, split)
+            report(done, total)
+
+    def _decoded(self, split: Split, wanted: Wanted) -> Iterator[dict[str, list[Decoded]]]:
+        """The wanted images in batches by class; one batch is decoded while the one before it is used."""
+        images = self.source.encoded(split, wanted)
+        ahead: deque[list[tuple[str, Future[Decoded]]]] = deque()
+        with ThreadPoolExecutor(_threads()) as pool, _quiet_decoding():
+            try:
+                while True:
+                    batch = list(islice(images, BATCH))
+                    if batch:
+                        ahead.append([(image.class_id, pool.submit(self._decode, image)) for image in batch])
+                    if len(ahead) > 1 or (ahead and not batch):
+                        yield _by_class(ahead.popleft())
+                    elif not batch:
+                        return
+            finally:
+                pool.shutdown(cancel_futures=True)
+
+    def _decode(self, image: EncodedImage) -> Decoded:
+        encoded = image.read()
+        try:
+            return Decoded(image.name, len(encoded), decode(encoded, self.resolution))
+        except Unreadable as error:
+            return Decoded(image.name, len(encoded), None, str(error))
+
+
+def _opened(shard: Shard, trusted: dict[str, Entry]) -> dict[str, Entry]:
+    """The images of a shard that is now ready to be added to; an untrusted one is deleted first."""
+    if not trusted:
+        shard.remove()
+    return shard.open_to_add()
+
+
+def _by_class(decoded: list[tuple[str, Future[Decoded]]]) -> dict[str, list[Decoded]]:
+    images: dict[str, list[Decoded]] = {}
+    for class_id, future in decoded:
+        images.setdefault(class_id, []).append(future.result())
+    return images
+
+
+def _unreadable_entry(class_id: str, image: Decoded) -> Entry:
+    return Entry(name=f"{class_id}/{image.name}", encoded_size=image.encoded_size, unreadable=image.unreadable)
+
+
+def _check_unreadable(entries: list[Entry], total: int, split: Split) -> None:
+    """Raise InputError when these undecodable images are too many of ``total``."""
+    if len(entries) > MOST_UNREADABLE * total:
+        shown = ", ".join(printable(f"{entry.name} ({entry.unreadable})", 100) for entry in entries[:3])
+        raise InputError(
+            f"{len(entries)} of {total} {split} images cannot be decoded, more than {MOST_UNREADABLE:.0%}: {shown}"
+            + (", ..." if len(entries) > 3 else "")
+        )
+
+
+def _check_space(folder: Path, images: int, resolution: Resolution) -> None:
+    needed = images * 3 * LONGER_SIDE * resolution.shorter_side**2
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        raise InputError(
+            f"packing {images:,} images takes about {needed / 1e9:.1f} GB, but only {free / 1e9:.1f} GB are free here; "
+            f"name another folder in {CACHE_VARIABLE}",
+            source=printable(str(folder)),
+        )
+
+
+def _cannot_write(error: OSError, folder: Path) -> InputError:
+    reason = error.strerror or "input/output error"
+    full = error.errno in {errno.ENOSPC, errno.EDQUOT}
+    hint = "the same command goes on from there when there is space" if full else "another folder can be named"
+    message = f"images cannot be packed here: {reason}; {hint} ({CACHE_VARIABLE})"
+    return InputError(message, source=printable(str(folder)))
+
+
+def _count(wanted: Wanted) -> int:
+    return sum(len(names) for names in wanted.values())
+
+
+def _threads() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@contextlib.contextmanager
+def _quiet_decoding() -> Iterator[None]:
+    """PIL warns of corrupt metadata, which many of ImageNet's files have, and of large images."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield

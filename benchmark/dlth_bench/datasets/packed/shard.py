@@ -1,0 +1,156 @@
+"""One shard: the pixels of a class's images in one file, and a line for each image in another.
+
+``<class>.u8`` holds uint8 pixels (height, width, 3), image after image; ``<class>.jsonl`` says where each begins, how
+large it is, and its digest. Both only grow. An image's line is written after its pixels, so after a kill at any moment
+all lines but an incomplete last one hold; pixels without a line are cut off before the next are added.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import Field, ValidationError
+
+from dlth_bench.spec.frozen import Frozen
+
+
+class Broken(ValueError):
+    """A shard's files do not fit each other."""
+
+
+class Entry(Frozen):
+    """An image of a shard; one that could not be decoded has no pixels."""
+
+    name: str
+    encoded_size: Annotated[int, Field(ge=0, description="Bytes of the file it was decoded from.")]
+    start: Annotated[int, Field(ge=0, description="Of its pixels in the file, in bytes.")] = 0
+    height: Annotated[int, Field(ge=0)] = 0
+    width: Annotated[int, Field(ge=0)] = 0
+    digest: Annotated[str, Field(description="BLAKE2b of its pixels, 128 bits in hex.")] = ""
+    unreadable: Annotated[str, Field(description="Why it could not be decoded.")] = ""
+
+    @property
+    def end(self) -> int:
+        return self.start + 3 * self.height * self.width
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """What a shard takes in: pixels (height, width, 3), or why there are none."""
+
+    name: str
+    encoded_size: int
+    pixels: npt.NDArray[np.uint8] | None
+    unreadable: str = ""
+
+
+class Shard:
+    """The images of one class and split. One process may add to it, any number may read it meanwhile."""
+
+    def __init__(self, folder: Path, class_id: str) -> None:
+        self.pixels_path = folder / f"{class_id}.u8"
+        self.index_path = folder / f"{class_id}.jsonl"
+        self._end = 0
+
+    def entries(self) -> dict[str, Entry]:
+        """All images by name.
+
+        Raises:
+            Broken: a line is no entry, or its pixels are not in the file.
+        """
+        if not self.index_path.exists():
+            return {}
+        lines = self.index_path.read_bytes().split(b"\n")[:-1]  # behind the last line break: nothing, or half a line
+        try:
+            entries = [Entry.model_validate_json(line) for line in lines]
+        except ValidationError:
+            raise Broken("a line of the index cannot be read") from None
+        size = self.pixels_path.stat().st_size if self.pixels_path.exists() else 0
+        if any(entry.end > size for entry in entries):
+            raise Broken("pixels are missing")
+        return {entry.name: entry for entry in entries}
+
+    def open_to_add(self) -> dict[str, Entry]:
+        """The images as they stand, after cutting off what a killed process left unfinished.
+
+        Raises:
+            Broken: see ``entries``.
+        """
+        entries = self.entries()
+        self._end = max((entry.end for entry in entries.values()), default=0)
+        _cut(self.pixels_path, self._end)
+        if self.index_path.exists():
+            _cut(self.index_path, self.index_path.read_bytes().rfind(b"\n") + 1)
+        return entries
+
+    def add(self, images: Iterable[Decoded]) -> None:
+        """Append images; their pixels reach the file before their lines do.
+
+        Raises:
+            OSError: no space, for one.
+        """
+        lines = []
+        with self.pixels_path.open("ab") as file:
+            for image in images:
+                entry = self._placed(image)
+                if image.pixels is not None:
+                    file.write(np.ascontiguousarray(image.pixels).data)
+                self._end = max(self._end, entry.end)
+                lines.append(entry.model_dump_json(exclude_defaults=True) + "\n")
+        with self.index_path.open("ab") as file:
+            file.write("".join(lines).encode())
+
+    def _placed(self, image: Decoded) -> Entry:
+        if image.pixels is None:
+            return Entry(name=image.name, encoded_size=image.encoded_size, unreadable=image.unreadable)
+        height, width, _ = image.pixels.shape
+        return Entry(
+            name=image.name,
+            encoded_size=image.encoded_size,
+            start=self._end,
+            height=height,
+            width=width,
+            digest=_digest(image.pixels),
+        )
+
+    def flush(self) -> None:
+        """Have the system write both files to the disk, pixels first."""
+        for path in (self.pixels_path, self.index_path):
+            with path.open("rb") as file:
+                os.fsync(file.fileno())
+
+    def check(self, names: Collection[str]) -> None:
+        """Compare the pixels of images with their digests.
+
+        Raises:
+            Broken: they differ; names the image.
+        """
+        entries = self.entries()
+        with self.pixels_path.open("rb") as file:
+            for name in names:
+                entry = entries[name]
+                file.seek(entry.start)
+                if not entry.unreadable and _digest(file.read(entry.end - entry.start)) != entry.digest:
+                    raise Broken(f"the pixels of {name} are not those that were stored")
+
+    def remove(self) -> None:
+        """Delete both files, the index first: pixels alone are nothing."""
+        self.index_path.unlink(missing_ok=True)
+        self.pixels_path.unlink(missing_ok=True)
+
+
+def _digest(pixels: npt.NDArray[np.uint8] | bytes) -> str:
+    data = pixels if isinstance(pixels, bytes) else np.ascontiguousarray(pixels).data
+    return hashlib.blake2b(data, digest_size=16).hexdigest()
+
+
+def _cut(path: Path, size: int) -> None:
+    if path.exists() and path.stat().st_size > size:
+        os.truncate(path, size)

@@ -1,0 +1,45 @@
+"""BYOL: an online network predicts a momentum target's projection of the other view.
+
+Grill et al. 2020 (arXiv:2006.07733). Heads and similarity are lightly's.
+"""
+
+from __future__ import annotations
+
+import torch
+from lightly.loss import NegativeCosineSimilarity
+from lightly.models.modules.heads import BYOLPredictionHead, BYOLProjectionHead
+from lightly.utils.scheduler import cosine_schedule
+from torch import Tensor, nn
+
+from dlth_bench.spec.two_views import BYOLSpec
+from dlth_bench.training.augment import Pixels
+from dlth_bench.training.methods.base import Moment, Views, frozen_copy, update_average
+from dlth_bench.training.methods.two_views import TwoViewMethod
+
+
+class BYOL(TwoViewMethod):
+    """Online encoder, head and predictor; target encoder and head. The online encoder is what is evaluated."""
+
+    def __init__(self, spec: BYOLSpec, backbone: nn.Module, width: int, pixels: Pixels) -> None:
+        super().__init__(spec, backbone, pixels)
+        self.momentum = spec.momentum
+        self.head = BYOLProjectionHead(width, spec.hidden_dim, spec.dim)
+        self.predictor = BYOLPredictionHead(spec.dim, spec.predictor_dim, spec.dim)
+        self.target_encoder = frozen_copy(self.encoder)
+        self.target_head = frozen_copy(self.head)
+        self.similarity = NegativeCosineSimilarity()
+
+    def forward(self, views: Views, labels: Tensor, moment: Moment) -> Tensor:
+        first, second = (self.predictor(self.head(self.encoder(view))) for view in views)
+        with torch.no_grad():
+            first_target, second_target = (self.target_head(self.target_encoder(view)) for view in views)
+        # Equation 2, the squared distance of unit vectors, is 2 - 2 cos; the two directions are summed.
+        similarity = self.similarity(first, second_target) + self.similarity(second, first_target)
+        loss: Tensor = 4 + 2 * similarity
+        return loss
+
+    def after_step(self, moment: Moment) -> None:
+        momentum = cosine_schedule(moment.step, moment.total, self.momentum, 1.0)
+        online = [*self.encoder.parameters(), *self.head.parameters()]
+        average = [*self.target_encoder.parameters(), *self.target_head.parameters()]
+        update_average(average, online, momentum)

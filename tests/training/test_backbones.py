@@ -1,0 +1,62 @@
+"""The backbones are the networks that the recipes name."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+from torchvision.models import resnet18
+
+from dlth_bench.spec.recipe import ResNetSpec
+from dlth_bench.training.backbones import build_backbone
+
+RESNET18 = ResNetSpec(
+    kind="resnet",
+    widths=(64, 128, 256, 512),
+    blocks=(2, 2, 2, 2),
+    stem_stride=1,
+    stem_padding=2,
+    zero_init_residual=False,
+)
+
+
+RENAMED = {
+    "conv1": "conv1_kxk.conv",
+    "bn1": "conv1_kxk.bn",
+    "conv2": "conv2_kxk.conv",
+    "bn2": "conv2_kxk.bn",
+    "downsample.0": "shortcut.conv",
+    "downsample.1": "shortcut.bn",
+}
+"""torchvision's names of the parts of a block, and timm's."""
+
+
+def _timm_name(name: str) -> str:
+    """timm's name of a tensor of torchvision's ResNet."""
+    module, _, tensor = name.rpartition(".")
+    if not module.startswith("layer"):
+        return f"stem.{ {'conv1': 'conv', 'bn1': 'bn'}[module] }.{tensor}"
+    stage, block, part = module.split(".", 2)
+    return f"stages.{int(stage[-1]) - 1}.{block}.{RENAMED[part]}.{tensor}"
+
+
+def test_resnet18_for_cifar_is_torchvision_s_with_another_stem() -> None:
+    """With torchvision's weights, and its stem changed as solo-learn changes it, features are torchvision's."""
+    torch.manual_seed(0)
+    theirs = resnet18()
+    theirs.conv1 = nn.Conv2d(3, 64, kernel_size=3, stride=1, padding=2, bias=False)
+    theirs.maxpool, theirs.fc = nn.Identity(), nn.Identity()
+    ours = build_backbone(RESNET18, 32, 3)
+    assert ours.num_features == 512
+    ours.load_state_dict({_timm_name(name): value for name, value in theirs.state_dict().items()})
+    images = torch.randn(2, 3, 32, 32)
+    torch.testing.assert_close(ours(images), theirs(images), atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize(("zeros", "weight"), [(True, 0.0), (False, 1.0)])
+def test_blocks_start_as_identities_or_not(zeros: bool, weight: float) -> None:
+    """The last norm of every block has weight 0 by default, and 1 as torchvision's."""
+    network = build_backbone(RESNET18.model_copy(update={"zero_init_residual": zeros}), 32, 3)
+    last = [p for name, p in network.named_parameters() if name.endswith("conv2_kxk.bn.weight")]
+    assert len(last) == 8
+    assert all(bool((parameter == weight).all()) for parameter in last)
