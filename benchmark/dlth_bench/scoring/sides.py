@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,6 +40,30 @@ class Side:
     def standard_error(self) -> float:
         """Standard deviation of a config's mean around the true one."""
         return math.sqrt(self.error_variance)
+
+
+@dataclass(frozen=True, eq=False)
+class Sides:
+    """Several sides over the same configs, stacked so that all are resampled at once.
+
+    Attributes:
+        means: (sides, configs) mean over seeds.
+        error_variance: (sides,) variance of a config's mean around the true one; nan where the noise is unknown.
+        dof: (sides,) degrees of freedom behind it; inf where it is given, 0 where it is unknown.
+    """
+
+    means: FloatArray
+    error_variance: FloatArray
+    dof: FloatArray
+
+
+def stack(sides: Sequence[Side]) -> Sides:
+    """Stack sides with the same number of configs."""
+    return Sides(
+        np.stack([side.means for side in sides]),
+        np.array([side.error_variance for side in sides]),
+        np.array([side.dof for side in sides]),
+    )
 
 
 @dataclass(frozen=True, eq=False)
