@@ -95,6 +95,12 @@ def summarise(scores: ArrayLike | Published, name: str) -> Side:
     return _summarise_published(scores, name) if isinstance(scores, Published) else _summarise_runs(scores, name)
 
 
+def padded(rows: Sequence[Sequence[float]]) -> FloatArray:
+    """Accuracies (configs, seeds) from one sequence a config, nan where one is shorter than the longest."""
+    width = max(len(row) for row in rows)
+    return np.array([list(row) + [math.nan] * (width - len(row)) for row in rows], dtype=np.float64)
+
+
 def check_same_configs(subset: Side, reference: Side) -> None:
     """Raise ValueError if the two sides have different numbers of configs."""
     if len(subset.means) != len(reference.means):
