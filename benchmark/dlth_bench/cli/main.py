@@ -13,6 +13,7 @@ from dlth_bench.cli import (
     evaluate_classes,
     leaderboard,
     plot,
+    power,
     protocols,
     reference,
     run,
@@ -39,6 +40,7 @@ app.command("evaluate-classes")(evaluate_classes.evaluate_classes)
 app.command("submit")(submit.submit)
 app.command("leaderboard")(leaderboard.leaderboard)
 app.command("plot")(plot.plot)
+app.command("power")(power.power)
 app.command("reference")(reference.reference)
 app.add_typer(protocols.app)
 app.add_typer(subsets.app)

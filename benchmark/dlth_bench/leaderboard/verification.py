@@ -26,6 +26,12 @@ def check_submission(stored: StoredSubmission, protocol: Protocol) -> None:
 
     This finds mistakes and edited scores. Invented results it cannot find; that takes training again.
     """
+    check_content(stored, protocol)
+    _check_score(stored, protocol)
+
+
+def check_content(stored: StoredSubmission, protocol: Protocol) -> None:
+    """Raise InputError unless everything but the score is as the protocol asks."""
     metadata, folder = stored.metadata, stored.folder
     if (metadata.protocol, metadata.protocol_digest) != (protocol.key, protocol.digest):
         message = (
@@ -37,7 +43,6 @@ def check_submission(stored: StoredSubmission, protocol: Protocol) -> None:
         raise InputError(message, source=printable(str(folder / METADATA)))
     check_size(stored.subset, protocol.subset.minimum, protocol.subset.maximum, source=folder / SUBSET)
     _check_runs(stored, protocol)
-    _check_score(stored, protocol)
 
 
 def _check_runs(stored: StoredSubmission, protocol: Protocol) -> None:

@@ -20,6 +20,9 @@ from dlth_bench.spec.scorecard import FamilyScore, StructureScore
 CHANCE = 0.05
 """A p-value up to this is beyond chance."""
 
+LIKELY_CHANCE = 0.25
+"""Beyond this p-value one order in four does as well: nothing speaks for a trend. Between the two, nothing is said."""
+
 _EXACT_UP_TO = 40_320
 _SAMPLES = 20_000
 _SAME = 1e-9
@@ -59,16 +62,18 @@ def structure_scores(
             within=_known(within[index]),
             within_p=_known(within_p[index]),
             between=_known(between[index]),
-            rests_on_families=_rests(float(pooled_p[index]), float(within_p[index]), len(orders)),
+            rests_on_families=_rests(float(pooled_p[index]), float(within_p[index])),
         )
         for index, own_families in enumerate(zip(*by_family, strict=True))
     ]
 
 
-def _rests(pooled_p: float, within_p: float, orders: int) -> bool | None:
-    if math.isnan(within_p) or math.isnan(pooled_p) or 1 / orders > CHANCE:
+def _rests(pooled_p: float, within_p: float) -> bool | None:
+    if math.isnan(within_p) or math.isnan(pooled_p) or pooled_p > CHANCE:
         return None
-    return pooled_p <= CHANCE < within_p
+    if within_p <= CHANCE:
+        return False
+    return True if within_p > LIKELY_CHANCE else None
 
 
 def _family_scores(

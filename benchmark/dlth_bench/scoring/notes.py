@@ -44,7 +44,7 @@ def scorecard_notes(
     if structure is not None and structure.rests_on_families:
         notes.append(
             "the correlation rests on families of methods: it is beyond chance over all configs, "
-            f"but not among the configs of a family (p = {structure.within_p:.2g})"
+            f"but among the configs of a family a random order does as well with a chance of {structure.within_p:.2f}"
         )
     return tuple(notes)
 

@@ -125,7 +125,9 @@ def seed_intervals(
 
 def _central(values: FloatArray, level: float) -> FloatArray:
     """(2, subsets) ends of the central ``level`` of the draws (subsets, draws)."""
-    return np.asarray(np.quantile(values, [(1 - level) / 2, (1 + level) / 2], axis=1), dtype=np.float64)
+    # One of the draws rather than a value between two: a rank correlation between the possible ones means nothing.
+    ends = np.quantile(values, [(1 - level) / 2, (1 + level) / 2], axis=1, method="inverted_cdf")
+    return np.asarray(ends, dtype=np.float64)
 
 
 def check_level(level: float) -> None:

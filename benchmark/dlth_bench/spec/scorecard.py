@@ -125,7 +125,7 @@ class StructureScore(Frozen):
     )
     rests_on_families: Annotated[
         bool | None,
-        Field(description="Pooled trend beyond chance, but not within families; None: too few configs to tell."),
+        Field(description="Trend beyond chance over all configs, but likely chance within families; None: not clear."),
     ] = None
 
 

@@ -45,17 +45,17 @@ def family_of(config: Config, configs: Sequence[Config]) -> str:
 def steps_of(configs: Sequence[Config]) -> tuple[Step, ...]:
     """The steps of a grid, in its order.
 
-    Two configs of the same kind of method and of backbone make a step if they differ on one axis (or, with all axes
-    alike, in the recipe) and no third one lies between them. Where this leaves configs of a kind unconnected, the pair
-    that differs on the fewest axes joins them; its axis names them all. Changed settings of the recipe are named too.
+    Two configs of the same kind of method and of backbone make a step if they differ in one thing, an axis or the rest
+    of the recipe, and no third one lies between them. Where this leaves configs of a kind unconnected, the pair that
+    differs in the fewest things joins them: its axis names all that it changes, and other settings are named too.
     """
     compared = [_compared(one, other) for one, other in combinations(configs, 2) if _comparable(one, other)]
-    single = [step for step in compared if " + " not in step.axis]
+    single = [step for step in compared if _things(step) == 1]
     kept = [step for step in single if not _through_others(step, single)]
     group = {config.name: config.name for config in configs}
     for step in kept:
         _join(group, step)
-    for step in sorted(compared, key=lambda step: step.axis.count(" + ")):
+    for step in sorted(compared, key=_things):
         if group[step.before] != group[step.after]:
             kept.append(step)
             _join(group, step)
@@ -73,6 +73,11 @@ def _compared(one: Config, other: Config) -> Step:
     also = tuple(".".join(path) for path, found in changed if found == RECIPE)
     before, after = (other, one) if axes == ["budget"] and _budget(other) < _budget(one) else (one, other)
     return Step(" + ".join(axes) or RECIPE, before.name, after.name, also)
+
+
+def _things(step: Step) -> int:
+    """How many things a step changes: its axes, and the rest of the recipe."""
+    return 1 + step.axis.count(" + ") + bool(step.also and step.axis != RECIPE)
 
 
 def _budget(config: Config) -> float:
