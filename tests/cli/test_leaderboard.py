@@ -46,6 +46,18 @@ def test_board_is_written_and_shown(place: Path) -> None:
     assert (place / "again.md").read_text() == board
 
 
+def test_rescore_mends_old_scorecards(place: Path) -> None:
+    """Scorecards of an older scorer are replaced, what changed is told beside the board, and JSON stays JSON."""
+    path = place / "submissions" / "tiny" / "good" / "scorecard.json"
+    fresh = path.read_bytes()
+    path.write_text(json.dumps(json.loads(fresh) | {"steps": [], "subset_reliability": 0.1}))
+    assert "score it again" in refused("leaderboard")
+    result = run("leaderboard", "--rescore", "--json")
+    assert path.read_bytes() == fresh
+    assert "tiny@1 worse: unchanged, ρs -.200" in result.stderr
+    assert json.loads(result.stdout)[0]["name"] == "good"
+
+
 def test_json_has_the_numbers(place: Path) -> None:
     """Programs get unrounded values, one object a submission, and nothing else on stdout."""
     rows = json.loads(run("leaderboard", "--json").stdout)

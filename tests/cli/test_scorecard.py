@@ -35,8 +35,9 @@ def test_every_number_is_shown() -> None:
     assert _line(output, "Spearman").split()[:3] == ["Spearman", "ρs", ".800"]
     assert _line(output, "Kendall").split()[:3] == ["Kendall", "τ-b", ".667"]
     flat = " ".join(output.split())
-    assert "Picks Beta net; the full data's best is Alpha net: 20.0 points lost." in flat
-    assert "Orders 5 of 6 resolved pairs" in flat
+    assert "Regret 20.0 points" in flat
+    assert "puts first, Beta net, in place of the best, Alpha net; that is the subset's second." in flat
+    assert "Orders 5 of 6 pairs" in flat
     assert "Leaving one config out, ρs runs from .500 (without Gamma net) to 1.000 (without Alpha net)." in flat
     assert "images 90.0 % (10.0×), FLOPs 90.0 % (10.0×), device time 90.0 % (10.0×)" in flat
     assert "Incomplete" not in flat
@@ -52,7 +53,7 @@ def test_holes_are_named() -> None:
 
 def test_unknown_numbers_are_dashes() -> None:
     """A correlation that is undefined is shown as unknown, not as zero."""
-    assert _line(_shown(card_with(None)), "Spearman").split()[2:] == ["–"] * 5
+    assert _line(_shown(card_with(None)), "Spearman").split()[2:] == ["–"] * 6
 
 
 def test_strangers_text_is_not_markup() -> None:

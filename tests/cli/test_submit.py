@@ -10,6 +10,7 @@ from board_examples import OTHER_SUBSET, SUBSET, tiny_protocol
 
 from dlth_bench.leaderboard.submissions import read_submission
 from dlth_bench.leaderboard.verification import check_submission
+from dlth_bench.spec.protocol import Cost
 
 
 @pytest.fixture
@@ -38,6 +39,18 @@ def test_submission_is_valid_and_complete(place: Path) -> None:
     assert (metadata.description, metadata.url) == ("A test", "https://x.org")
     assert len(stored.results) == 8
     assert stored.scorecard.complete
+
+
+def test_cost_of_selection_is_kept(place: Path) -> None:
+    """What choosing took is stated apart from the runs; nothing stated is not the same as nothing spent."""
+    run(*_SUBMIT, "--selection-cost", "flops=1.5e15, device_seconds=60")
+    metadata = read_submission(place / "submissions" / "tiny" / "mine").metadata
+    assert metadata.selection_cost == Cost(images=0, flops=1.5e15, device_seconds=60)
+    run(*_SUBMIT, "--selection-cost", "none")
+    metadata = read_submission(place / "submissions" / "tiny" / "mine").metadata
+    assert metadata.selection_cost == Cost(images=0, flops=0, device_seconds=0)
+    run(*_SUBMIT)
+    assert read_submission(place / "submissions" / "tiny" / "mine").metadata.selection_cost is None
 
 
 def test_policy_comes_from_the_card(place: Path) -> None:
@@ -75,6 +88,9 @@ def test_many_missing_runs_are_counted(place: Path) -> None:
         ("--policy", "red\x1b[31m"),
         ("--policy", ""),
         ("--authors", "two\nlines"),
+        ("--selection-cost", "hours=3"),
+        ("--selection-cost", "flops=-1"),
+        ("--selection-cost", "device_seconds=soon"),
     ],
 )
 def test_bad_option_is_named(place: Path, option: str, value: str) -> None:

@@ -164,6 +164,12 @@ def card_with(
     return Scorecard.model_validate(fields | given)
 
 
+def card_of(accuracies: Mapping[str, Sequence[float]], full: Mapping[str, tuple[float, ...]] = FULL) -> Scorecard:
+    """The scorecard of given accuracies by config."""
+    protocol = tiny_protocol(full)
+    return score_results(protocol, SUBSET, results_of(protocol, accuracies=accuracies))
+
+
 def stored_with(name: str, scorecard: Scorecard, **given: object) -> StoredSubmission:
     """A submission in memory whose scorecard is made up; for what only reads metadata and scorecard."""
     return StoredSubmission(metadata_of(tiny_protocol(), SUBSET, name, **given), SUBSET, (), scorecard, Path(name))

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
-from board_examples import FULL, OTHER_SUBSET, card_with, results_of, submit, tiny_protocol
+from board_examples import FULL, OTHER_SUBSET, SUBSET, card_of, card_with, results_of, submit, tiny_protocol
 
 from dlth_bench.harness.scored import score_results
-from dlth_bench.leaderboard.ranking import ranked
-from dlth_bench.leaderboard.submissions import standing
+from dlth_bench.leaderboard.ranking import ranked, ranking
+from dlth_bench.leaderboard.standing import standing
 from dlth_bench.spec.scorecard import Scorecard
 
 REVERSED = {name: FULL[other] for name, other in zip(FULL, reversed(FULL), strict=True)}
 """Accuracies that order the configs the other way round."""
+
+NOISY = {name: (low - 0.03, high + 0.01) for name, (low, high) in FULL.items()}
+"""Accuracies that order them alike, with more noise."""
+
+NAMES = "abcdefg"
 
 
 def _ranks(cards: dict[str, Scorecard]) -> dict[str, str]:
@@ -25,16 +31,46 @@ def _mine(accuracies: dict[str, tuple[float, float]] = FULL) -> Scorecard:
     return score_results(protocol, OTHER_SUBSET, results_of(protocol, OTHER_SUBSET, accuracies))
 
 
-def test_overlapping_intervals_share_a_rank() -> None:
-    """No order is claimed within seed noise; below it, the next group starts after all of the first."""
-    cards = {"c": card_with(0.2, 0.1, 0.3), "a": card_with(0.9, 0.7, 1.0), "b": card_with(0.8, 0.6, 0.9)}
+def test_no_order_within_seed_noise() -> None:
+    """Subsets that differ by seed noise share their places; one that misranks beyond it stands below all of them."""
+    cards = {"a": card_of(FULL), "b": card_of(NOISY), "c": card_of(REVERSED)}
     assert _ranks(cards) == {"a": "1–2", "b": "1–2", "c": "3"}
+    assert [rank.group for rank in ranked(cards).values() if rank] == [1, 1, 2]
+    assert ranking(cards).separated == {("a", "c"), ("b", "c")}
 
 
-def test_ties_are_with_the_first_of_the_group() -> None:
-    """A chain of overlaps does not make the last equal to the first."""
-    cards = {"a": card_with(0.9, 0.8, 1.0), "b": card_with(0.7, 0.6, 0.85), "c": card_with(0.5, 0.4, 0.65)}
-    assert _ranks(cards) == {"a": "1–2", "b": "1–2", "c": "3"}
+def test_a_chain_of_ties_makes_no_equals() -> None:
+    """Of three in a row, the last may be worse than the first though both tie with the one between: one group."""
+    full = {name: (0.8 - 0.1 * place, 0.81 - 0.1 * place) for place, name in enumerate(NAMES)}
+    clear = full
+    one_run = (0.9, 0.5, 0.8, 0.6, 0.3, 0.4, 0.1)
+    vague = {name: (one_run[place], 0.8 - 0.1 * place) for place, name in enumerate(NAMES)}
+    swapped = dict(zip(NAMES, [full[name] for name in ("b", "a", "d", "c", "f", "e", "g")], strict=True))
+    cards = {"clear": card_of(clear, full), "vague": card_of(vague, full), "swapped": card_of(swapped, full)}
+    found = ranking(cards)
+    assert found.separated == {("clear", "swapped")}
+    assert {name: str(rank) for name, rank in found.ranks.items()} == {
+        "clear": "1–2",
+        "vague": "1–3",
+        "swapped": "2–3",
+    }
+    assert {rank.group for rank in found.ranks.values() if rank} == {1}
+
+
+def test_subsets_of_equal_quality_are_rarely_told_apart() -> None:
+    """However many subsets are compared, luck alone makes no winner more often than one time in twenty."""
+    rng = np.random.default_rng(5)
+    full = {name: tuple(0.2 + 0.1 * place + 0.01 * rng.standard_normal(3)) for place, name in enumerate(NAMES)}
+    protocol = tiny_protocol(full).model_copy(update={"seeds": (0, 1, 2)})
+
+    def drawn() -> Scorecard:
+        accuracies = {
+            name: tuple(0.2 + 0.1 * place + 0.05 * rng.standard_normal(3)) for place, name in enumerate(NAMES)
+        }
+        return score_results(protocol, SUBSET, results_of(protocol, accuracies=accuracies))
+
+    boards = [{f"{index}": drawn() for index in range(8)} for _ in range(20)]
+    assert sum(bool(ranking(board).separated) for board in boards) <= 3
 
 
 def test_order_is_by_spearman_then_pearson_then_name() -> None:
@@ -48,9 +84,9 @@ def test_order_is_by_spearman_then_pearson_then_name() -> None:
     assert list(ranked(cards)) == ["w", "x", "y", "z"]
 
 
-def test_scores_without_intervals_are_points() -> None:
-    """One seed gives no interval; such entries tie only when they are equal."""
-    assert _ranks({"a": card_with(0.9), "b": card_with(0.8), "c": card_with(0.8)}) == {"a": "1", "b": "2–3", "c": "2–3"}
+def test_unknown_noise_ties_with_everyone() -> None:
+    """Where nothing is known of the noise, no order is claimed, however far apart the values are."""
+    assert _ranks({"a": card_with(0.9), "b": card_with(0.8), "c": card_with(0.1)}) == dict.fromkeys("abc", "1–3")
 
 
 @pytest.mark.parametrize("card", [card_with(1.0, complete=False), card_with(None)], ids=["incomplete", "undefined"])
@@ -73,9 +109,13 @@ def test_standing_of_an_incomplete_scorecard(tmp_path: Path) -> None:
 def test_standing_tied_with_the_best(tmp_path: Path) -> None:
     """Two subsets that seed noise does not tell apart are called tied."""
     submit(tmp_path, "theirs")
-    first, second = standing(_mine(), tmp_path).splitlines()
+    first, second, third = standing(_mine(), tmp_path).splitlines()
     assert first.startswith("Would rank 1–2 of 2")
     assert second.startswith("Tied with theirs (ρs 1.000 [")
+    assert third == (
+        "Among 1 random subsets of this size: better than 50 % (p 1.000). "
+        "Needs 18 more random subsets before p can fall to .05."
+    )
 
 
 def test_standing_below_the_best(tmp_path: Path) -> None:

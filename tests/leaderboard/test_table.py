@@ -34,16 +34,29 @@ def test_row_holds_the_scorecards_numbers() -> None:
     )  # fmt: skip
     card = card.model_copy(update={"spearman": card.spearman.model_copy(update={"p_value": 0.0002})})
     board = board_markdown([stored_with("mine", card, policy="PD-Bottom")], [tiny_protocol()])
-    expected = ["1", "mine", "PD-Bottom", "3", ".821 [.612, 1.000]", ".500 –", ".821", "<.001", "1.2", "5/6", "90.0"]
-    assert _line(board, "mine") == [*expected, "8.0×", ""]
+    expected = [
+        "1",
+        "1",
+        "mine",
+        "PD-Bottom",
+        "3",
+        ".821 [.612, 1.000]",
+        ".500 –",
+        ".821",
+        "<.001",
+        "1.2",
+        "5/6",
+        "90.0",
+    ]
+    assert _line(board, "mine") == [*expected, "8.0×", "–", "–", "–", ""]
 
 
 def test_what_is_unknown_is_a_dash() -> None:
     """A number that does not exist is not invented."""
     cells = _line(board_markdown([stored_with("mine", card_with(None))], [tiny_protocol()]), "mine")
-    assert cells[0] == "–"
-    assert cells[4] == "– –"
-    assert cells[7:12] == ["–"] * 5
+    assert cells[:2] == ["–", "–"]
+    assert cells[5] == "– –"
+    assert cells[8:13] == ["–"] * 5
 
 
 def test_same_submissions_give_the_same_bytes(tmp_path: Path) -> None:
@@ -59,7 +72,7 @@ def test_hostile_text_stays_text() -> None:
     cells = _line(board, "mine")
     assert len(cells) == len(COLUMNS)
     assert "<script" not in board
-    assert not set("|[]<>`*_~\\!${}@") & set(cells[2])
+    assert not set("|[]<>`*_~\\!${}@") & set(cells[3])
 
 
 def test_escaped_text_reads_as_it_was() -> None:
@@ -71,8 +84,8 @@ def test_escaped_text_reads_as_it_was() -> None:
 def test_link_only_where_there_is_a_url() -> None:
     """A submission's page is linked from its name."""
     with_url = board_markdown([stored_with("mine", card_with(0.5), url="https://x.org/a_b*c")], [tiny_protocol()])
-    assert _line(with_url, "mine")[1] == "[mine](<https://x.org/a_b*c>)"
-    assert _line(board_markdown([stored_with("mine", card_with(0.5))], [tiny_protocol()]), "mine")[1] == "mine"
+    assert _line(with_url, "mine")[2] == "[mine](<https://x.org/a_b*c>)"
+    assert _line(board_markdown([stored_with("mine", card_with(0.5))], [tiny_protocol()]), "mine")[2] == "mine"
 
 
 def test_only_its_own_protocols_submissions() -> None:

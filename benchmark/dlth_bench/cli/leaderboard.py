@@ -25,13 +25,17 @@ if TYPE_CHECKING:
     from dlth_bench.leaderboard.reported import Reported
     from dlth_bench.leaderboard.submissions import StoredSubmission
 
-_WIDE = 170
+_WIDE = 205
 """Columns of a terminal from which on the whole table fits with names of usual length."""
 
 
 def leaderboard(
     submissions: SubmissionsOption = DEFAULT_SUBMISSIONS,
     output: Annotated[Path, typer.Option("--output", help="The Markdown file to write.")] = Path("leaderboard.md"),
+    rescore: Annotated[
+        bool,
+        typer.Option("--rescore", help="First score every submission anew from its results, and say what changed."),
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Check every submission, write the leaderboard as Markdown, and show it.
@@ -41,10 +45,14 @@ def leaderboard(
     The first that is not valid is named, and the leaderboard stays as it was.
 
     Example: dlth-bench leaderboard --submissions submissions --output leaderboard.md
+
+    Example: dlth-bench leaderboard --rescore
     """
     from dlth_bench.leaderboard.reported import reported_rows
     from dlth_bench.leaderboard.table import board_markdown, board_rows
 
+    if rescore:
+        _rescore(submissions)
     found = _checked(submissions)
     protocols = _protocols()
     reported = {protocol.key: reported_rows(protocol) for protocol in protocols}
@@ -64,18 +72,33 @@ def leaderboard(
     console.print(Text(f"{plural} valid; wrote {printable(str(output))}"), soft_wrap=True)
 
 
+def _rescore(root: Path) -> None:
+    """Replace the scorecards of all submissions by fresh ones; what changed goes to stderr, so that JSON stays JSON."""
+    from dlth_bench.leaderboard.rescoring import rescore
+
+    found, protocols = _read(root)
+    for one in rescore(found, protocols):
+        typer.echo(printable(one.told, 400), err=True)
+
+
 def _checked(root: Path) -> list[StoredSubmission]:
     """All submissions, every one valid under its protocol."""
-    from dlth_bench.leaderboard.submissions import read_submissions
     from dlth_bench.leaderboard.verification import check_submission
+
+    found, protocols = _read(root)
+    for stored in found:
+        check_submission(stored, protocols[stored.metadata.protocol])
+    return found
+
+
+def _read(root: Path) -> tuple[list[StoredSubmission], dict[str, Protocol]]:
+    """All submissions, and their protocols by key."""
+    from dlth_bench.leaderboard.submissions import read_submissions
 
     if not root.is_dir():
         raise InputError("no such folder; name the one that holds the submissions", source=printable(str(root)))
     found = read_submissions(root)
-    protocols = {key: find_protocol(key) for key in sorted({stored.metadata.protocol for stored in found})}
-    for stored in found:
-        check_submission(stored, protocols[stored.metadata.protocol])
-    return found
+    return found, {key: find_protocol(key) for key in sorted({stored.metadata.protocol for stored in found})}
 
 
 def _protocols() -> list[Protocol]:

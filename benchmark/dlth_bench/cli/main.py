@@ -15,6 +15,7 @@ from dlth_bench.cli import (
     leaderboard,
     paper,
     plot,
+    power,
     protocols,
     record_dynamics,
     reference,
@@ -45,6 +46,7 @@ app.command("submit")(submit.submit)
 app.command("leaderboard")(leaderboard.leaderboard)
 app.command("plot")(plot.plot)
 app.command("paper")(paper.paper)
+app.command("power")(power.power)
 app.command("reference")(reference.reference)
 app.add_typer(protocols.app)
 app.add_typer(subsets.app)

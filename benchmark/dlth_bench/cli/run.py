@@ -99,7 +99,7 @@ def subset_for(name_or_path: str, protocol: Protocol) -> SubsetFile:
 def _show_score(protocol: Protocol, file: SubsetFile, store: Store, submissions: Path, *, as_json: bool) -> None:
     from dlth_bench.cli.scorecard import show_scorecard  # numpy and scipy: not needed before
     from dlth_bench.harness.scored import score_stored
-    from dlth_bench.leaderboard.submissions import standing
+    from dlth_bench.leaderboard.standing import standing
     from dlth_bench.scoring.scorecard import NotScorable
 
     try:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from dlth_bench.cli.scorecard_text import sentences
 from dlth_bench.leaderboard.number_text import (
     correlation,
     count,
@@ -14,11 +17,12 @@ from dlth_bench.leaderboard.number_text import (
     factor,
     interval,
     percent,
+    points,
     probability,
     subset_size,
 )
 from dlth_bench.spec.quoting import printable
-from dlth_bench.spec.scorecard import CorrelationScore, CostScore, DecisionScore, Scorecard
+from dlth_bench.spec.scorecard import CorrelationScore, CostScore, Scorecard, StepScore
 
 
 def show_scorecard(scorecard: Scorecard, name: str, console: Console) -> None:
@@ -31,13 +35,12 @@ def show_scorecard(scorecard: Scorecard, name: str, console: Console) -> None:
     _line(console, f"{printable(name)}{size}, under {scorecard.protocol}", style="bold")
     console.print(_configs(scorecard))
     console.print(_correlations(scorecard))
-    titles = {score.config: score.title for score in scorecard.configs}
-    for line in [
-        *_decision(scorecard.decision, titles),
-        *_influence(scorecard.leave_one_out, titles),
-        *_cost(scorecard.cost),
-        *(f"note: {note}" for note in scorecard.notes),
-    ]:
+    titles = {score.config: printable(score.title) for score in scorecard.configs}
+    for paragraph in sentences(scorecard, titles):
+        _line(console, paragraph)
+    if scorecard.steps:
+        console.print(_steps(scorecard.steps, titles))
+    for line in [*_cost(scorecard.cost), *(f"note: {note}" for note in scorecard.notes)]:
         _line(console, line)
     if not scorecard.complete:
         _line(console, "Incomplete: runs are missing, broke down or underfit, so this has no rank.", style="bold")
@@ -67,8 +70,9 @@ def _configs(scorecard: Scorecard) -> Table:
 
 
 def _correlations(scorecard: Scorecard) -> Table:
-    table = Table("Correlation", box=box.SIMPLE_HEAD, pad_edge=False)
-    for title in ("value", "95 % interval", "p", "ceiling", "disattenuated"):
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    table.add_column("Correlation", no_wrap=True)
+    for title in ("value", "over seeds", "over configs", "p", "ceiling", "disattenuated"):
         table.add_column(title, justify="right", no_wrap=True)
     scores = (
         ("Spearman ρs", scorecard.spearman),
@@ -84,36 +88,23 @@ def _figures(score: CorrelationScore) -> tuple[str, ...]:
     return (
         correlation(score.value),
         interval(score.low, score.high),
+        interval(score.configs_low, score.configs_high),
         probability(score.p_value),
         correlation(score.ceiling),
         correlation(score.disattenuated),
     )
 
 
-def _decision(decision: DecisionScore | None, titles: dict[str, str]) -> list[str]:
-    if decision is None:
-        return []
-    picked, best = titles.get(decision.picked, decision.picked), titles.get(decision.best, decision.best)
-    if decision.picked == decision.best:
-        choice = f"Picks {picked}, which is the full data's best."
-    else:
-        choice = f"Picks {picked}; the full data's best is {best}: {100 * decision.regret:.1f} points lost."
-    pairs = (
-        f"Orders {decision.pairs_agreed} of {decision.pairs_resolved} resolved pairs of configs as the full data do."
-    )
-    return [choice, pairs]
-
-
-def _influence(leave_one_out: dict[str, float | None], titles: dict[str, str]) -> list[str]:
-    """The range of ρs when one config is left out."""
-    known = {config: value for config, value in leave_one_out.items() if value is not None}
-    if not known:
-        return []
-    lowest, highest = min(known, key=lambda config: known[config]), max(known, key=lambda config: known[config])
-    return [
-        f"Leaving one config out, ρs runs from {correlation(known[lowest])} (without {titles.get(lowest, lowest)}) "
-        f"to {correlation(known[highest])} (without {titles.get(highest, highest)})."
-    ]
+def _steps(steps: Sequence[StepScore], titles: dict[str, str]) -> Table:
+    table = Table("One change of the recipe", box=box.SIMPLE_HEAD, pad_edge=False)
+    for title in ("subset", "full data", "same sign"):
+        table.add_column(title, justify="right", no_wrap=True)
+    for step in steps:
+        pair = f"{printable(step.axis)}: {titles.get(step.before, step.before)} → {titles.get(step.after, step.after)}"
+        verdict = {True: "yes", False: "NO", None: "within noise"}[step.same_sign]
+        cells = points(step.subset_gap, step.subset_noise), points(step.full_gap, step.full_noise), verdict
+        table.add_row(Text(pair), *(Text(cell) for cell in cells))
+    return table
 
 
 def _cost(cost: CostScore | None) -> list[str]:

@@ -31,7 +31,7 @@ from dlth_bench.leaderboard.number_text import subset_size
 from dlth_bench.spec.errors import InputError
 from dlth_bench.spec.protocol import Protocol
 from dlth_bench.spec.protocol_file import find_protocol
-from dlth_bench.spec.quoting import printable
+from dlth_bench.spec.quoting import printable, quoted
 from dlth_bench.spec.scorecard import Scorecard
 from dlth_bench.spec.submission import Submission
 
@@ -49,6 +49,13 @@ def submit(
     authors: Annotated[str, typer.Option("--authors", help="Names, separated by commas.")] = "",
     description: Annotated[str, typer.Option("--description", help="One line for readers of the board.")] = "",
     url: Annotated[str, typer.Option("--url", help="A page about the subset, https only.")] = "",
+    selection_cost: Annotated[
+        str | None,
+        typer.Option(
+            "--selection-cost",
+            help="What choosing the subset took, apart from its runs: images=N,flops=X,device_seconds=S, or none.",
+        ),
+    ] = None,
     out: StoreOption = DEFAULT_STORE,
     submissions: SubmissionsOption = DEFAULT_SUBMISSIONS,
     replace: Annotated[
@@ -71,6 +78,7 @@ def submit(
         "authors": tuple(split_names(authors) or ()),
         "description": description,
         "url": url,
+        "selection_cost": _selection_cost(selection_cost),
     }
     metadata = _metadata(spec, file, given)
     store = Store(out)
@@ -116,7 +124,26 @@ def _metadata(protocol: Protocol, file: SubsetFile, given: dict[str, Any]) -> Su
         )
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
-        raise InputError(f"--{first['loc'][0]}: {first['msg']}") from None
+        option = str(first["loc"][0]).replace("_", "-")
+        raise InputError(f"--{option}: {first['msg']}") from None
+
+
+def _selection_cost(text: str | None) -> dict[str, str | int] | None:
+    """The fields of a cost from ``flops=1e15,device_seconds=60``; what is left out is nothing.
+
+    Raises:
+        InputError: a part is not NAME=NUMBER with a known name.
+    """
+    if text is None:
+        return None
+    found: dict[str, str | int] = {"images": 0, "flops": 0, "device_seconds": 0}
+    for part in [] if text.strip() == "none" else split_names(text) or []:
+        name, equals, number = part.partition("=")
+        if not equals or name.strip() not in found:
+            known = ", ".join(f"{known}=NUMBER" for known in found)
+            raise InputError(f"--selection-cost: {quoted(part)} is none of {known}; nothing spent is: none")
+        found[name.strip()] = number.strip()
+    return found
 
 
 def _require_all_runs(plan: Plan, command: str) -> None:

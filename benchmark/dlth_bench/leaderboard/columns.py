@@ -3,21 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
 
-from dlth_bench.leaderboard.number_text import correlation, factor, interval, percent, probability
+from dlth_bench.leaderboard.number_text import correlation, count, duration, factor, interval, percent, probability
+from dlth_bench.leaderboard.random_peers import SameCost, selection_cost
 from dlth_bench.leaderboard.ranking import Rank
 from dlth_bench.leaderboard.submissions import StoredSubmission
+from dlth_bench.spec.protocol import Cost
 from dlth_bench.spec.scorecard import CorrelationScore
+
+if TYPE_CHECKING:
+    from dlth_bench.scoring.random_subsets import AmongRandom
 
 
 @dataclass(frozen=True)
 class Row:
-    """A submission and its rank among those of its protocol; None when it cannot have one."""
+    """A submission on the board of its protocol.
+
+    Attributes:
+        rank: None when it cannot have one.
+        random: where its ρs stands among random subsets of its size; None without any.
+        same_cost: what its cost buys in random subsets; None where the cost of its selection is not stated.
+    """
 
     submission: StoredSubmission
     rank: Rank | None
+    random: AmongRandom | None = None
+    same_cost: SameCost | None = None
 
 
 @dataclass(frozen=True)
@@ -55,8 +68,16 @@ def _rank(row: Row) -> str:
     return "–" if row.rank is None else str(row.rank)
 
 
-def _numbers(score: CorrelationScore) -> dict[str, float | None]:
-    return {"value": score.value, "low": score.low, "high": score.high}
+def _numbers(score: CorrelationScore) -> dict[str, float | bool | None]:
+    return {
+        "value": score.value,
+        "low": score.low,
+        "high": score.high,
+        "configs_low": score.configs_low,
+        "configs_high": score.configs_high,
+        "ceiling": score.ceiling,
+        "reaches_ceiling": score.reaches_ceiling,
+    }
 
 
 def _with_interval(score: CorrelationScore) -> str:
@@ -93,9 +114,36 @@ def _time_saved(row: Row) -> float | None:
     return None if cost is None else cost.device_seconds_saved
 
 
+def _among_random(row: Row) -> str:
+    """``75 % of 6``: the share of random subsets that do worse."""
+    return "–" if row.random is None else f"{row.random.percentile:.0f} % of {row.random.count}"
+
+
+def _selection_cost(cost: Cost | None) -> str:
+    """The most telling of its figures: ``none``, a device time, FLOPs or images."""
+    if cost is None:
+        return "–"
+    if cost.device_seconds:
+        return duration(cost.device_seconds)
+    if cost.flops:
+        return f"{count(cost.flops)}FLOP"
+    return f"{count(cost.images)} images" if cost.images else "none"
+
+
+def _same_cost(row: Row) -> str:
+    """``.743 (2)``: the ρs of that many random subsets averaged."""
+    return "–" if row.same_cost is None else f"{correlation(row.same_cost.spearman)} ({row.same_cost.subsets})"
+
+
 COLUMNS: tuple[Column, ...] = (
     Column(
         "rank", "Rank", lambda row: None if row.rank is None else [row.rank.first, row.rank.last], _rank, narrow=True
+    ),
+    Column(
+        "group",
+        "Group",
+        lambda row: None if row.rank is None else row.rank.group,
+        lambda row: "–" if row.rank is None else str(row.rank.group),
     ),
     Column(
         "name",
@@ -149,6 +197,19 @@ COLUMNS: tuple[Column, ...] = (
     Column("pairs", "Pairs", _pairs, lambda row: "–" if (pairs := _pairs(row)) is None else f"{pairs[0]}/{pairs[1]}"),
     Column("images_saved", "Images saved %", _images_saved, lambda row: percent(_images_saved(row))),
     Column("device_seconds_saved", "Device time saved", _time_saved, lambda row: factor(_time_saved(row))),
+    Column("random", "Beats RS", lambda row: None if row.random is None else asdict(row.random), _among_random),
+    Column(
+        "selection_cost",
+        "Selection",
+        lambda row: None if (cost := selection_cost(row.submission.metadata)) is None else cost.model_dump(),
+        lambda row: _selection_cost(selection_cost(row.submission.metadata)),
+    ),
+    Column(
+        "same_cost",
+        "RS at its cost",
+        lambda row: None if row.same_cost is None else asdict(row.same_cost),
+        _same_cost,
+    ),
     Column("flags", "Flags", flags, lambda row: ", ".join(flags(row)), narrow=True),
 )
 """All columns, in the board's order."""

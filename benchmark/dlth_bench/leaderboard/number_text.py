@@ -10,6 +10,11 @@ def percent(mean: float | None, std: float | None = None) -> str:
     return f"{100 * mean:.1f}" if std is None else f"{100 * mean:.1f} ± {100 * std:.1f}"
 
 
+def points(gap: float, noise: float | None = None) -> str:
+    """``+3.1 ± 0.9``: a difference of accuracy fractions, and half its interval, in points."""
+    return f"{100 * gap:+.1f}" if noise is None else f"{100 * gap:+.1f} ± {100 * noise:.1f}"
+
+
 def correlation(value: float | None) -> str:
     """``.821``, ``-.107``, ``1.000``: a correlation without its leading zero."""
     if value is None:

@@ -16,8 +16,7 @@ from pathlib import Path
 import yaml
 
 from dlth_bench.datasets.registry import class_catalog, sample_catalog
-from dlth_bench.leaderboard.number_text import correlation, interval, subset_size
-from dlth_bench.leaderboard.ranking import Rank, rankable, ranked
+from dlth_bench.leaderboard.number_text import subset_size
 from dlth_bench.leaderboard.untrusted import parse_json, parse_yaml, plain_file, real_folder
 from dlth_bench.spec.errors import InputError
 from dlth_bench.spec.files import write_atomically
@@ -33,9 +32,6 @@ METADATA, SUBSET, RESULTS, SCORECARD = "submission.yaml", "subset.txt", "results
 
 _MAX_BYTES = {METADATA: 1 << 16, SUBSET: MAX_SUBSET_BYTES, RESULTS: 1 << 26, SCORECARD: 1 << 20}
 """Several times what the largest protocol leaves; more is a mistake or an attack."""
-
-_THIS_ONE = ""
-"""How the ranking calls a scorecard that is no submission yet; no submission can have this name."""
 
 
 @dataclass(frozen=True)
@@ -84,8 +80,13 @@ def write_submission(
     (folder / METADATA).unlink(missing_ok=True)
     write_atomically(folder / SUBSET, (header + subset.canonical_text()).encode())
     write_atomically(folder / RESULTS, "".join(lines).encode())
-    write_atomically(folder / SCORECARD, (scorecard.model_dump_json(exclude_defaults=True, indent=2) + "\n").encode())
+    write_scorecard(folder, scorecard)
     write_atomically(folder / METADATA, yaml.safe_dump(document, sort_keys=False, allow_unicode=True).encode())
+
+
+def write_scorecard(folder: Path, scorecard: Scorecard) -> None:
+    """Write, or replace, the scorecard of a submission."""
+    write_atomically(folder / SCORECARD, (scorecard.model_dump_json(exclude_defaults=True, indent=2) + "\n").encode())
 
 
 def read_submission(folder: Path) -> StoredSubmission:
@@ -117,40 +118,6 @@ def read_submissions(root: Path, protocol_name: str | None = None) -> list[Store
     """
     groups = [group for group in _folders(root) if protocol_name in (None, group.name)]
     return [read_submission(folder) for group in groups for folder in _folders(real_folder(group))]
-
-
-def standing(scorecard: Scorecard, submissions_root: Path) -> str:
-    """Where a scorecard would stand among the submissions of its protocol, in one or two lines of plain text."""
-    if not rankable(scorecard):
-        return "No standing: the scorecard is incomplete, and only complete ones are ranked."
-    try:
-        found = read_submissions(submissions_root, scorecard.protocol.partition("@")[0])
-    except InputError as error:  # a stranger's broken folder must not cost the user the end of a long command
-        return f"No standing, since a submission is not valid: {printable(error.located, 400)}"
-    others = {
-        stored.metadata.name: stored.scorecard
-        for stored in found
-        if stored.metadata.protocol_digest == scorecard.protocol_digest
-        and stored.metadata.subset_digest != scorecard.subset_digest
-        and rankable(stored.scorecard)
-    }
-    if not others:
-        return f"No other complete submission of {scorecard.protocol} in {submissions_root} to compare with."
-    ranks = ranked(others | {_THIS_ONE: scorecard})
-    return _standing_text(scorecard, others, ranks)
-
-
-def _standing_text(scorecard: Scorecard, others: dict[str, Scorecard], ranks: dict[str, Rank | None]) -> str:
-    rank = ranks[_THIS_ONE]
-    text = f"Would rank {rank} of {len(ranks)} by ρs (the submissions of {scorecard.protocol} and this one)."
-    best = next(name for name in ranks if name != _THIS_ONE)
-    score = others[best].spearman
-    told = f"{best} (ρs {correlation(score.value)} {interval(score.low, score.high)})"
-    if rank == ranks[best]:
-        return f"{text}\nTied with {told}: the 95 % intervals overlap."
-    if next(iter(ranks)) == _THIS_ONE:
-        return f"{text}\nThe best submission so far is {told}; the 95 % intervals do not overlap."
-    return f"{text}\nThe best is {told}; the 95 % intervals do not overlap."
 
 
 def _folders(folder: Path) -> list[Path]:

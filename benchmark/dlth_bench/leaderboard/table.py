@@ -10,7 +10,14 @@ from tabulate import tabulate
 from dlth_bench.leaderboard.columns import COLUMNS, Column, Row
 from dlth_bench.leaderboard.markdown import escaped
 from dlth_bench.leaderboard.number_text import correlation, percent
-from dlth_bench.leaderboard.ranking import ranked
+from dlth_bench.leaderboard.random_peers import (
+    is_random,
+    random_peers,
+    same_cost,
+    selection_cost,
+    standing_among_random,
+)
+from dlth_bench.leaderboard.ranking import Rank, ranked
 from dlth_bench.leaderboard.reported import Reported, reported_markdown
 from dlth_bench.leaderboard.submissions import StoredSubmission
 from dlth_bench.spec.protocol import Protocol
@@ -26,19 +33,22 @@ This file is written by `dlth-bench leaderboard`; edits are lost."""
 _HOW_TO_READ = """\
 Each submission is a subset of the classes on which every config of the grid was trained.
 ρs (Spearman), ρp (Pearson) and τ-b (Kendall) correlate its mean accuracies with the full data's over the configs;
-brackets hold the 95 % interval over seeds. Rows are ordered by ρs, then ρp. Going down, a row shares the rank of
-the group above it unless its interval for ρs lies wholly below that of the group's first row: within a group,
-seed noise does not tell the subsets from the first. p is the share of all orders of the configs that reach this ρs.
+brackets hold the 95 % interval over seeds. Rows are ordered by ρs, then ρp. Rank gives the places that a row may truly
+have: the differences of ρs of all pairs of rows are tested together, at 95 % confidence for all of them, and a row
+stands below those that beat it beyond seed noise and above those that it beats. Every row of a group beats
+every row of the groups after it beyond seed noise.
+p is the share of all orders of the configs that reach this ρs.
 Regret is the full-data accuracy, in points, that is lost by choosing the config that is best on the subset.
 Pairs counts the pairs of configs that the subset orders as the full data do, out of those whose difference exceeds
-the full data's seed noise. Savings are relative to training the same configs on the full data with as many seeds.
+the full data's seed noise. Beats RS is the share of random subsets of the same size that have a lower ρs (ties count
+half); with fewer than 19 of them no share is significant. Selection is what choosing the subset took, apart from the
+runs; RS at its cost is the ρs to expect from averaging as many random subsets (in brackets) as that and the runs
+would pay for. Savings are relative to training the same configs on the full data with as many seeds.
 Submissions that lack runs (incomplete) or whose runs did not fit their training data (underfit) have no rank."""
 
 _SAMPLE_SUBSETS = """\
 A size such as 246 (1152 samples) is that of a subset of training samples: every config was trained on these alone and
 evaluated on all validation samples of their classes."""
-
-_RANDOM_POLICY = "rs"
 
 
 def board_markdown(
@@ -65,7 +75,16 @@ def board_rows(submissions: Iterable[StoredSubmission], protocol: Protocol) -> l
     """The rows of a protocol's table from top to bottom."""
     own = {stored.metadata.name: stored for stored in submissions if stored.metadata.protocol_digest == protocol.digest}
     ranks = ranked({name: stored.scorecard for name, stored in own.items()})
-    return [Row(own[name], rank) for name, rank in ranks.items()]
+    random_cards = [stored.scorecard for stored in own.values() if is_random(stored.metadata.policy)]
+    return [_row(own[name], rank, random_cards) for name, rank in ranks.items()]
+
+
+def _row(stored: StoredSubmission, rank: Rank | None, random_cards: Sequence[Scorecard]) -> Row:
+    if rank is None:
+        return Row(stored, rank)
+    peers = random_peers(stored.scorecard, random_cards)
+    cost = same_cost(stored.scorecard, selection_cost(stored.metadata), peers)
+    return Row(stored, rank, standing_among_random(stored.scorecard, peers), cost)
 
 
 def _section(protocol: Protocol, rows: Sequence[Row], reported: Sequence[Reported]) -> str:
@@ -111,7 +130,7 @@ def _ceiling(rows: Sequence[Row]) -> str:
 
 def _random_spread(rows: Sequence[Row]) -> list[str]:
     """For each size with random subsets: how far luck alone carries."""
-    cards = [row.submission for row in rows if row.rank and row.submission.metadata.policy.casefold() == _RANDOM_POLICY]
+    cards = [row.submission for row in rows if row.rank and is_random(row.submission.metadata.policy)]
     sentences = []
     for unit, size in sorted({_size(stored.metadata) for stored in cards}):
         same_size = [stored.scorecard for stored in cards if _size(stored.metadata) == (unit, size)]

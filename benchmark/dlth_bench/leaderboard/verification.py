@@ -28,6 +28,12 @@ def check_submission(stored: StoredSubmission, protocol: Protocol) -> None:
 
     This finds mistakes and edited scores. Invented results it cannot find; that takes training again.
     """
+    check_content(stored, protocol)
+    _check_score(stored, protocol)
+
+
+def check_content(stored: StoredSubmission, protocol: Protocol) -> None:
+    """Raise InputError unless everything but the score is as the protocol asks."""
     metadata, folder = stored.metadata, stored.folder
     if (metadata.protocol, metadata.protocol_digest) != (protocol.key, protocol.digest):
         message = (
@@ -42,7 +48,6 @@ def check_submission(stored: StoredSubmission, protocol: Protocol) -> None:
         samples = sample_catalog(protocol.data.dataset, protocol.data.images_per_class)
         check_samples(stored.subset, samples, source=folder / SUBSET)
     _check_runs(stored, protocol)
-    _check_score(stored, protocol)
 
 
 def _check_runs(stored: StoredSubmission, protocol: Protocol) -> None:

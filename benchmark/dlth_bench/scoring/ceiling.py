@@ -77,7 +77,15 @@ def reliability(scores: ArrayLike | Published) -> float:
     Raises:
         ValueError: on a wrong shape, fewer than 3 configs, a config without a run.
     """
-    return _reliability(summarise(scores, "scores"))
+    return reliability_of(summarise(scores, "scores"))
+
+
+def reliability_of(side: Side) -> float:
+    """`reliability` of a side that is summarised already."""
+    # The correlation of a vector with itself is nan exactly when it is constant within rounding.
+    if math.isnan(side.run_variance) or math.isnan(float(correlate(side.means, side.means))):
+        return math.nan
+    return max(0.0, 1.0 - side.error_variance / float(side.means.var(ddof=1)))
 
 
 def disattenuated(rho: float, reliability_a: float, reliability_b: float) -> float:
@@ -107,14 +115,7 @@ def disattenuated(rho: float, reliability_a: float, reliability_b: float) -> flo
     return min(1.0, max(-1.0, rho / attenuation))
 
 
-def _reliability(side: Side) -> float:
-    # The correlation of a vector with itself is nan exactly when it is constant within rounding.
-    if math.isnan(side.run_variance) or math.isnan(float(correlate(side.means, side.means))):
-        return math.nan
-    return max(0.0, 1.0 - side.error_variance / float(side.means.var(ddof=1)))
-
-
 def _shrunk_means(side: Side) -> FloatArray:
     centre = side.means.mean()
-    shrunk: FloatArray = centre + math.sqrt(_reliability(side)) * (side.means - centre)
+    shrunk: FloatArray = centre + math.sqrt(reliability_of(side)) * (side.means - centre)
     return shrunk

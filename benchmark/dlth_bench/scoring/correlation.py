@@ -6,7 +6,7 @@ need the same statistic on thousands of short vectors at once.
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias, get_args
+from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -68,7 +68,7 @@ def pearson(x: ArrayLike, y: ArrayLike) -> FloatArray:
     Raises:
         ValueError: see `paired`.
     """
-    return _pearson(*paired(x, y))
+    return correlate(x, y, "pearson")
 
 
 def spearman(x: ArrayLike, y: ArrayLike) -> FloatArray:
@@ -76,8 +76,7 @@ def spearman(x: ArrayLike, y: ArrayLike) -> FloatArray:
 
     Shapes, nan and errors as in `pearson`; only exactly equal values share a rank.
     """
-    first, second = paired(x, y)
-    return _pearson(_ranks(first), _ranks(second))
+    return correlate(x, y, "spearman")
 
 
 def kendall_tau_b(x: ArrayLike, y: ArrayLike) -> FloatArray:
@@ -85,12 +84,7 @@ def kendall_tau_b(x: ArrayLike, y: ArrayLike) -> FloatArray:
 
     Shapes, nan and errors as in `pearson`.
     """
-    first, second = paired(x, y)
-    upper = np.triu_indices(first.shape[-1], 1)
-    signs_x = np.sign(first[..., upper[0]] - first[..., upper[1]])
-    signs_y = np.sign(second[..., upper[0]] - second[..., upper[1]])
-    untied = np.sqrt(np.abs(signs_x).sum(-1) * np.abs(signs_y).sum(-1))
-    return _ratio((signs_x * signs_y).sum(-1), untied)
+    return correlate(x, y, "kendall")
 
 
 def correlate(x: ArrayLike, y: ArrayLike, statistic: Statistic = "pearson") -> FloatArray:
@@ -100,8 +94,56 @@ def correlate(x: ArrayLike, y: ArrayLike, statistic: Statistic = "pearson") -> F
         ValueError: also on an unknown name, listing the known ones.
     """
     check_statistic(statistic)
-    chosen = {"pearson": pearson, "spearman": spearman, "kendall": kendall_tau_b}[statistic]
-    return chosen(x, y)
+    first, second = paired(x, y)
+    product: FloatArray = np.einsum("...f,...f->...", _scores(first, statistic), _scores(second, statistic))
+    return np.clip(product, -1.0, 1.0)
+
+
+def unit_scores(values: ArrayLike, statistic: Statistic) -> FloatArray:
+    """Unit vectors whose inner products are the correlations (Daniels 1944, "generalised correlation").
+
+    A vector of accuracies becomes its deviations from the mean (Pearson), each config's wins minus losses against the
+    others (Spearman; twice the centred ranks), or the signs of all pairs' differences (Kendall).
+
+    Args:
+        values: (..., configs), finite.
+        statistic: the correlation.
+
+    Returns:
+        (..., configs), for Kendall (..., configs * (configs - 1) / 2); all nan where a vector is constant.
+
+    Raises:
+        ValueError: see `as_configs`.
+    """
+    check_statistic(statistic)
+    return _scores(as_configs(values, "values"), statistic)
+
+
+def rank_correlations(x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Spearman's and Kendall's correlation of many pairs of vectors at once, in small integers.
+
+    Args:
+        x: (configs, ...): configs come first here, so that a comparison of two configs runs over contiguous memory.
+        y: (configs, ...).
+
+    Returns:
+        two arrays (...) in [-1, 1]; nan where either vector is constant.
+    """
+    configs, shape = len(x), x.shape[1:]
+    wins = [np.zeros((configs, *shape), dtype=np.int16) for _ in range(2)]
+    products = [np.zeros(shape, dtype=np.int16) for _ in range(3)]  # of pair signs: x with y, x with x, y with y
+    for one in range(configs):
+        for other in range(one + 1, configs):
+            signs = [
+                (side[one] > side[other]).view(np.int8) - (side[one] < side[other]).view(np.int8) for side in (x, y)
+            ]
+            for won, sign in zip(wins, signs, strict=True):
+                won[one] += sign
+                won[other] -= sign
+            for total, (a, b) in zip(products, ((0, 1), (0, 0), (1, 1)), strict=True):
+                total += signs[a] * signs[b]
+    both, first, second = ((wins[a].astype(np.int32) * wins[b]).sum(0) for a, b in ((0, 1), (0, 0), (1, 1)))
+    return _ratio_of_counts(both, first, second), _ratio_of_counts(*products)
 
 
 def check_statistic(statistic: str) -> None:
@@ -124,25 +166,33 @@ def average_ranks(values: ArrayLike) -> FloatArray:
 
 
 def _ranks(values: FloatArray) -> FloatArray:
-    # Rank = (configs + 1 + wins - losses) / 2 gives average ranks at ties; quadratic, but configs are few.
-    wins_minus_losses = np.sign(values[..., :, None] - values[..., None, :]).sum(-1)
-    ranks: FloatArray = (values.shape[-1] + 1 + wins_minus_losses) / 2
+    ranks: FloatArray = (values.shape[-1] + 1 + _wins_minus_losses(values)) / 2
     return ranks
 
 
-def _pearson(x: FloatArray, y: FloatArray) -> FloatArray:
-    centred_x, norm_x = _centred(x)
-    centred_y, norm_y = _centred(y)
-    return _ratio((centred_x * centred_y).sum(-1), norm_x * norm_y)
+def _wins_minus_losses(values: FloatArray) -> FloatArray:
+    # Quadratic, but configs are few, and ties come out as average ranks.
+    difference: FloatArray = np.sign(values[..., :, None] - values[..., None, :]).sum(-1)
+    return difference
 
 
-def _centred(values: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Deviations from the mean scaled to at most 1 (squares of tiny spreads would underflow), and their norm."""
+def _scores(values: FloatArray, statistic: Statistic) -> FloatArray:
+    if statistic == "pearson":
+        scores = _centred(values)
+    elif statistic == "spearman":
+        scores = _wins_minus_losses(values)
+    else:
+        one, other = np.triu_indices(values.shape[-1], 1)
+        scores = np.sign(values[..., one] - values[..., other])
+    return _ratio(scores, np.sqrt(np.einsum("...f,...f->...", scores, scores))[..., None])
+
+
+def _centred(values: FloatArray) -> FloatArray:
+    """Deviations from the mean scaled to at most 1, since squares of tiny spreads would underflow; 0 if constant."""
     deviations = values - values.mean(-1, keepdims=True)
     largest = np.abs(deviations).max(-1, keepdims=True)
     constant = largest <= _CONSTANT_TOLERANCE * np.abs(values).max(-1, keepdims=True)
-    scaled = np.where(constant, 0.0, deviations / np.where(constant, 1.0, largest))
-    return scaled, np.sqrt((scaled * scaled).sum(-1))
+    return np.where(constant, 0.0, deviations / np.where(constant, 1.0, largest))
 
 
 def _ratio(numerator: FloatArray, denominator: FloatArray) -> FloatArray:
@@ -150,3 +200,7 @@ def _ratio(numerator: FloatArray, denominator: FloatArray) -> FloatArray:
     undefined = denominator == 0
     ratio = np.where(undefined, np.nan, numerator / np.where(undefined, 1.0, denominator))
     return np.clip(ratio, -1.0, 1.0)
+
+
+def _ratio_of_counts(both: NDArray[Any], first: NDArray[Any], second: NDArray[Any]) -> FloatArray:
+    return _ratio(both.astype(np.float64), np.sqrt(first.astype(np.float64) * second))

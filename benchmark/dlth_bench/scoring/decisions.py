@@ -6,13 +6,17 @@ accuracies tie, its choice is a toss-up, and the functions give the expectation 
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from math import comb
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from dlth_bench.scoring.correlation import as_configs, paired
+from dlth_bench.scoring.sides import Side
+from dlth_bench.scoring.steps import least_significant_gap
+from dlth_bench.spec.scorecard import DecisionScore
 
 
 def regret(subset: ArrayLike, reference: ArrayLike) -> float:
@@ -100,6 +104,48 @@ def pairwise_agreement(
     return PairwiseAgreement(int(agreed.sum()), int(counted.sum()))
 
 
+def resolved_gap(subset: ArrayLike, reference: ArrayLike) -> float | None:
+    """The smallest difference on the full data from which on the subset orders every pair as the full data do.
+
+    Returns:
+        the smallest difference of a pair that is larger than those of all pairs ordered wrongly or tied on the subset,
+        in the unit of ``reference``; None if there is no such pair.
+
+    Raises:
+        ValueError: as `regret`.
+    """
+    ordered_by, judged_by = paired(subset, reference, ndim=1)
+    one, other = np.triu_indices(len(judged_by), 1)
+    difference, own = judged_by[one] - judged_by[other], ordered_by[one] - ordered_by[other]
+    gap, wrong = np.abs(difference), np.sign(difference) != np.sign(own)
+    largest_wrong = gap[wrong & (gap > 0)].max(initial=0.0)
+    above = gap[gap > largest_wrong]
+    return float(above.min()) if len(above) else None
+
+
+def decision_score(configs: Sequence[str], subset: Side, reference: Side) -> DecisionScore:
+    """All of these figures of a subset.
+
+    Args:
+        configs: names, in the order of both sides' means.
+    """
+    own, full = subset.means, reference.means
+    error = reference.standard_error
+    pairs = pairwise_agreement(own, full, 0.0 if math.isnan(error) else error)
+    noise = least_significant_gap(subset)
+    return DecisionScore(
+        picked=configs[int(own.argmax())],
+        best=configs[int(full.argmax())],
+        regret=regret(own, full),
+        top1_hit=top1_hit(own, full),
+        top2_hit=top2_hit(own, full),
+        resolved_gap=resolved_gap(own, full),
+        noise_gap=None if math.isnan(noise) else noise,
+        pairs_agreed=pairs.agreed,
+        pairs_resolved=pairs.counted,
+    )
+
+
 def _hit(subset: ArrayLike, reference: ArrayLike, places: int) -> float:
     """Probability that a best config of the reference is among the subset's first ``places``, ties broken at random."""
     ranked_by, judged_by = paired(subset, reference, ndim=1)
@@ -110,4 +156,4 @@ def _hit(subset: ArrayLike, reference: ArrayLike, places: int) -> float:
         return 1.0
     open_places, rivals, candidates = places - int(above.sum()), int(tied.sum()), int((best & tied).sum())
     # Hypergeometric: no candidate drawn when the open places are filled from the tied configs.
-    return 1.0 - comb(rivals - candidates, open_places) / comb(rivals, open_places)
+    return 1.0 - math.comb(rivals - candidates, open_places) / math.comb(rivals, open_places)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import permutations
+from math import factorial
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -11,11 +13,10 @@ from numpy.typing import ArrayLike
 from dlth_bench.scoring.correlation import (
     FloatArray,
     Statistic,
-    average_ranks,
     check_statistic,
     correlate,
     paired,
-    pearson,
+    unit_scores,
 )
 
 EXACT_UP_TO = 8
@@ -23,8 +24,8 @@ EXACT_UP_TO = 8
 
 # Orders that tie with the observed one in exact arithmetic differ by rounding only.
 _TIE_TOLERANCE = 1e-9
-# Bounds the pairwise sign arrays of Kendall's tau to some tens of megabytes.
-_ORDERS_AT_ONCE = 8192
+# Bounds the memory to some tens of megabytes.
+_CORRELATIONS_AT_ONCE = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -61,14 +62,11 @@ def permutation_test(
     Raises:
         ValueError: on vectors of unequal length or with fewer than 3 configs, or ``samples`` < 1.
     """
-    null = null_distribution(x, y, statistic, samples=samples, seed=seed)
-    observed = float(correlate(x, y, statistic))
-    exact = _is_exact(np.size(x))
-    if np.isnan(observed):
-        return PermutationTest(float("nan"), len(null), exact)
-    reached = int((null >= observed - _TIE_TOLERANCE).sum())
-    p_value = reached / len(null) if exact else (reached + 1) / (len(null) + 1)
-    return PermutationTest(p_value, len(null), exact)
+    check_statistic(statistic)
+    first, second = paired(x, y, ndim=1)
+    p_values = permutation_p_values(first[None], second, statistic, samples=samples, seed=seed)
+    exact = _is_exact(len(first))
+    return PermutationTest(float(p_values[0]), factorial(len(first)) if exact else samples, exact)
 
 
 def null_distribution(
@@ -83,15 +81,45 @@ def null_distribution(
     """
     check_statistic(statistic)
     first, second = paired(x, y, ndim=1)
-    if statistic == "spearman":  # ranks do not change with the order, so rank once
-        first, second = average_ranks(first), average_ranks(second)
-    orders = _orders(len(second), samples, seed)
-    measure = pearson if statistic == "spearman" else lambda a, b: correlate(a, b, statistic)
-    chunks = [
-        measure(first, second[orders[start : start + _ORDERS_AT_ONCE]])
-        for start in range(0, len(orders), _ORDERS_AT_ONCE)
-    ]
-    return np.sort(np.concatenate(chunks))
+    chunks = list(_null(first[None], second, statistic, samples, seed))
+    return np.sort(np.concatenate(chunks)[:, 0])
+
+
+def permutation_p_values(
+    subsets: FloatArray,
+    reference: FloatArray,
+    statistic: Statistic = "pearson",
+    *,
+    samples: int = 100_000,
+    seed: int = 0,
+) -> FloatArray:
+    """The p-value of `permutation_test` for many subsets at once.
+
+    Args:
+        subsets: (subsets, configs) accuracies.
+        reference: (configs,) accuracies.
+
+    Returns:
+        (subsets,) nan where the correlation is undefined.
+    """
+    observed = correlate(subsets, reference, statistic)
+    reached, orders = np.zeros(len(subsets)), 0
+    for chunk in _null(subsets, reference, statistic, samples, seed):
+        reached += (chunk >= observed - _TIE_TOLERANCE).sum(0)
+        orders += len(chunk)
+    p_values = reached / orders if _is_exact(len(reference)) else (reached + 1) / (orders + 1)
+    return np.where(np.isnan(observed), np.nan, p_values)
+
+
+def _null(
+    subsets: FloatArray, reference: FloatArray, statistic: Statistic, samples: int, seed: int
+) -> Iterator[FloatArray]:
+    """Correlations (orders, subsets) with reordered references, some orders at a time."""
+    scores = unit_scores(subsets, statistic)
+    orders = _orders(len(reference), samples, seed)
+    at_once = max(1, _CORRELATIONS_AT_ONCE // max(len(subsets), scores.shape[1]))
+    for start in range(0, len(orders), at_once):
+        yield unit_scores(reference[orders[start : start + at_once]], statistic) @ scores.T
 
 
 def _is_exact(configs: int) -> bool:

@@ -5,10 +5,16 @@ Centre both sides' means over the configs. The observed vectors are true vectors
 dimensions, and Pearson's correlation is the cosine of their angle. By rotation invariance only the true lengths and
 the true angle matter, so each noise draw gives one equation
 
-    cos(angle of (true x + noise, true y(angle) + noise)) = observed correlation
+    cos(angle of (true reference + noise, true subset(angle) + noise)) = observed correlation
 
 whose solution is one draw of the true angle. Unlike a bootstrap around the observed means, which adds noise to noise
 and therefore pulls every replicate towards 0, this takes the noise out; and the truth may be exactly 1.
+
+Each equation is one of scalars. The true reference lies along the first axis, the true subset in the plane of the
+first two; of the other d - 2 dimensions only the part of the subset's noise along the reference's noise matters, and
+the length of the rest. The reference's noise is drawn once, in the configs' own coordinates, and turned into the plane
+that each subset spans with the reference: so draws for two subsets share the noise of the reference that both are
+compared with, and can be subtracted.
 """
 
 from __future__ import annotations
@@ -18,23 +24,25 @@ from dataclasses import dataclass
 import numpy as np
 
 from dlth_bench.scoring.correlation import FloatArray, pearson
-from dlth_bench.scoring.sides import Side
+from dlth_bench.scoring.sides import Side, Sides
 
-# The angle is known to pi / 2**50 after this many halvings.
-_HALVINGS = 50
+# The angle is known to pi / 2**26, about 5e-8, after this many halvings.
+_HALVINGS = 26
 # Least share of the observed spread that is taken for true spread: a floor against negative variances.
 _LEAST_SPREAD = 0.05
 # Keeps the true covariance invertible when a drawn correlation is exactly 1.
 _LARGEST_CORRELATION = 1.0 - 1e-9
+# Below this length a subset's direction across the reference is rounding; any direction across will do.
+_PARALLEL = 1e-9
 
 
 @dataclass(frozen=True, eq=False)
 class TruthDraws:
-    """Draws of what lies behind two noisy sides.
+    """Draws of what lies behind noisy sides.
 
     Attributes:
-        correlation: (draws,) true Pearson correlations over the configs.
-        subset_error: (draws,) error variances of the subset's means.
+        correlation: (subsets, draws) true Pearson correlations over the configs.
+        subset_error: (subsets, draws) error variances of the subsets' means.
         reference_error: (draws,) error variances of the reference's means.
     """
 
@@ -43,37 +51,132 @@ class TruthDraws:
     reference_error: FloatArray
 
 
-def draw_truth(subset: Side, reference: Side, draws: int, rng: np.random.Generator) -> TruthDraws:
-    """Draw true Pearson correlations that agree with the observed one.
+def draw_truth(subsets: Sides, reference: Side, draws: int, seed: int, *, independent: bool = False) -> TruthDraws:
+    """Draw true Pearson correlations that agree with the observed ones.
 
     Args:
-        subset: means that are not constant, with known noise (dof > 0); likewise ``reference``.
-        reference: the other side.
+        subsets: means that are not constant, with known noise (dof > 0); likewise ``reference``.
+        reference: the other side, the same for all.
         draws: how many.
-        rng: source of the noise.
+        seed: of the noise.
+        independent: draw the noise of each subset anew, as comparing subsets with each other needs; else all share
+            one draw, so that a subset's draws do not depend on what other subsets are there.
     """
-    observed = float(pearson(subset.means, reference.means))
-    variance_x, variance_y = _draw_error_variance(subset, draws, rng), _draw_error_variance(reference, draws, rng)
-    length_x, length_y = _true_length(subset), _true_length(reference)
-    shape = (draws, len(subset.means) - 1)
-    noisy_x = rng.standard_normal(shape) * np.sqrt(variance_x)[:, None]
-    noise_y = rng.standard_normal(shape) * np.sqrt(variance_y)[:, None]
-    noisy_x[:, 0] += length_x  # the true x lies along the first axis, the true y in the plane of the first two
-    squared_x = (noisy_x**2).sum(1)
-    low, high = np.zeros(draws), np.full(draws, np.pi)
-    for _ in range(_HALVINGS):
-        angle = (low + high) / 2
-        noisy_y = noise_y.copy()
-        noisy_y[:, 0] += length_y * np.cos(angle)
-        noisy_y[:, 1] += length_y * np.sin(angle)
-        # Compare without dividing: a side of zero length has no direction.
-        too_close = (noisy_x * noisy_y).sum(1) > observed * np.sqrt(squared_x * (noisy_y**2).sum(1))
-        low, high = np.where(too_close, angle, low), np.where(too_close, high, angle)
-    return TruthDraws(np.cos((low + high) / 2), variance_x, variance_y)
+    streams = np.random.default_rng([seed, 0]), np.random.default_rng([seed, 1])
+    configs, subset_count = len(reference.means), len(subsets.means)
+    reference_error = _draw_error_variance(reference.error_variance, reference.dof, (draws,), streams[0])
+    along, across, rest = _turned(subsets.means, reference.means, streams[0].standard_normal((draws, configs)))
+    scale = np.sqrt(reference_error)
+    fixed = (_true_length(reference.means, reference.error_variance) + scale * along, scale * across, scale * rest)
+    noise = _SubsetNoise.draw(configs - 1, (subset_count if independent else 1, draws), streams[1])
+    subset_error = np.empty((subset_count, draws))
+    for dof in np.unique(subsets.dof):
+        chosen = subsets.dof == dof
+        rows = int(chosen.sum()) if independent else 1
+        variance = subsets.error_variance[chosen, None]
+        own = np.random.default_rng([seed, 2, int(dof) if np.isfinite(dof) else 0])
+        subset_error[chosen] = _draw_error_variance(variance, float(dof), (rows, draws), own)
+    observed = pearson(subsets.means, reference.means)
+    length = _true_length(subsets.means, subsets.error_variance)
+    return TruthDraws(_solve(fixed, noise, subset_error, length, observed), subset_error, reference_error)
+
+
+@dataclass(frozen=True, eq=False)
+class _SubsetNoise:
+    """Standard noise of the subsets along the two axes of the plane, along the reference's rest, and what remains."""
+
+    axes: FloatArray
+    """(3, subsets or 1, draws)"""
+    remainder: FloatArray
+    """(subsets or 1, draws) squared length"""
+
+    @classmethod
+    def draw(cls, dimensions: int, size: tuple[int, int], rng: np.random.Generator) -> _SubsetNoise:
+        axes = rng.standard_normal((3, *size))
+        if dimensions == 2:  # the plane is all there is
+            axes[2] = 0.0
+        return cls(axes, rng.chisquare(dimensions - 3, size) if dimensions > 3 else np.zeros(size))
+
+
+def _turned(subsets: FloatArray, reference: FloatArray, noise: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Noise along the reference (draws,), across it towards each subset, and the rest's length (subsets, draws)."""
+    first = reference - reference.mean()
+    first = first / np.sqrt((first**2).sum())
+    second = subsets - subsets.mean(1, keepdims=True)
+    second = second / np.sqrt((second**2).sum(1, keepdims=True))
+    second = second - (second @ first)[:, None] * first
+    parallel = (second**2).sum(1) < _PARALLEL**2
+    second[parallel] = _across(first)
+    second /= np.sqrt((second**2).sum(1, keepdims=True))
+    along, across = noise @ first, second @ noise.T
+    squared = ((noise - noise.mean(1, keepdims=True)) ** 2).sum(1)
+    return along, across, np.sqrt(np.maximum(squared - along**2 - across**2, 0.0))
+
+
+def _across(direction: FloatArray) -> FloatArray:
+    """Some centred vector that is orthogonal to a centred unit vector."""
+    other = np.eye(len(direction))[int(np.abs(direction).argmin())]
+    other = other - other.mean()
+    across: FloatArray = other - (other @ direction) * direction
+    return across
+
+
+def _solve(
+    fixed: tuple[FloatArray, FloatArray, FloatArray],
+    noise: _SubsetNoise,
+    error: FloatArray,
+    length: FloatArray,
+    observed: FloatArray,
+) -> FloatArray:
+    """(subsets, draws) cosines of the true angles, by bisection: the closer the truths, the closer what is observed."""
+    along, across, rest = fixed
+    one, two, three = noise.axes * np.sqrt(error)
+    true = length[:, None]
+    # Both sides of the equation, multiplied by the lengths so that a side of zero length does no harm:
+    # a + b cos + c sin = g sqrt(p + q cos + r sin)
+    a = along * one + across * two + rest * three
+    b, c = true * along, true * across
+    g = observed[:, None] * np.sqrt(along**2 + across**2 + rest**2)
+    p = one**2 + two**2 + three**2 + error * noise.remainder + true**2
+    q, r = 2 * true * one, 2 * true * two
+    cos, sin = np.zeros_like(a), np.ones_like(a)
+    left, right, product = np.empty_like(a), np.empty_like(a), np.empty_like(a)
+    # In place: this loop is most of what a scorecard costs.
+    for step in np.pi / 2.0 ** np.arange(2, _HALVINGS + 2):
+        _affine(a, b, c, cos, sin, left, product)
+        _affine(p, q, r, cos, sin, right, product)
+        np.sqrt(np.maximum(right, 0.0, out=right), out=right)
+        right *= g
+        left -= right
+        turn = np.copysign(np.sin(step), left, out=left)  # wider where the drawn truths are too close
+        np.multiply(cos, turn, out=right)
+        np.multiply(sin, turn, out=product)
+        cos *= np.cos(step)
+        cos -= product
+        sin *= np.cos(step)
+        sin += right
+    cosines: FloatArray = np.clip(cos, -1.0, 1.0)
+    return cosines
+
+
+def _affine(
+    constant: FloatArray,
+    of_cos: FloatArray,
+    of_sin: FloatArray,
+    cos: FloatArray,
+    sin: FloatArray,
+    out: FloatArray,
+    product: FloatArray,
+) -> None:
+    """out = constant + of_cos * cos + of_sin * sin"""
+    np.multiply(of_cos, cos, out=out)
+    np.multiply(of_sin, sin, out=product)
+    out += product
+    out += constant
 
 
 def draw_true_means(
-    subset: Side, reference: Side, truth: TruthDraws, rng: np.random.Generator
+    subsets: Sides, reference: Side, truth: TruthDraws, seed: int, *, independent: bool = False
 ) -> tuple[FloatArray, FloatArray]:
     """Draw true means of both sides, given draws of their correlation; for statistics that are not cosines.
 
@@ -82,45 +185,52 @@ def draw_true_means(
     Given these, the true means have the usual normal posterior: shrunk observed means plus what remains uncertain.
 
     Returns:
-        two arrays (draws, configs), centred at 0.
+        two arrays (configs, subsets, draws), centred at 0: the subsets', and the reference's next to each of them.
     """
-    draws, configs = len(truth.correlation), len(subset.means)
-    centred = np.stack([subset.means - subset.means.mean(), reference.means - reference.means.mean()])
-    scatter = (centred**2).sum(1)
-    total = scatter[:, None] / rng.chisquare(configs - 1, (2, draws))
-    floor = _LEAST_SPREAD * scatter[:, None] / (configs - 1)
-    error = np.stack([truth.subset_error, truth.reference_error])
-    spread = np.maximum(total - error, floor)
-    rho = np.clip(truth.correlation, -_LARGEST_CORRELATION, _LARGEST_CORRELATION)
-    true_cov = np.empty((draws, 2, 2))
-    true_cov[:, 0, 0], true_cov[:, 1, 1] = spread
-    true_cov[:, 0, 1] = true_cov[:, 1, 0] = rho * np.sqrt(spread[0] * spread[1])
-    error_cov = np.zeros((draws, 2, 2))
-    error_cov[:, 0, 0], error_cov[:, 1, 1] = error
-    gain = true_cov @ np.linalg.inv(true_cov + error_cov)
-    noise = rng.standard_normal((draws, 2, configs))
-    means = gain @ centred + _square_root(gain @ error_cov) @ noise
-    return means[:, 0], means[:, 1]
+    shared, own = np.random.default_rng([seed, 3]), np.random.default_rng([seed, 4])
+    rows, (count, draws) = len(subsets.means) if independent else 1, truth.correlation.shape
+    x, y = reference.means - reference.means.mean(), subsets.means - subsets.means.mean(1, keepdims=True)
+    configs = len(x)
+    x_error, y_error = truth.reference_error, truth.subset_error
+    x_spread = _draw_spread(x[None], x_error, shared.chisquare(configs - 1, (1, draws)))
+    y_spread = _draw_spread(y, y_error, own.chisquare(configs - 1, (rows, draws)))
+    both = np.clip(truth.correlation, -_LARGEST_CORRELATION, _LARGEST_CORRELATION) * np.sqrt(x_spread * y_spread)
+    determinant = (x_spread + x_error) * (y_spread + y_error) - both**2
+    # The posterior's mean is gain @ observed, its covariance gain @ error, with gain = true / (true + error).
+    x_gain, y_gain = (x_spread * (y_spread + y_error) - both**2) / determinant, both * x_error / determinant
+    y_from_x, y_from_y = both * y_error / determinant, (y_spread * (x_spread + x_error) - both**2) / determinant
+    x_root = np.sqrt(np.maximum(x_gain * x_error, 0.0))
+    shared_root = y_gain * y_error / np.where(x_root > 0, x_root, np.inf)
+    y_root = np.sqrt(np.maximum(y_from_y * y_error - shared_root**2, 0.0))
+    x_noise, y_noise = shared.standard_normal((configs, 1, draws)), own.standard_normal((configs, rows, draws))
+    true_x, true_y = np.empty((configs, count, draws)), np.empty((configs, count, draws))
+    for config in range(configs):  # one at a time stays in the processor's cache
+        column = y[:, config, None]
+        true_x[config] = x_gain * x[config] + y_gain * column + x_root * x_noise[config]
+        true_y[config] = y_from_x * x[config] + y_from_y * column + shared_root * x_noise[config]
+        true_y[config] += y_root * y_noise[config]
+    return true_y, true_x
 
 
-def _square_root(covariance: FloatArray) -> FloatArray:
-    """(draws, 2, 2) lower Cholesky factors; unlike numpy's, they exist for a covariance of rank 1 or 0 too."""
-    root = np.zeros_like(covariance)
-    root[:, 0, 0] = np.sqrt(np.maximum(covariance[:, 0, 0], 0.0))
-    positive = root[:, 0, 0] > 0
-    root[positive, 1, 0] = covariance[positive, 1, 0] / root[positive, 0, 0]
-    root[:, 1, 1] = np.sqrt(np.maximum(covariance[:, 1, 1] - root[:, 1, 0] ** 2, 0.0))
-    return root
+def _draw_spread(centred: FloatArray, error: FloatArray, chi_square: FloatArray) -> FloatArray:
+    """(sides, draws) variances of the true means: what the scatter allows, less the noise, above a floor."""
+    scatter = (centred**2).sum(-1)[..., None]
+    floor = _LEAST_SPREAD * scatter / (centred.shape[-1] - 1)
+    spread: FloatArray = np.maximum(scatter / chi_square - error, floor)
+    return spread
 
 
-def _draw_error_variance(side: Side, draws: int, rng: np.random.Generator) -> FloatArray:
-    """(draws,) error variances: s^2 * dof / chi-square(dof), since the noise is estimated from few runs too."""
-    if not np.isfinite(side.dof):
-        return np.full(draws, side.error_variance)
-    return side.error_variance * side.dof / rng.chisquare(side.dof, draws)
+def _draw_error_variance(
+    variance: FloatArray | float, dof: float, size: tuple[int, ...], rng: np.random.Generator
+) -> FloatArray:
+    """Error variances s^2 * dof / chi-square(dof), since the noise is estimated from few runs too."""
+    known = not np.isfinite(dof)
+    factor = np.ones(size) if known else dof / rng.chisquare(dof, size)
+    return np.asarray(variance * factor, dtype=np.float64)
 
 
-def _true_length(side: Side) -> float:
+def _true_length(means: FloatArray, error_variance: FloatArray | float) -> FloatArray:
     """Length of the centred true means: the observed squared length exceeds the true one by d error variances."""
-    squared = float(((side.means - side.means.mean()) ** 2).sum()) - (len(side.means) - 1) * side.error_variance
-    return float(np.sqrt(max(squared, 0.0)))
+    centred = means - means.mean(-1, keepdims=True)
+    squared = (centred**2).sum(-1) - (means.shape[-1] - 1) * error_variance
+    return np.asarray(np.sqrt(np.maximum(squared, 0.0)), dtype=np.float64)

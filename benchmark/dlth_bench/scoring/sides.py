@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,6 +43,30 @@ class Side:
 
 
 @dataclass(frozen=True, eq=False)
+class Sides:
+    """Several sides over the same configs, stacked so that all are resampled at once.
+
+    Attributes:
+        means: (sides, configs) mean over seeds.
+        error_variance: (sides,) variance of a config's mean around the true one; nan where the noise is unknown.
+        dof: (sides,) degrees of freedom behind it; inf where it is given, 0 where it is unknown.
+    """
+
+    means: FloatArray
+    error_variance: FloatArray
+    dof: FloatArray
+
+
+def stack(sides: Sequence[Side]) -> Sides:
+    """Stack sides with the same number of configs."""
+    return Sides(
+        np.stack([side.means for side in sides]),
+        np.array([side.error_variance for side in sides]),
+        np.array([side.dof for side in sides]),
+    )
+
+
+@dataclass(frozen=True, eq=False)
 class Published:
     """Accuracies known only as printed: a mean and a standard deviation a config.
 
@@ -68,6 +93,12 @@ def summarise(scores: ArrayLike | Published, name: str) -> Side:
             a negative std, or seeds < 1.
     """
     return _summarise_published(scores, name) if isinstance(scores, Published) else _summarise_runs(scores, name)
+
+
+def padded(rows: Sequence[Sequence[float]]) -> FloatArray:
+    """Accuracies (configs, seeds) from one sequence a config, nan where one is shorter than the longest."""
+    width = max(len(row) for row in rows)
+    return np.array([list(row) + [math.nan] * (width - len(row)) for row in rows], dtype=np.float64)
 
 
 def check_same_configs(subset: Side, reference: Side) -> None:

@@ -147,6 +147,10 @@ class Reference(Frozen):
     hardware: str = ""
     versions: Annotated[dict[str, str], Field(default_factory=dict)]
     commit: Annotated[str, Field(description="Commit of the code that measured the values.")] = ""
+    assumed_std: Annotated[
+        float | None,
+        Field(ge=0, description="Std over seeds to reckon with where a published value states none, as a fraction."),
+    ] = None
     configs: Annotated[dict[str, ConfigReference], Field(min_length=1)]
 
 

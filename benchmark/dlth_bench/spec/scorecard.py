@@ -22,6 +22,16 @@ class ConfigScore(Frozen):
     std: Annotated[float | None, Field(ge=0, description="Over seeds, n - 1; None with fewer than two.")]
     reference_mean: Accuracy
     reference_std: Annotated[float | None, Field(ge=0)]
+    reference_seeds: Annotated[int, Field(ge=1, description="Runs behind reference_mean; 1 for a published one.")] = 1
+    reference_noise: Annotated[
+        float | None,
+        Field(
+            ge=0,
+            description="Std of one full-data run that the intervals reckon with: measured, stated, declared in the "
+            "protocol, or that of the other configs; 0: the number is taken as exact; None: unknown.",
+        ),
+    ] = None
+    family: Annotated[str, Field(description="Kind of method (or of backbone) that it shares with others.")] = ""
     problems: Annotated[tuple[str, ...], Field(description="Runs that are missing, broke down or underfit.")] = ()
 
 
@@ -31,9 +41,20 @@ class CorrelationScore(Frozen):
     value: Correlation | None
     low: Annotated[Correlation | None, Field(description="Lower end of the 95 % interval over seeds.")] = None
     high: Annotated[Correlation | None, Field(description="Upper end of the 95 % interval over seeds.")] = None
+    configs_low: Annotated[
+        Correlation | None, Field(description="Lower end of the 95 % interval over configs: for others of their kind.")
+    ] = None
+    configs_high: Annotated[Correlation | None, Field(description="Upper end of that interval.")] = None
     p_value: Annotated[float | None, Field(ge=0, le=1, description="Share of config orders that reach it.")] = None
     ceiling: Annotated[
         Correlation | None, Field(description="Noise ceiling: expected between two full-data replicates.")
+    ] = None
+    reaches_ceiling: Annotated[
+        bool | None,
+        Field(
+            description="Whether the interval over seeds reaches 1, which full-data replicates have once noise is "
+            "taken out: the subset is indistinguishable from the full data at this seed count. None: no interval."
+        ),
     ] = None
     disattenuated: Annotated[Correlation | None, Field(description="Corrected for seed noise of both sides.")] = None
 
@@ -44,8 +65,68 @@ class DecisionScore(Frozen):
     picked: Annotated[str, Field(description="The config with the best mean on the subset.")]
     best: Annotated[str, Field(description="The config with the best mean on the full data.")]
     regret: Annotated[float, Field(ge=0, description="Full-data accuracy lost by the pick, as a fraction.")]
+    top1_hit: Annotated[
+        float | None, Field(ge=0, le=1, description="1 if the pick is the full data's best; a probability if it ties.")
+    ] = None
+    top2_hit: Annotated[
+        float | None, Field(ge=0, le=1, description="1 if the full data's best is among the subset's first two.")
+    ] = None
+    resolved_gap: Annotated[
+        float | None,
+        Field(
+            ge=0,
+            description="Smallest full-data gap from which on every pair is ordered as on the full data, as a "
+            "fraction; None: not even the largest.",
+        ),
+    ] = None
+    noise_gap: Annotated[
+        float | None,
+        Field(ge=0, description="Gap on the subset that seed noise alone exceeds one time in 20; None: unknown."),
+    ] = None
     pairs_agreed: Annotated[int, Field(ge=0, description="Pairs of configs ordered as on the full data.")]
     pairs_resolved: Annotated[int, Field(ge=0, description="Pairs whose full-data gap exceeds seed noise.")]
+
+
+class StepScore(Frozen):
+    """What changing one thing in the recipe does, on the subset and on the full data (paper, section 4.1, Fig. 6)."""
+
+    axis: Annotated[str, Field(description="What the two configs differ in: backbone, budget, evaluation, ...")]
+    before: str
+    after: str
+    also: Annotated[tuple[str, ...], Field(description="Settings outside the axis that differ, too.")] = ()
+    full_gap: Annotated[float, Field(description="Accuracy of after less that of before, as a fraction.")]
+    full_noise: Annotated[float | None, Field(ge=0, description="Half the 95 % interval of full_gap.")] = None
+    subset_gap: float
+    subset_noise: Annotated[float | None, Field(ge=0, description="Half the 95 % interval of subset_gap.")] = None
+    same_sign: Annotated[bool | None, Field(description="None: one of the gaps is within its noise.")] = None
+
+
+class FamilyScore(Frozen):
+    """The configs of one kind of method among themselves."""
+
+    family: str
+    configs: Annotated[int, Field(ge=1)]
+    pearson: Annotated[Correlation | None, Field(description="None with fewer than three configs.")] = None
+    spearman: Correlation | None = None
+    pairs_agreed: Annotated[int, Field(ge=0, description="Of pairs: ordered as on the full data.")]
+    pairs: Annotated[int, Field(ge=0)]
+
+
+class StructureScore(Frozen):
+    """Whether the pooled correlation rests on families of methods or also holds within them."""
+
+    families: tuple[FamilyScore, ...]
+    within: Annotated[Correlation | None, Field(description="Pearson's, of deviations from the family's mean.")] = None
+    within_p: Annotated[
+        float | None, Field(ge=0, le=1, description="Share of orders within the families that reach it.")
+    ] = None
+    between: Annotated[Correlation | None, Field(description="Pearson's, of the families' means; three or more.")] = (
+        None
+    )
+    rests_on_families: Annotated[
+        bool | None,
+        Field(description="Trend beyond chance over all configs, but likely chance within families; None: not clear."),
+    ] = None
 
 
 class CostScore(Frozen):
@@ -77,10 +158,16 @@ class Scorecard(Frozen):
     pearson: CorrelationScore
     spearman: CorrelationScore
     kendall: CorrelationScore
+    subset_reliability: Annotated[
+        float | None, Field(ge=0, le=1, description="Share of the variance over configs that is not seed noise.")
+    ] = None
+    reference_reliability: Annotated[float | None, Field(ge=0, le=1, description="Likewise, of the full data.")] = None
     leave_one_out: Annotated[
         dict[str, Correlation | None], Field(default_factory=dict, description="Spearman without a config.")
     ]
     decision: DecisionScore | None = None
+    steps: Annotated[tuple[StepScore, ...], Field(description="Pairs of configs that differ in one thing.")] = ()
+    structure: Annotated[StructureScore | None, Field(description="None where configs form no families.")] = None
     cost: CostScore | None = None
     complete: Annotated[bool, Field(description="Every config has every seed, and none underfits.")]
     notes: tuple[str, ...] = ()

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, field_validator
 
 from dlth_bench.spec.frozen import Frozen
-from dlth_bench.spec.protocol import Slug
+from dlth_bench.spec.protocol import Cost, Slug
 
 _URL = re.compile(r"https://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[A-Za-z0-9._~!$&*+,;=:@%/?#-]*)?")
 
@@ -48,6 +48,10 @@ class Submission(Frozen):
     ] = ()
     description: Annotated[Line, Field(max_length=500, description="What a reader of the board should know.")] = ""
     url: Annotated[str, Field(max_length=300, description="Page about the subset; https only.")] = ""
+    selection_cost: Annotated[
+        Cost | None,
+        Field(description="What choosing the subset took, apart from the runs on it; None: not stated."),
+    ] = None
     date: Annotated[datetime.date, Field(description="Day of the submission (UTC).")]
     package: Annotated[Line, Field(min_length=1, max_length=40, description="Version of dlth-bench that wrote it.")]
 

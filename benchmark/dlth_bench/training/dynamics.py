@@ -14,10 +14,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dlth_bench.spec.dynamics import Convention
-from dlth_bench.training.augment import Pixels, to_float
+from dlth_bench.training.augment import Pixels, unaugmented
 from dlth_bench.training.evaluation.accuracy import BATCH
 from dlth_bench.training.loop import Batches, Diverged, Stage
 from dlth_bench.training.methods.supervised import Supervised
+from dlth_bench.training.samples import in_order
 
 
 class DynamicsRecorder:
@@ -34,18 +35,18 @@ class DynamicsRecorder:
     def __init__(self, stage: Stage, pixels: Pixels, convention: Convention = "epoch-end") -> None:
         if not isinstance(stage.method, Supervised):
             raise ValueError(f"stage {stage.name} learns without labels")
-        if convention == "minibatch" and stage.method.mixup is not None:
-            raise ValueError("mixup has no presentation of a single sample; take the convention epoch-end")
+        if convention == "minibatch" and stage.method.mixing.active:
+            raise ValueError("a mixed batch has no presentation of a single sample; take the convention epoch-end")
         self.stage, self.method, self.pixels = stage, stage.method, pixels
         self.batches = Batches(stage)
         if stage.steps < self.batches.per_epoch:
             raise ValueError(f"stage {stage.name} is shorter than an epoch")
         self.epochs: list[dict[str, Tensor]] = []
         self.features = torch.empty(0)
+        self.training_logits = torch.empty(0)
         self.presented: Tensor | None = None
         if convention == "minibatch":
             self.presented = torch.zeros_like(stage.labels, dtype=torch.bool)
-            self.training_logits = torch.empty(0)
             self.method.head.register_forward_hook(self._keep_logits)
 
     def after_step(self, step: int) -> None:
@@ -75,10 +76,10 @@ class DynamicsRecorder:
         seen: list[Tensor] = []
         hook = _last_linear(self.method).register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
         self.method.eval()
-        batches = zip(torch.split(self.stage.samples, BATCH), torch.split(self.stage.labels, BATCH), strict=True)
+        batches = zip(in_order(self.stage.samples, BATCH), torch.split(self.stage.labels, BATCH), strict=True)
         scores = []
         for images, labels in batches:
-            scores.append(sample_scores(self.method.logits(self.pixels.normalized(to_float(images))), labels))
+            scores.append(sample_scores(self.method.logits(unaugmented(images, self.pixels)), labels))
             if not final:
                 seen.clear()
         self.method.train()
@@ -113,8 +114,9 @@ def sample_scores(logits: Tensor, labels: Tensor) -> dict[str, Tensor]:
 
 
 def _last_linear(method: Supervised) -> nn.Linear:
-    """The classifier; what goes into it is the penultimate feature."""
-    return [module for module in method.head.modules() if isinstance(module, nn.Linear)][-1]
+    """The classifier that is evaluated; what goes into it is the penultimate feature."""
+    network = method.head if method.weight_average is None else method.average
+    return [module for module in network.modules() if isinstance(module, nn.Linear)][-1]
 
 
 def _halved(features: Tensor) -> Tensor:

@@ -49,6 +49,10 @@ class Mixing:
         self.mixup = _beta(mixup) if mixup else None
         self.cutmix = _beta(cutmix) if cutmix else None
 
+    @property
+    def active(self) -> bool:
+        return self.mixup is not None or self.cutmix is not None
+
     def __call__(self, images: Tensor) -> tuple[Tensor, float]:
         """The mixed images and the weight of each one's own label; draws from torch's global generator."""
         cuts = self.cutmix is not None and (self.mixup is None or bool(torch.rand(()) < 0.5))

@@ -1,0 +1,91 @@
+"""Which subsets differ in their true correlation with the full data, all pairs tested at once.
+
+Two subsets are compared with the same reference, so its noise is shared and cancels in part: what is resampled is the
+difference of the two correlations, not each alone. Two 95 % intervals may overlap while the difference is clear, and
+among many pairs some seem clear by luck. Both are dealt with by the max-T method (Westfall & Young 1993): a pair
+differs if its standardised difference exceeds what the largest of all standardised differences exceeds one time in 20.
+
+Measured on 6 subsets of one true correlation (.6, .8 or .95 for Pearson's, .96 or 1 for Spearman's; 7 configs x 3
+seeds, noise .1, .3 and .6 of the spread over configs): some pair was called different on 0 to 5.5 % of 200 to 400
+simulated boards.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dlth_bench.scoring.correlation import FloatArray, Statistic, check_statistic, rank_correlations
+from dlth_bench.scoring.pivotal import draw_true_means, draw_truth
+from dlth_bench.scoring.sides import Side, Sides
+from dlth_bench.scoring.uncertainty import DRAWS, check_draws, check_level
+
+# Bounds the memory of the differences between one subset and all others to some tens of megabytes.
+_PAIRS_AT_ONCE = 500
+
+
+def correlation_draws(
+    subsets: Sides, reference: Side, statistic: Statistic = "spearman", *, draws: int = DRAWS, seed: int = 0
+) -> FloatArray:
+    """Draws of the true correlations of several subsets that share the reference's noise, and nothing else.
+
+    Args:
+        subsets: stacked; likewise ``reference``, the same configs in the same order.
+        statistic: the correlation.
+        draws: how many.
+        seed: of the noise.
+
+    Returns:
+        (subsets, draws); a row is nan if the subset's noise or correlation is unknown, all if the reference's is.
+
+    Raises:
+        ValueError: on an unknown statistic or no draws.
+    """
+    check_statistic(statistic)
+    check_draws(draws)
+    found = np.full((len(subsets.means), draws), np.nan)
+    rows = np.flatnonzero((subsets.dof > 0) & (np.ptp(subsets.means, axis=1) > 0))
+    if not len(rows) or not reference.dof > 0 or not np.ptp(reference.means) > 0:
+        return found
+    known = Sides(subsets.means[rows], subsets.error_variance[rows], subsets.dof[rows])
+    truth = draw_truth(known, reference, draws, seed, independent=True)
+    if statistic == "pearson":
+        found[rows] = truth.correlation
+    else:
+        ranks = rank_correlations(*draw_true_means(known, reference, truth, seed, independent=True))
+        found[rows] = ranks[0] if statistic == "spearman" else ranks[1]
+    return found
+
+
+def separated(draws: FloatArray, *, level: float = 0.95) -> NDArray[np.bool_]:
+    """Which pairs of subsets differ, with at most 1 - ``level`` chance that any pair is called different wrongly.
+
+    Args:
+        draws: (subsets, draws) true correlations, see `correlation_draws`; a row of nan differs from none.
+        level: of all comparisons together.
+
+    Returns:
+        (subsets, subsets) entry (i, j) says that i's correlation is the larger one.
+
+    Raises:
+        ValueError: on a wrong level.
+    """
+    check_level(level)
+    count = len(draws)
+    known = np.flatnonzero(~np.isnan(draws).any(1))
+    one, other = (known[side] for side in np.triu_indices(len(known), 1))
+    means, stds, doubt = np.empty(len(one)), np.empty(len(one)), np.empty(len(one))
+    largest = np.zeros(draws.shape[1])
+    for start in range(0, len(one), _PAIRS_AT_ONCE):
+        some = slice(start, start + _PAIRS_AT_ONCE)
+        differences = draws[one[some]] - draws[other[some]]
+        means[some], stds[some] = differences.mean(1), differences.std(1)
+        doubt[some] = np.minimum((differences <= 0).mean(1), (differences >= 0).mean(1))
+        spread = np.where(stds[some] > 0, stds[some], np.inf)[:, None]
+        np.maximum(largest, (np.abs(differences - means[some, None]) / spread).max(0), out=largest)
+    bound = np.quantile(largest, level)
+    # A rank correlation takes few values: many draws may show no difference at all, however small their spread is.
+    clear = (np.abs(means) > bound * stds) & (doubt <= (1 - level) / 2)
+    better = np.zeros((count, count), dtype=bool)
+    better[one, other], better[other, one] = clear & (means > 0), clear & (means < 0)
+    return better
