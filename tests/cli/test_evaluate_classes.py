@@ -20,6 +20,7 @@ from dlth_bench.harness.grid import grid_runs
 from dlth_bench.harness.store import Store
 from dlth_bench.selection.class_accuracies import read_class_accuracies
 from dlth_bench.spec.protocol import Protocol
+from dlth_bench.spec.subset import Subset
 from image_folders import make_folder
 from tiny_grid import CLASSES, broken, finished
 
@@ -36,7 +37,7 @@ def test_config_of_the_reference(tmp_path: Path) -> None:
 def test_stored_run(tiny: Protocol, tmp_path: Path) -> None:
     """A run of the store, on all classes or on a subset, by the first digits of its digest."""
     store = Store(tmp_path / "runs")
-    one, other = grid_runs(tiny, CLASSES, configs=["moco"])
+    one, other = grid_runs(tiny, Subset(dataset="glyphs", ids=CLASSES), configs=["moco"])
     accuracies = {"class_accuracy": (0.25, 0.5, 0.75, 1.0), "class_counts": (4, 4, 4, 4)}
     store.save(one, finished(one, 0.625).model_copy(update=accuracies))
     store.save(other, broken(other, "failed", "disk full"))
@@ -126,7 +127,7 @@ def test_pretrained_model(example: Example, tmp_path: Path) -> None:
         (["--model", "timm:test_vit"], "--data-dir is needed: the folder of the images of imagenet"),
         (["--model", "timm:test_vit", "-d", "glyphs", "--data-dir", "."], "--model is for classifiers of imagenet"),
         (["--model", "timm:test_vit", "--data-dir", "."], "holds no class folder; expected DIR/val/n01440764/*"),
-        (["--config", "nobody"], "glyphs-ssl@1 has no config 'nobody'"),
+        (["--config", "nobody"], "glyphs-ssl@2 has no config 'nobody'"),
     ],
 )
 def test_bad_input(arguments: list[object], words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ from command_line import refused, run
 
 from dlth_bench.datasets.registry import class_catalog
 from dlth_bench.datasets.subset_files import read_subset
-from dlth_bench.harness.grid import grid_runs
+from dlth_bench.harness.grid import full_data, grid_runs
 from dlth_bench.harness.store import Store
 from dlth_bench.selection.registry import class_policies
 from dlth_bench.shipped import shipped_folder
@@ -124,7 +124,7 @@ def test_head_of_a_subset_by_stored_runs(tiny: Protocol, tmp_path: Path) -> None
     """Two runs of the store make a subset, and the head tells them apart by their digests."""
     store, digests = Store(tmp_path / "runs"), []
     for seed, correct in enumerate((20, 30)):
-        run_ = grid_runs(tiny, sorted(GLYPHS), configs=["moco"], seeds=[seed])[0]
+        run_ = grid_runs(tiny, full_data(tiny), configs=["moco"], seeds=[seed])[0]
         result = finished(run_, correct / 50).model_copy(
             update={"class_accuracy": (correct / 50,) * len(GLYPHS), "class_counts": (50,) * len(GLYPHS)}
         )

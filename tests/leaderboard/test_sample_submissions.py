@@ -118,7 +118,7 @@ def test_board_shows_both_units(protocol: Protocol, tmp_path: Path) -> None:
     worse = results_of(protocol, SAMPLES, {**FULL, "alpha": (0.1, 0.11)})
     samples = submit(tmp_path, "samples", protocol=protocol, subset=SAMPLES, results=worse)
     board = board_markdown([classes, samples], [protocol])
-    rows = {line.split("|")[2].strip(): line.split("|")[4].strip() for line in board.splitlines() if "| RS" in line}
+    rows = {line.split("|")[3].strip(): line.split("|")[5].strip() for line in board.splitlines() if "| RS" in line}
     assert rows == {"classes": "3", "samples": "3 (9 samples)"}
     assert "is that of a subset of training samples" in board
     assert "training samples" not in board_markdown([classes], [protocol])

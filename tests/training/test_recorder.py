@@ -143,7 +143,7 @@ def test_what_cannot_be_recorded(glyphs: Glyphs) -> None:
     """A stage without labels, presentations under mixup are refused."""
     for name, convention, words in (
         ("moco", "epoch-end", "learns without labels"),
-        ("supervised", "minibatch", "mixup has no presentation of a single sample"),
+        ("supervised", "minibatch", "a mixed batch has no presentation of a single sample"),
     ):
         stage = Execution(tiny_run(CONFIGS[name]), glyphs, device="cpu").pretrain_stage()
         with pytest.raises(ValueError, match=words):
