@@ -85,7 +85,8 @@ def reliability_of(side: Side) -> float:
     # The correlation of a vector with itself is nan exactly when it is constant within rounding.
     if math.isnan(side.run_variance) or math.isnan(float(correlate(side.means, side.means))):
         return math.nan
-    return max(0.0, 1.0 - side.error_variance / float(side.means.var(ddof=1)))
+    spread = float(side.means.var(ddof=1))  # 0 also where squares are too small for a float
+    return max(0.0, 1.0 - side.error_variance / spread) if spread else math.nan
 
 
 def disattenuated(rho: float, reliability_a: float, reliability_b: float) -> float:
