@@ -12,7 +12,8 @@ from dlth_bench.spec.protocol import Protocol
 from dlth_bench.spec.protocol_file import read_protocol
 from tiny_grid import tiny_text
 
-sys.path.insert(0, str(Path(__file__).parent / "leaderboard"))  # board_examples
+for folder in ("leaderboard", "datasets"):  # board_examples, cifar_files
+    sys.path.insert(0, str(Path(__file__).parent / folder))
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from copy import deepcopy
 
 import pytest
@@ -181,3 +182,47 @@ def test_key_networks_start_as_copies() -> None:
         strict=True,
     )
     assert all(torch.equal(query, key) and query is not key for query, key in pairs)
+
+
+# --- v2+ ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_symmetric_loss_is_the_mean_of_both_directions(seed: int) -> None:
+    """Each view's queries meet the other view's keys and that view's queue, as in solo-learn's v2+."""
+    torch.manual_seed(seed)
+    method = _apart(_moco(symmetric=True, hidden_dim=12))
+    views = random_views(4, seed=seed), random_views(4, seed=seed + 100)
+    queues = method.first_view_queue.clone(), method.queue.clone()
+    twin = deepcopy(method)
+    loss = method(views, LABELS, MOMENT)
+
+    twin._update_keys(MOMENT)
+    queries = [F.normalize(twin.head(twin.encoder(view)), dim=1) for view in views]
+    keys = [F.normalize(twin.key_head(twin.key_encoder(view)), dim=1) for view in views]
+    terms = []
+    for own, other in ((0, 1), (1, 0)):
+        for query, key in zip(queries[own], keys[other], strict=True):
+            logits = torch.stack([query @ key, *(query @ negative for negative in queues[other])]) / 0.2
+            terms.append(-logits.log_softmax(0)[0])
+    torch.testing.assert_close(loss, torch.stack(terms).mean(), atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(method.first_view_queue[:4], keys[0])
+    torch.testing.assert_close(method.queue[:4], keys[1])
+    assert int(method.queue_start) == 4
+
+
+@pytest.mark.parametrize("step", [0, 5, 10])
+def test_momentum_grows_along_a_cosine(step: int) -> None:
+    """From .9 to .99 over training where the spec has an end; the queue survives as two buffers."""
+    method = _apart(_moco(momentum=0.9, final_momentum=0.99, symmetric=True))
+    key, query = method.key_head[0].weight.clone(), method.head[0].weight.clone()
+    method._update_keys(Moment(step, 11))
+    momentum = 0.99 - 0.09 * (1 + math.cos(math.pi * step / 10)) / 2
+    torch.testing.assert_close(method.key_head[0].weight, momentum * key + (1 - momentum) * query)
+    assert {"queue", "first_view_queue", "queue_start"} <= method.state_dict().keys()
+
+
+def test_head_of_v2_plus_is_as_wide_as_the_spec_says() -> None:
+    """The hidden layer's width is an option; by default it is the features'."""
+    hidden, _, out = _moco(hidden_dim=12).head
+    assert (hidden.weight.shape, out.weight.shape) == ((12, 16), (8, 12))

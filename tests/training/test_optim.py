@@ -237,6 +237,16 @@ def test_lars_with_decay_and_clipping_is_solo_learn_s(rate: float) -> None:
     torch.testing.assert_close(ours[1], bias, atol=1e-6, rtol=1e-5)
 
 
+def test_lars_may_scale_and_decay_biases_too() -> None:
+    """With ``decay_norm_and_bias`` a bias moves as a weight does: SwAV's LARS in solo-learn."""
+    spec = OptimizerSpec(kind="lars", lr=2.0, weight_decay=0.1, decay_norm_and_bias=True)
+    ((weight, bias),) = _gradients(1)
+    start = _Pair().bias.detach()
+    _, moved = _ours(spec, _Pair(), [(weight, bias)])
+    ratio = 0.001 * start.norm() / (bias.norm() + 0.1 * start.norm())
+    torch.testing.assert_close(moved, start - 2.0 * ratio * (bias + 0.1 * start))
+
+
 def test_lars_leaves_zero_weights_unscaled() -> None:
     """A weight of norm 0 has trust ratio 1: it can leave zero."""
     module = _Pair()

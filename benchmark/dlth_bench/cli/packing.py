@@ -13,7 +13,7 @@ from dlth_bench.spec.run import Run
 
 
 def pack_images(dataset: ImageDataset, run: Run, console: Console) -> None:
-    """Pack and check the images that a run, and every run on the same samples, reads; nothing for small images.
+    """Pack and check the images that a run, and every run on the same samples, reads.
 
     Raises:
         InputError: the images are not there, too many cannot be decoded, or there is no space.

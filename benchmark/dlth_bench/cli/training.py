@@ -7,7 +7,7 @@ from rich.console import Console
 
 from dlth_bench.cli.packing import pack_images
 from dlth_bench.cli.progress import watch
-from dlth_bench.datasets.registry import protocol_dataset
+from dlth_bench.datasets.registry import is_packed, protocol_dataset
 from dlth_bench.harness.engines.local import LocalEngine
 from dlth_bench.harness.plan import Plan
 from dlth_bench.harness.store import Store
@@ -33,7 +33,8 @@ def train_plan(
         raise InputError(f"the installed dataset {data.dataset} is not the one {plan.protocol.key} was frozen with")
     pending = plan.pending
     if pending:
-        pack_images(protocol_dataset(data), pending[0].run, console)
+        if is_packed(data.dataset):
+            pack_images(protocol_dataset(data), pending[0].run, console)
         expected = plan.expected_seconds(min(workers, len(pending)))
         told = "" if expected is None else f", about {duration(expected)}"
         console.print(f"{len(pending)} of {len(plan.planned)} runs to train, {workers} at once{told}", highlight=False)

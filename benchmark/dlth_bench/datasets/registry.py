@@ -58,13 +58,18 @@ def image_dataset(name: str) -> ImageDataset:
     return imagenet()
 
 
+def is_packed(name: str) -> bool:
+    """Whether a dataset's images are large ones of different sizes, which are packed on disk before training."""
+    return name == "imagenet"
+
+
 def protocol_dataset(data: DataSpec) -> ImageDataset:
     """The images of a protocol's dataset, at the protocol's resolution.
 
     Raises:
         InputError: no such dataset, not to be had, or one whose images have another, fixed size.
     """
-    if data.dataset == "imagenet":
+    if is_packed(data.dataset):
         from dlth_bench.datasets.imagenet.dataset import imagenet
 
         return imagenet().at(data.image_size, data.shorter_side)

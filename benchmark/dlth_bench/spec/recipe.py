@@ -122,7 +122,9 @@ class OptimizerSpec(Frozen):
     betas: Annotated[tuple[float, float], Field(description="AdamW betas.")] = (0.9, 0.999)
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
     weight_decay_end: Annotated[float | None, Field(ge=0, description="Cosine target; None: constant.")] = None
-    decay_norm_and_bias: Annotated[bool, Field(description="Whether 1-D parameters decay too.")] = False
+    decay_norm_and_bias: Annotated[
+        bool, Field(description="Whether 1-D parameters decay too, and are scaled by LARS.")
+    ] = False
     decay_all_but_norm: Annotated[
         bool, Field(description="All but the parameters of norm layers decay (torchvision's norm_weight_decay 0).")
     ] = False
@@ -143,12 +145,6 @@ class OptimizerSpec(Frozen):
     layer_decay: Annotated[float | None, Field(gt=0, le=1, description="Factor a layer, from the head down.")] = None
     trust_coefficient: Annotated[float, Field(gt=0, description="LARS: factor of the trust ratio.")] = 0.001
     trust_clip: Annotated[bool, Field(description="LARS: no step longer than SGD's (LARC clipping).")] = False
-
-    @model_validator(mode="after")
-    def _lars_adapts_weights_alone(self) -> Self:
-        if self.kind == "lars" and self.decay_norm_and_bias:
-            raise ValueError("lars neither scales nor decays 1-D parameters; leave decay_norm_and_bias out")
-        return self
 
     @model_validator(mode="after")
     def _parts_fit(self) -> Self:

@@ -35,6 +35,7 @@ class BYOLSpec(TwoViewSpec):
     kind: Literal["byol"]
     predictor_dim: Annotated[Width, Field(description="Width of the predictor's hidden layer.")]
     momentum: Annotated[EMA, Field(description="Target momentum at the start; a cosine takes it to 1.")] = 0.996
+    loss_scale: Annotated[float, Field(gt=0, description="Factor of the whole loss.")] = 1.0
 
 
 class NNCLRSpec(TwoViewSpec):

@@ -17,7 +17,7 @@ from torch import Tensor
 from dlth_bench.spec.errors import InputError
 from dlth_bench.spec.recipe import AugmentSpec, EvalViewSpec
 from dlth_bench.training.colour import Jitter, jittered, luma
-from dlth_bench.training.crop import TRIES, central_boxes, random_boxes, resampled
+from dlth_bench.training.crop import TRIES, central_boxes, cubic, random_boxes, resampled
 from dlth_bench.training.erasing import erased
 from dlth_bench.training.eval_view import evaluation_view
 from dlth_bench.training.policies import Policy
@@ -163,8 +163,7 @@ class Augment:
         centre = start[:, None, None] + target[None, :, None] * step
         source = torch.arange(self.image_size, device=start.device) + 0.5
         distance = (centre - source).mul_(1 / step.abs().clamp(min=1)).abs_()
-        cubic = self.spec.interpolation == "bicubic"
-        weights = _cubic(distance) if cubic else distance.neg_().add_(1).clamp_(min=0)
+        weights = cubic(distance) if self.spec.interpolation == "bicubic" else distance.neg_().add_(1).clamp_(min=0)
         return weights.div_(weights.sum(-1, keepdim=True))
 
     def _blurred(self, rows: Tensor, cols: Tensor, chance: Tensor, sigma: Tensor) -> tuple[Tensor, Tensor]:
@@ -205,10 +204,3 @@ class Augment:
             solarized = (draws[2] < spec.solarize)[:, None, None, None] & (view >= 128 / 255)
             view = torch.where(solarized, 1 - view, view)
         return view
-
-
-def _cubic(distance: Tensor) -> Tensor:
-    """Keys's cubic kernel with a = -1/2, as PIL has it, at non-negative distances."""
-    near = (1.5 * distance - 2.5) * distance.square() + 1
-    far = ((-0.5 * distance + 2.5) * distance - 4) * distance + 2
-    return torch.where(distance < 1, near, torch.where(distance < 2, far, 0.0))

@@ -27,6 +27,9 @@ TRIES = 10
 CHUNK = 128
 """Images resampled at once: at 224 pixels from 256 they take about half a gigabyte."""
 
+CPU_CHUNK = 1
+"""On a CPU a look at the boxes costs nothing, and the smaller their windows, the less there is to multiply."""
+
 
 @dataclass(frozen=True)
 class Boxes:
@@ -102,9 +105,13 @@ def resampled(
         flip: bool (images,), which of them are mirrored.
     """
     views = []
-    for start in range(0, len(images), CHUNK):
-        part = slice(start, start + CHUNK)
-        box = Boxes(boxes.top[part], boxes.left[part], boxes.height[part], boxes.width[part], boxes.longest)
+    on_cpu = images.device.type == "cpu"
+    chunk = CPU_CHUNK if on_cpu else CHUNK
+    for start in range(0, len(images), chunk):
+        part = slice(start, start + chunk)
+        height, width = boxes.height[part], boxes.width[part]
+        longest = float(torch.maximum(height, width).max()) if on_cpu else boxes.longest
+        box = Boxes(boxes.top[part], boxes.left[part], height, width, longest)
         views.append(_resampled(images[part], box, size, part, flip, interpolation, fold))
     return torch.cat(views)
 
@@ -151,12 +158,12 @@ def _weights(
     centre = start[:, None, None] + (torch.arange(size, device=start.device) + 0.5)[None, :, None] * step
     source = torch.arange(side, device=start.device)
     distance = (centre - (source + 0.5)).mul_(1 / step.clamp(min=1)).abs_()
-    weights = _cubic(distance) if interpolation == "bicubic" else distance.neg_().add_(1).clamp_(min=0)
+    weights = cubic(distance) if interpolation == "bicubic" else distance.neg_().add_(1).clamp_(min=0)
     weights = weights.mul_(source < pixels[:, None, None])
     return weights.div_(weights.sum(-1, keepdim=True))
 
 
-def _cubic(distance: Tensor) -> Tensor:
+def cubic(distance: Tensor) -> Tensor:
     """Keys's cubic kernel with a = -1/2, as PIL has it, at non-negative distances."""
     near = (1.5 * distance - 2.5) * distance.square() + 1
     far = ((-0.5 * distance + 2.5) * distance - 4) * distance + 2

@@ -28,9 +28,9 @@ def build_optimizer(spec: OptimizerSpec, module: nn.Module) -> Optimizer:
         case "rmsprop":
             return RMSprop(groups, lr=spec.lr, alpha=spec.alpha, eps=spec.eps, momentum=spec.momentum)
         case "lars":
-            # The original scales weights, not 1-D parameters, by their trust ratio, with or without weight decay.
+            # MAE's and SimCLR's scale weights, not 1-D parameters, by their trust ratio, with or without weight decay.
             for group in groups:
-                group["always_adapt"] = all(parameter.ndim > 1 for parameter in group["params"])
+                group["always_adapt"] = group["decays"]
             clip, trust = spec.trust_clip, spec.trust_coefficient
             return Lars(groups, lr=spec.lr, momentum=spec.momentum, trust_coeff=trust, trust_clip=clip)
 

@@ -9,15 +9,18 @@ from functools import cache, cached_property
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from dlth_bench.datasets.base import ImageArrays, Split
 from dlth_bench.datasets.cifar100.catalog import cifar100_catalog
-from dlth_bench.datasets.cifar100.files import LabelledImages, hub_folder, read_split
+from dlth_bench.datasets.cifar100.files import LabelledImages, hub_folder, read_labels, read_split
 from dlth_bench.datasets.location import dataset_folder
 from dlth_bench.spec.classes import ClassCatalog
 from dlth_bench.spec.errors import InputError
 from dlth_bench.spec.quoting import quoted
 from dlth_bench.spec.samples import SampleCatalog
+
+Rows = npt.NDArray[np.int64]
 
 
 class CIFAR100:
@@ -67,32 +70,29 @@ class CIFAR100:
             InputError: a class is none of the catalog's or has no images, ``images_per_class`` is not positive, or the
                 files are missing or broken.
         """
-        _check_count(images_per_class)
         stored = self._train if split == "train" else self._val
         positions = [self._position(class_id) for class_id in class_ids]
-        rows = [np.flatnonzero(stored.labels == position)[:images_per_class] for position in positions]
+        rows = _rows(stored.labels, positions, images_per_class)
         for class_id, found in zip(class_ids, rows, strict=True):
             if not len(found):
                 raise InputError(f"the {split} split has no images of {class_id}", source=self.folder)
-        ids = self.catalog.ids
-        return ImageArrays(
-            stored.images[np.concatenate(rows)],
-            np.repeat(np.arange(len(rows), dtype=np.int64), [len(found) for found in rows]),
-            tuple(_sample_id(ids[p], row) for p, found in zip(positions, rows, strict=True) for row in found),
-        )
+        labels = np.repeat(np.arange(len(rows), dtype=np.int64), [len(found) for found in rows])
+        return ImageArrays(stored.images[np.concatenate(rows)], labels, self._sample_ids(positions, rows))
 
     def samples(self, images_per_class: int | None = None) -> SampleCatalog:
-        """The training samples, class by class; see ``load``.
+        """The training samples, class by class; see ``load``. Reads the labels and no image.
 
         Raises:
             InputError: ``images_per_class`` is not positive, or the files are missing or broken.
         """
-        _check_count(images_per_class)
-        ids = self.catalog.ids
-        rows = [np.flatnonzero(self._train.labels == label)[:images_per_class].tolist() for label in range(len(ids))]
-        sample_ids = tuple(_sample_id(ids[label], row) for label, found in enumerate(rows) for row in found)
+        positions = list(range(len(self.catalog)))
+        rows = _rows(read_labels(self.folder, "train", self.catalog), positions, images_per_class)
         labels = array("i", (label for label, found in enumerate(rows) for _ in found))
-        return SampleCatalog(self.name, sample_ids, labels, ids, images_per_class)
+        return SampleCatalog(self.name, self._sample_ids(positions, rows), labels, self.catalog.ids, images_per_class)
+
+    def _sample_ids(self, positions: list[int], rows: list[Rows]) -> tuple[str, ...]:
+        ids = self.catalog.ids
+        return tuple(f"{ids[p]}/{row:05d}" for p, found in zip(positions, rows, strict=True) for row in found)
 
     def _position(self, spelling: str) -> int:
         position = self.catalog.index(spelling)
@@ -111,13 +111,11 @@ class CIFAR100:
         return read_split(self.folder, "test", self.catalog)
 
 
-def _sample_id(class_id: str, row: int) -> str:
-    return f"{class_id}/{row:05d}"
-
-
-def _check_count(images_per_class: int | None) -> None:
+def _rows(labels: Rows, positions: list[int], images_per_class: int | None) -> list[Rows]:
+    """The rows of each class, the first so many (None: all)."""
     if images_per_class is not None and images_per_class < 1:
         raise InputError(f"images_per_class is {images_per_class}; it must be at least 1")
+    return [np.flatnonzero(labels == position)[:images_per_class] for position in positions]
 
 
 @cache

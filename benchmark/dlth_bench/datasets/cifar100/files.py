@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -67,15 +69,43 @@ def read_split(folder: Path, split: str, catalog: ClassCatalog) -> LabelledImage
     Raises:
         InputError: no such file, no pyarrow, or a file that is broken or of another dataset; names file and row.
     """
+    parts = [_images_of(path) for path in _paths(folder, split)]
+    return LabelledImages(np.concatenate(parts), read_labels(folder, split, catalog))
+
+
+def read_labels(folder: Path, split: str, catalog: ClassCatalog) -> npt.NDArray[np.int64]:
+    """The labels of `read_split` without its images."""
+    return np.concatenate([_labels_of(path, catalog) for path in _paths(folder, split)])
+
+
+def _paths(folder: Path, split: str) -> list[Path]:
     paths = sorted(folder.rglob(f"{split}*.parquet"))
     if not paths:
         raise InputError(f"no {split}*.parquet here; CIFAR-100 is one such file a split", source=folder)
-    parts = [_read_file(path, catalog) for path in paths]
-    images = np.concatenate([part.images for part in parts])
-    return LabelledImages(images, np.concatenate([part.labels for part in parts]))
+    return paths
 
 
-def _read_file(path: Path, catalog: ClassCatalog) -> LabelledImages:
+def _images_of(path: Path) -> npt.NDArray[np.uint8]:
+    with _opened(path) as file:
+        column = file.read(columns=["img"]).column("img").to_pylist()
+    images = [_decoded(image, path, row) for row, image in enumerate(column)]
+    return np.stack(images) if images else np.empty((0, 3, SIDE, SIDE), np.uint8)
+
+
+def _labels_of(path: Path, catalog: ClassCatalog) -> npt.NDArray[np.int64]:
+    with _opened(path) as file:
+        _check_label_names(path, file, catalog)
+        labels = file.read(columns=["fine_label"]).column("fine_label").to_pylist()
+    for row, label in enumerate(labels):
+        if not isinstance(label, int) or not 0 <= label < len(catalog):
+            problem = f"row {row}: the fine_label {quoted(str(label))} is not 0 to {len(catalog) - 1}"
+            raise InputError(problem, source=path)
+    return np.array(labels, dtype=np.int64)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[ParquetFile]:
+    """The file with the columns that are needed; what is wrong with it, in one line."""
     try:
         import pyarrow
         from pyarrow import parquet
@@ -83,21 +113,12 @@ def _read_file(path: Path, catalog: ClassCatalog) -> LabelledImages:
         raise InputError("reading Parquet needs pyarrow: pip install 'dlth-bench[datasets]'") from None
     try:
         with parquet.ParquetFile(path) as file:
-            _check_label_names(path, file, catalog)
-            columns = file.read(columns=["img", "fine_label"]).to_pydict()
+            if not {"img", "fine_label"} <= set(file.schema_arrow.names):
+                raise InputError("needs the columns img and fine_label, as in uoft-cs/cifar100", source=path)
+            yield file
     except (pyarrow.ArrowException, OSError) as error:
         reason = printable(str(error).strip().partition("\n")[0])
         raise InputError(f"not a readable Parquet file: {reason}", source=path) from None
-    if not {"img", "fine_label"} <= columns.keys():
-        raise InputError("needs the columns img and fine_label, as in uoft-cs/cifar100", source=path)
-    for row, label in enumerate(columns["fine_label"]):
-        if not isinstance(label, int) or not 0 <= label < len(catalog):
-            raise InputError(
-                f"row {row}: the fine_label {quoted(str(label))} is not 0 to {len(catalog) - 1}", source=path
-            )
-    images = [_decoded(image, path, row) for row, image in enumerate(columns["img"])]
-    stacked = np.stack(images) if images else np.empty((0, 3, SIDE, SIDE), np.uint8)
-    return LabelledImages(stacked, np.array(columns["fine_label"], dtype=np.int64))
 
 
 def _check_label_names(path: Path, file: ParquetFile, catalog: ClassCatalog) -> None:

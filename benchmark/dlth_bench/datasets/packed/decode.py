@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
-FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "BMP", "PPM", "TIFF")
+FORMATS = ("JPEG", "PNG", "BMP", "PPM")
 """What is taken for an image, whatever the file is called: one of ImageNet's JPEGs is a PNG."""
 
 

@@ -133,12 +133,14 @@ class Shard:
             Broken: they differ; names the image.
         """
         entries = self.entries()
+        stored = sorted((entries[name] for name in names if not entries[name].unreadable), key=lambda each: each.start)
+        if not stored:
+            return
         with self.pixels_path.open("rb") as file:
-            for name in names:
-                entry = entries[name]
+            for entry in stored:
                 file.seek(entry.start)
-                if not entry.unreadable and _digest(file.read(entry.end - entry.start)) != entry.digest:
-                    raise Broken(f"the pixels of {name} are not those that were stored")
+                if _digest(file.read(entry.end - entry.start)) != entry.digest:
+                    raise Broken(f"the pixels of {entry.name} are not those that were stored")
 
     def remove(self) -> None:
         """Delete both files, the index first: pixels alone are nothing."""

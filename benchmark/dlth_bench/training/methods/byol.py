@@ -22,7 +22,7 @@ class BYOL(TwoViewMethod):
 
     def __init__(self, spec: BYOLSpec, backbone: nn.Module, width: int, pixels: Pixels) -> None:
         super().__init__(spec, backbone, pixels)
-        self.momentum = spec.momentum
+        self.momentum, self.scale = spec.momentum, spec.loss_scale
         self.head = BYOLProjectionHead(width, spec.hidden_dim, spec.dim)
         self.predictor = BYOLPredictionHead(spec.dim, spec.predictor_dim, spec.dim)
         self.target_encoder = frozen_copy(self.encoder)
@@ -35,7 +35,7 @@ class BYOL(TwoViewMethod):
             first_target, second_target = (self.target_head(self.target_encoder(view)) for view in views)
         # Equation 2, the squared distance of unit vectors, is 2 - 2 cos; the two directions are summed.
         similarity = self.similarity(first, second_target) + self.similarity(second, first_target)
-        loss: Tensor = 4 + 2 * similarity
+        loss: Tensor = self.scale * (4 + 2 * similarity)
         return loss
 
     def after_step(self, moment: Moment) -> None:
