@@ -9,8 +9,6 @@ import pytest
 from board_examples import COST, FULL, OTHER_SUBSET, SUBSET, results_of, submit, tiny_protocol
 
 from dlth_bench.datasets.registry import class_catalog
-from dlth_bench.leaderboard.figures import kinds
-from dlth_bench.leaderboard.figures.consistency import Step
 from dlth_bench.leaderboard.figures.kinds import KINDS, Kind, Material, find_kind, is_random
 from dlth_bench.leaderboard.submissions import StoredSubmission
 from dlth_bench.leaderboard.table import board_rows
@@ -55,11 +53,6 @@ def material(tmp_path: Path) -> Material:
     ]
     rows = board_rows(stored, protocol)
     return Material(protocol, rows, [row for row in rows if is_random(row)], _full_results())
-
-
-@pytest.fixture(autouse=True)
-def _steps_of_the_tiny_grid(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kinds, "_STEPS", (Step("budget", "alpha", "beta"),))
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)

@@ -8,9 +8,10 @@ import pytest
 from board_examples import FULL, SUBSET, results_of, tiny_protocol
 
 from dlth_bench.harness.scored import score_results
-from dlth_bench.leaderboard.figures.consistency import Step, step_consistency
+from dlth_bench.leaderboard.figures.consistency import step_consistency
 from dlth_bench.spec.errors import InputError
 from dlth_bench.spec.scorecard import Scorecard
+from dlth_bench.spec.steps import Step
 
 STEP = Step("budget", "alpha", "beta")
 
@@ -42,6 +43,6 @@ def test_missing_config_is_unknown(tmp_path: Path) -> None:
 
 
 def test_grid_without_single_steps_is_refused(tmp_path: Path) -> None:
-    """A grid in which no two configs differ in one ingredient has no such figure."""
-    with pytest.raises(InputError, match="no two configs that differ in one ingredient"):
+    """A grid in which no two configs differ in one thing has no such figure."""
+    with pytest.raises(InputError, match="no two configs that differ in one thing"):
         step_consistency(tiny_protocol(), {"mine": _card()}, [], tmp_path / "steps")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,21 +20,13 @@ from dlth_bench.leaderboard.figures.style import (
 from dlth_bench.spec.errors import InputError
 from dlth_bench.spec.protocol import Protocol
 from dlth_bench.spec.scorecard import Scorecard
+from dlth_bench.spec.steps import Step
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
 _TITLE = "what one change of the recipe gains, in points (\N{BALLOT X}: the full data go the other way)"
-
-
-@dataclass(frozen=True)
-class Step:
-    """Two configs that differ in one ingredient, such as the augmentation; named as in the protocol."""
-
-    axis: str
-    before: str
-    after: str
 
 
 Pair = tuple[float | None, float | None]
@@ -59,7 +50,7 @@ def step_consistency(
     """
     check_comparable(protocol, scorecards)
     if not steps:
-        raise InputError(f"{protocol.key} has no two configs that differ in one ingredient only")
+        raise InputError(f"{protocol.key} has no two configs that differ in one thing")
     with figure_style():
         figure = new_figure(1.2 + 2.75 * len(steps), 1.7 + 0.3 * (len(scorecards) + 1))
         figure.get_layout_engine().set(wspace=0.06)  # type: ignore[union-attr,call-arg]

@@ -11,7 +11,7 @@ from typing import Literal
 from dlth_bench.datasets.registry import class_catalog
 from dlth_bench.leaderboard.columns import Row
 from dlth_bench.leaderboard.figures.class_bubbles import class_bubbles
-from dlth_bench.leaderboard.figures.consistency import Step, step_consistency
+from dlth_bench.leaderboard.figures.consistency import step_consistency
 from dlth_bench.leaderboard.figures.forest import correlation_forest
 from dlth_bench.leaderboard.figures.loss_curves import loss_curves
 from dlth_bench.leaderboard.figures.pareto import Resource, cost_pareto
@@ -23,6 +23,7 @@ from dlth_bench.spec.protocol import Protocol
 from dlth_bench.spec.quoting import quoted
 from dlth_bench.spec.result import Result
 from dlth_bench.spec.scorecard import Scorecard
+from dlth_bench.spec.steps import steps_of
 
 Option = Literal["configs", "cost"]
 
@@ -120,21 +121,7 @@ def _spanning_configs(protocol: Protocol) -> list[str]:
 
 
 def _consistency(material: Material, path: Path) -> list[Path]:
-    return step_consistency(material.protocol, material.scorecards, _steps(material.protocol), path)
-
-
-# The single-ingredient steps of glyphs-ssl, which are those of the paper's section 4.1 and its backbone pair.
-_STEPS = (
-    Step("data augmentation", "moco-v1-short", "moco-v2-short"),
-    Step("training budget", "moco-v2-short", "moco-v2-long"),
-    Step("evaluation", "mae-linear", "mae-finetune"),
-    Step("backbone", "dino-small", "dino-base"),
-)
-
-
-def _steps(protocol: Protocol) -> list[Step]:
-    known = {config.name for config in protocol.configs}
-    return [step for step in _STEPS if {step.before, step.after} <= known]
+    return step_consistency(material.protocol, material.scorecards, steps_of(material.protocol.configs), path)
 
 
 def _radar(material: Material, path: Path) -> list[Path]:
