@@ -84,11 +84,18 @@ def shipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_found_by_name_version_or_path(shipped: Path) -> None:
-    """A name means its newest version; old versions stay loadable."""
+    """Old versions stay loadable; where nothing is frozen, a name means its newest version."""
     assert find_protocol("tiny").key == "tiny@12"
     assert find_protocol("tiny@1").key == "tiny@1"
     assert find_protocol("tiny@12").key == "tiny@12"
     assert find_protocol(str(shipped / "tiny@1.yaml")).key == "tiny@1"
+
+
+def test_a_draft_does_not_take_the_name_of_a_frozen_protocol(shipped: Path) -> None:
+    """While version 12 is written, users who type the name train and score under version 1."""
+    (shipped / "LOCK.json").write_text('{"tiny@1": "0"}')
+    assert find_protocol("tiny").key == "tiny@1"
+    assert find_protocol("tiny@12").key == "tiny@12"
 
 
 @pytest.mark.parametrize("name", ["tinny", "tiny@2", "", "[/x]", "a\x1b[2Jb"])

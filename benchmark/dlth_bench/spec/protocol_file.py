@@ -77,7 +77,9 @@ def shipped_protocols() -> dict[str, Path]:
 
 
 def find_protocol(name: str) -> Protocol:
-    """A protocol by the path of its file, by name (newest version), or by ``name@version``.
+    """A protocol by the path of its file, by name, or by ``name@version``.
+
+    A name alone is its newest frozen version; a draft stands for its name only where no version is frozen.
 
     Raises:
         InputError: there is none of that name; the message lists those there are.
@@ -91,7 +93,8 @@ def find_protocol(name: str) -> Protocol:
     if not matches:
         known = ", ".join(paths) or "none"
         raise InputError(f"no protocol {quoted(name)}; the shipped ones: {known}; or give the path of a .yaml file")
-    return max(matches, key=lambda protocol: protocol.version)
+    frozen = read_lock(shipped_folder("protocols"))
+    return max(matches, key=lambda protocol: (protocol.key in frozen, protocol.version))
 
 
 def reference_results_path(protocol: Protocol) -> Path:
