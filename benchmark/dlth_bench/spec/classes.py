@@ -6,6 +6,9 @@ import difflib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from dlth_bench.spec.errors import InputError
+from dlth_bench.spec.quoting import quoted
+
 
 @dataclass(frozen=True)
 class ClassInfo:
@@ -69,6 +72,19 @@ class ClassCatalog:
     def index(self, spelling: str) -> int | None:
         """The label of the class that ``spelling`` (an ID or alias) names; None when it names none or several."""
         return self._by_spelling.get(spelling)
+
+    def position(self, spelling: str) -> int:
+        """Like `index`, of a class that there must be.
+
+        Raises:
+            InputError: there is none, or several; says which was likely meant.
+        """
+        found = self.index(spelling)
+        if found is None:
+            closest = self.closest(spelling)
+            hint = f"did you mean {quoted(closest)}?" if closest else f"expected {self.id_hint}"
+            raise InputError(f"{self.dataset} has no class {quoted(spelling)}; {hint}")
+        return found
 
     def ambiguous(self, spelling: str) -> tuple[str, ...]:
         """The IDs of the classes that share the alias ``spelling``; empty unless there are several."""

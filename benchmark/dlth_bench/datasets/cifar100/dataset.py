@@ -17,7 +17,6 @@ from dlth_bench.datasets.cifar100.files import LabelledImages, hub_folder, read_
 from dlth_bench.datasets.location import dataset_folder
 from dlth_bench.spec.classes import ClassCatalog
 from dlth_bench.spec.errors import InputError
-from dlth_bench.spec.quoting import quoted
 from dlth_bench.spec.samples import SampleCatalog
 
 Rows = npt.NDArray[np.int64]
@@ -71,7 +70,7 @@ class CIFAR100:
                 files are missing or broken.
         """
         stored = self._train if split == "train" else self._val
-        positions = [self._position(class_id) for class_id in class_ids]
+        positions = [self.catalog.position(class_id) for class_id in class_ids]
         rows = _rows(stored.labels, positions, images_per_class)
         for class_id, found in zip(class_ids, rows, strict=True):
             if not len(found):
@@ -93,14 +92,6 @@ class CIFAR100:
     def _sample_ids(self, positions: list[int], rows: list[Rows]) -> tuple[str, ...]:
         ids = self.catalog.ids
         return tuple(f"{ids[p]}/{row:05d}" for p, found in zip(positions, rows, strict=True) for row in found)
-
-    def _position(self, spelling: str) -> int:
-        position = self.catalog.index(spelling)
-        if position is None:
-            closest = self.catalog.closest(spelling)
-            hint = f"did you mean {quoted(closest)}?" if closest else f"expected {self.catalog.id_hint}"
-            raise InputError(f"cifar100 has no class {quoted(spelling)}; {hint}")
-        return position
 
     @cached_property
     def _train(self) -> LabelledImages:

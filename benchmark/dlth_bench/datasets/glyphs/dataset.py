@@ -59,7 +59,7 @@ class Glyphs:
         Raises:
             InputError: a class is none of the catalog's, or ``images_per_class`` is not positive.
         """
-        positions = [self._position(class_id) for class_id in class_ids]
+        positions = [self.catalog.position(class_id) for class_id in class_ids]
         faces = self._faces(split, images_per_class)
         stored = self._train if split == "train" else self._val
         images = stored[positions, : len(faces)].reshape(-1, self.channels, self.image_size, self.image_size)
@@ -82,14 +82,6 @@ class Glyphs:
         if images_per_class is not None and images_per_class < 1:
             raise InputError(f"images_per_class is {images_per_class}; it must be at least 1")
         return self.face_ids[split][:images_per_class]
-
-    def _position(self, spelling: str) -> int:
-        position = self.catalog.index(spelling)
-        if position is None:
-            closest = self.catalog.closest(spelling)
-            hint = f"did you mean {closest!r}?" if closest else f"expected {self.catalog.id_hint}"
-            raise InputError(f"glyphs has no class {spelling!r}; {hint}")
-        return position
 
     @cached_property
     def _train(self) -> npt.NDArray[np.uint8]:

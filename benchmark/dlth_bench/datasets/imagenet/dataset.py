@@ -21,7 +21,7 @@ from dlth_bench.datasets.packed.images import PackedImages
 from dlth_bench.datasets.packed.source import ClassListing, ImageSource
 from dlth_bench.spec.classes import ClassCatalog
 from dlth_bench.spec.errors import InputError
-from dlth_bench.spec.quoting import printable, quoted
+from dlth_bench.spec.quoting import printable
 from dlth_bench.spec.samples import SampleCatalog
 
 STORED_SHARE = 256 / 224
@@ -71,7 +71,7 @@ class ImageNet:
         Raises:
             InputError: a class is none of the catalog's or not at hand, or ``images_per_class`` is not positive.
         """
-        ids = [self._class_id(spelling) for spelling in class_ids]
+        ids = [self.catalog.ids[self.catalog.position(spelling)] for spelling in class_ids]
         self._check_at_hand(split, ids)
         names = [self._names(split, class_id, images_per_class) for class_id in ids]
         keys = tuple((class_id, name) for class_id, own in zip(ids, names, strict=True) for name in own)
@@ -100,14 +100,6 @@ class ImageNet:
             shown = ", ".join(missing[:5]) + (", ..." if len(missing) > 5 else "")
             message = f"lacks {len(missing)} of the {len(class_ids)} classes to be read from {split}: {shown}"
             raise InputError(message, source=printable(self.source.place))
-
-    def _class_id(self, spelling: str) -> str:
-        position = self.catalog.index(spelling)
-        if position is None:
-            closest = self.catalog.closest(spelling)
-            hint = f"did you mean {quoted(closest)}?" if closest else f"expected {self.catalog.id_hint}"
-            raise InputError(f"imagenet has no class {quoted(spelling)}; {hint}")
-        return self.catalog.ids[position]
 
 
 def imagenet() -> ImageNet:
