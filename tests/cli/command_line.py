@@ -6,6 +6,10 @@ from typer.testing import CliRunner, Result
 
 from dlth_bench.cli.main import app
 from dlth_bench.spec.errors import InputError
+from dlth_bench.spec.protocol_file import find_protocol
+
+GLYPHS_SSL = find_protocol("glyphs-ssl").key
+"""The default protocol, as name@version."""
 
 
 def run(*arguments: object, code: int = 0) -> Result:

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from command_line import refused
+from command_line import GLYPHS_SSL, refused
 
 import dlth_bench
 from dlth_bench.cli.main import main
@@ -97,8 +97,8 @@ def test_wrong_subset(
         (["--protocol", "glyphs-sll"], "no protocol 'glyphs-sll'; the shipped ones: cifar100-ssl@1, "),
         (["--protocol", "mine.yaml"], "mine.yaml: no such file"),
         (["--protocol", "[/red]\x1b[2J"], r"no protocol '[/red]\x1b[2J'"),
-        (["--configs", "moco-v3"], "glyphs-ssl@2 has no config 'moco-v3'; it has moco-v1-short"),
-        (["--configs", ","], "no config given; glyphs-ssl@2 has moco-v1-short"),
+        (["--configs", "moco-v3"], f"{GLYPHS_SSL} has no config 'moco-v3'; it has moco-v1-short"),
+        (["--configs", ","], f"no config given; {GLYPHS_SSL} has moco-v1-short"),
         (["--seeds", "0,9"], "--seeds: '9' given; the protocol's seeds are 0, 1, 2"),
         (["--seeds", "--1"], "--seeds: '--1' given"),
         (["--seeds", "²"], "--seeds: '²' given"),
@@ -127,7 +127,7 @@ def test_device_that_is_not_there(place: Path, monkeypatch: pytest.MonkeyPatch) 
         (["select", "rs", "-n", "12", "-o", "folder"], "folder: Is a directory"),
         (["select", "rs", "-n", "12", "-o", "good.txt/list.txt"], "good.txt"),
         (["run", "-s", "good.txt", "-o", "good.txt/runs", "--dry-run"], "good.txt/runs"),
-        (["score", "-s", "good.txt"], "runs: no run of 'good' under glyphs-ssl@2"),
+        (["score", "-s", "good.txt"], f"runs: no run of 'good' under {GLYPHS_SSL}"),
         (["score"], "give either --subset (stored runs) or --csv"),
         (["protocols", "check", "few.txt"], "few.txt: a protocol is a mapping"),
     ],

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import timm
 import torch
-from command_line import refused, run
+from command_line import GLYPHS_SSL, refused, run
 from PIL import Image
 from safetensors.torch import save_file
 from timm.data import create_transform, resolve_model_data_config
@@ -127,7 +127,7 @@ def test_pretrained_model(example: Example, tmp_path: Path) -> None:
         (["--model", "timm:test_vit"], "--data-dir is needed: the folder of the images of imagenet"),
         (["--model", "timm:test_vit", "-d", "glyphs", "--data-dir", "."], "--model is for classifiers of imagenet"),
         (["--model", "timm:test_vit", "--data-dir", "."], "holds no class folder; expected DIR/val/n01440764/*"),
-        (["--config", "nobody"], "glyphs-ssl@2 has no config 'nobody'"),
+        (["--config", "nobody"], f"{GLYPHS_SSL} has no config 'nobody'"),
     ],
 )
 def test_bad_input(arguments: list[object], words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ from command_line import refused, run
 
 def test_power_of_the_laptop_protocol() -> None:
     """A wide difference takes few seeds on seven configs, and many configs beyond them; JSON says the same."""
-    options = ("power", "--rho", "0.9", "--difference", "0.5", "--experiments", "20")
+    options = ("power", "--protocol", "glyphs-ssl@2", "--rho", "0.9", "--difference", "0.5", "--experiments", "20")
     output = run(*options).output
     assert "2 seeds tell ρp .900 from .400 on the 7 configs of glyphs-ssl@2" in " ".join(output.split())
     assert max(map(len, output.splitlines())) <= 80

@@ -152,5 +152,5 @@ def test_configs_of_a_reference_are_a_pool(tmp_path: Path) -> None:
     copy.write_bytes(path.read_bytes())
     with pytest.raises(InputError, match=r"results.jsonl: must be called by its protocol, such as glyphs-ssl@1.jsonl"):
         read_pool([copy], GLYPHS)
-    with pytest.raises(InputError, match="is of glyphs-ssl@2, on glyphs and not on imagenet"):
+    with pytest.raises(InputError, match=f"is of {protocol.key}, on glyphs and not on imagenet"):
         read_pool([path], class_catalog("imagenet"))
