@@ -23,7 +23,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dlth_bench.scoring.correlation import FloatArray, pearson
+from dlth_bench.scoring.correlation import FloatArray, pearson, unit_scores
 from dlth_bench.scoring.sides import Side, Sides
 
 # The angle is known to pi / 2**26, about 5e-8, after this many halvings.
@@ -100,10 +100,7 @@ class _SubsetNoise:
 
 def _turned(subsets: FloatArray, reference: FloatArray, noise: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Noise along the reference (draws,), across it towards each subset, and the rest's length (subsets, draws)."""
-    first = reference - reference.mean()
-    first = first / np.sqrt((first**2).sum())
-    second = subsets - subsets.mean(1, keepdims=True)
-    second = second / np.sqrt((second**2).sum(1, keepdims=True))
+    first, second = unit_scores(reference, "pearson"), unit_scores(subsets, "pearson")
     second = second - (second @ first)[:, None] * first
     parallel = (second**2).sum(1) < _PARALLEL**2
     second[parallel] = _across(first)
@@ -196,6 +193,7 @@ def draw_true_means(
     y_spread = _draw_spread(y, y_error, own.chisquare(configs - 1, (rows, draws)))
     both = np.clip(truth.correlation, -_LARGEST_CORRELATION, _LARGEST_CORRELATION) * np.sqrt(x_spread * y_spread)
     determinant = (x_spread + x_error) * (y_spread + y_error) - both**2
+    determinant = np.where(determinant > 0, determinant, np.nan)  # 0 where spreads are too small to be squared
     # The posterior's mean is gain @ observed, its covariance gain @ error, with gain = true / (true + error).
     x_gain, y_gain = (x_spread * (y_spread + y_error) - both**2) / determinant, both * x_error / determinant
     y_from_x, y_from_y = both * y_error / determinant, (y_spread * (x_spread + x_error) - both**2) / determinant
