@@ -159,6 +159,17 @@ def test_one_model_of_a_pool(inputs: dict[str, Path], tmp_path: Path) -> None:
     assert [line for line in text.splitlines() if line[0] != "#"] == alone.splitlines()[2:]
 
 
+def test_erc_compares_the_models_that_are_named(inputs: dict[str, Path], tmp_path: Path) -> None:
+    """A protocol's results hold all its configs; --model takes a pool from them and is told in the header."""
+    results = shipped_folder("protocols") / "references" / "glyphs-ssl@1.jsonl"
+    two = ("erc", "-n", 24, "--accuracies", results, "--model", "mae-linear, mae-finetune")
+    text = written(tmp_path, *two)
+    assert "# model: mae-linear, mae-finetune\n" in text
+    assert "order mae-linear < mae-finetune; 24 of them drawn" in text
+    error = not_written(tmp_path / "other", *two[:-1], "mae-linear,mae")
+    assert "the pool has no model 'mae'; there are moco-v1-short, " in error.message
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

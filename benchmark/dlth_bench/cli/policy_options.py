@@ -33,7 +33,12 @@ OPTIONS: dict[Option, object] = {
         _ACCURACY,
         "CSV or Parquet of per-class accuracies; erc: repeat it.",
     ),
-    "model": _option(str | None, "--model", _ACCURACY, "pd-*: column of a table of several models."),
+    "model": _option(
+        str | None,
+        "--model",
+        _ACCURACY,
+        "pd-*: the column to take; erc: those to compare, with commas.",
+    ),
     "correctness": _option(
         list[Path] | None, "--correctness", _ACCURACY, "consistent: CSV or Parquet sample,CONFIG,...; may be repeated."
     ),

@@ -61,6 +61,18 @@ def read_pool(paths: Sequence[Path], catalog: ClassCatalog) -> dict[str, ClassAc
     return pool
 
 
+def named_models(pool: Mapping[str, ClassAccuracies], names: Sequence[str]) -> dict[str, ClassAccuracies]:
+    """The models of a pool that have these names, in their order.
+
+    Raises:
+        InputError: the pool has none of a name.
+    """
+    for name in names:
+        if name not in pool:
+            raise InputError(f"the pool has no model {quoted(name)}; there are {_listing(pool)}")
+    return {name: pool[name] for name in names}
+
+
 def _read_models(path: Path, catalog: ClassCatalog) -> dict[str, ClassAccuracies]:
     """By name, each in the dataset's order."""
     if names_a_stored_run(path):

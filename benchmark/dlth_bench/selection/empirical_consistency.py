@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from dlth_bench.selection.class_accuracies import read_pool
+from dlth_bench.selection.class_accuracies import named_models, read_pool
 from dlth_bench.selection.policy import Choice, Policy, Request, Ties
 from dlth_bench.selection.random_sampling import random_classes
 from dlth_bench.spec.errors import InputError
@@ -82,6 +82,8 @@ def draw_consistent(consistent: Consistency, target: int, threshold: int, seed: 
 
 def _choose(request: Request) -> Choice:
     pool = read_pool(request.accuracies, request.catalog)
+    if request.model is not None:
+        pool = named_models(pool, [name.strip() for name in request.model.split(",")])
     # The paper draws 100 from more than 200; the same ratio serves other sizes.
     threshold = 2 * request.size if request.threshold is None else request.threshold
     consistent = consistent_classes(pool, request.ties, request.margin)
@@ -91,6 +93,7 @@ def _choose(request: Request) -> Choice:
     compared = f"{len(chosen)} of them drawn" if found > threshold else f"all kept, as they are at most {threshold}"
     met = f"{found} of {len(request.catalog)} classes are consistent with the order {order}; {compared}"
     parameters = {"ties": request.ties, "margin": request.margin, "threshold": threshold, "target": request.size}
+    parameters |= {} if request.model is None else {"model": request.model}
     return Choice(chosen, parameters, (met,))
 
 
@@ -99,6 +102,6 @@ ERC = Policy(
     "classes on which two or more models rank as overall",
     _choose,
     needs=("accuracies",),
-    takes=("ties", "margin", "threshold", "seed"),
+    takes=("model", "ties", "margin", "threshold", "seed"),
     default_size=TARGET,
 )

@@ -92,7 +92,7 @@ class Request:
 
     size: how many classes.
     accuracies: files of per-class accuracies, CSV or Parquet; each a model or a pool of them.
-    model: the column of ``accuracies`` to take where there are several.
+    model: the column of ``accuracies`` to take where there are several; erc: several, separated by commas.
     ties: of two models on a class.
     margin: accuracy differences up to this (a fraction) count as ties.
     threshold: draw only where more classes than this meet the condition; None: twice the size.
