@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dlth_bench.spec.scorecard import ConfigScore, CorrelationScore
 
@@ -13,6 +13,7 @@ _BAR_MARGIN = 5
 
 TREND_WIDTH, TREND_HEIGHT = 860, 360
 _LEFT, _RIGHT, _TOP, _BOTTOM = 44, 96, 14, 74
+_TEXT_HEIGHT = 14
 
 
 @dataclass(frozen=True)
@@ -54,12 +55,14 @@ class TrendChart:
         ticks: position and text of each line of the accuracy axis.
         labels: position of each config and its title in lines.
         full, subset: the points of each line; None leaves a gap.
+        ends: where the names of the two lines stand, apart even if the lines end together; None without a point.
     """
 
     ticks: tuple[tuple[float, str], ...]
     labels: tuple[tuple[float, tuple[str, ...]], ...]
     full: tuple[Point | None, ...]
     subset: tuple[Point | None, ...]
+    ends: tuple[Point | None, Point | None]
     left: float = _LEFT
     right: float = TREND_WIDTH - _RIGHT
     bottom: float = TREND_HEIGHT - _BOTTOM
@@ -76,13 +79,15 @@ def trend_chart(scores: Sequence[ConfigScore]) -> TrendChart:
     step = (TREND_WIDTH - _LEFT - _RIGHT) / len(scores)
     places = [round(_LEFT + step * (index + 0.5), 1) for index in range(len(scores))]
     every = 1 if high - low <= 6 else 2
+    full_points, subset_points = _points(places, full, height), _points(places, subset, height)
     return TrendChart(
         ticks=tuple((height.at(tenth / 10), str(10 * tenth)) for tenth in range(low, high + 1, every)),
         labels=tuple(
             (x, tuple(part.strip() for part in score.title.split(","))) for x, score in zip(places, scores, strict=True)
         ),
-        full=_points(places, full, height),
-        subset=_points(places, subset, height),
+        full=full_points,
+        subset=subset_points,
+        ends=_apart(_last(full_points), _last(subset_points)),
     )
 
 
@@ -94,6 +99,18 @@ def path(points: Sequence[Point | None]) -> str:
             commands.append(f"{'L' if pen_down else 'M'}{point.x} {point.y}")
         pen_down = point is not None
     return "".join(commands)
+
+
+def _last(points: Sequence[Point | None]) -> Point | None:
+    return next((point for point in reversed(points) if point is not None), None)
+
+
+def _apart(one: Point | None, other: Point | None) -> tuple[Point | None, Point | None]:
+    """The two, moved up and down where a line of text at each would cover the other."""
+    if one is None or other is None or one.x != other.x or abs(one.y - other.y) >= _TEXT_HEIGHT:
+        return one, other
+    middle, half = (one.y + other.y) / 2, _TEXT_HEIGHT / 2 if one.y <= other.y else -_TEXT_HEIGHT / 2
+    return replace(one, y=round(middle - half, 1)), replace(other, y=round(middle + half, 1))
 
 
 def _points(

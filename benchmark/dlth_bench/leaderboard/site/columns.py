@@ -25,6 +25,7 @@ class SiteColumn:
         sort: what it sorts by; None goes to the end either way.
         high_first: whether the first click puts the largest on top.
         is_text: aligned to the left and sorted as text.
+        minor: left out on a narrow screen; the submission's page has it.
     """
 
     key: str
@@ -33,6 +34,7 @@ class SiteColumn:
     sort: Callable[[Row], SortValue]
     high_first: bool = False
     is_text: bool = False
+    minor: bool = False
 
     def show(self, row: Row) -> str:
         """The cell's text, as on every other board."""
@@ -73,12 +75,14 @@ SITE_COLUMNS: tuple[SiteColumn, ...] = (
         f"how its members were selected; {RANDOM_POLICY} is random sampling.",
         lambda row: row.submission.metadata.policy.casefold(),
         is_text=True,
+        minor=True,
     ),
     SiteColumn(
         "classes",
         "Classes",
         "how many classes it has, and in brackets how many samples if it is not all of theirs.",
         lambda row: row.submission.metadata.samples or row.submission.metadata.classes,
+        minor=True,
     ),
     SiteColumn(
         "spearman",
@@ -95,12 +99,6 @@ SITE_COLUMNS: tuple[SiteColumn, ...] = (
         "Pearson's correlation of the same accuracies, with its 95 % interval over seeds.",
         lambda row: row.submission.scorecard.pearson.value,
         high_first=True,
-    ),
-    SiteColumn(
-        "p_value",
-        "p",
-        "share of all orders of the configs that reach this ρs.",
-        lambda row: row.submission.scorecard.spearman.p_value,
     ),
     SiteColumn(
         "regret_points",

@@ -64,7 +64,8 @@ for (const section of document.querySelectorAll("[data-board]")) {
   }
 
   for (const heading of headings) heading.querySelector("button")?.addEventListener("click", () => sortBy(heading));
-  for (const control of [search, ...selects]) control.addEventListener("input", show);
+  search.addEventListener("input", show);
+  for (const select of selects) select.addEventListener("change", show);
   for (const box of boxes) box.addEventListener("change", chosen);
   for (const late of section.querySelectorAll("[data-script]")) late.hidden = false;
   sorted.setAttribute("aria-sort", "ascending");

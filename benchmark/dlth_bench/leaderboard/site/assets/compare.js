@@ -174,8 +174,9 @@ function sharedByAll(board, names) {
   const shared = names.map((name) => board.submissions[name].classes).reduce((a, b) => a.filter((item) => b.includes(item)));
   const words = own(data.classes, board.dataset) ?? {};
   const items = shared.map((item) => element("li", {}, element("code", {}, item), element("bdi", {}, own(words, item) ?? "")));
-  const what = shared.length === 1 ? "1 class is" : `${shared.length} classes are`;
-  return [element("p", {}, `${what} in all ${names.length} subsets${shared.length ? ":" : "."}`), element("ul", { class: "classes" }, ...items)];
+  const counted = { 0: "No class is", 1: "One class is" }[shared.length] ?? `${shared.length} classes are`;
+  const sentence = `${counted} in ${names.length === 2 ? "both subsets" : `all ${names.length} subsets`}${shared.length ? ":" : "."}`;
+  return [element("p", {}, sentence), element("ul", { class: "classes" }, ...items)];
 }
 
 function verdict(board, names) {
@@ -186,7 +187,8 @@ function verdict(board, names) {
 
 function legend(names) {
   const items = names.map((name, index) => element("li", {}, keyOf(index), element("bdi", {}, name)));
-  return element("ul", { class: "legend" }, ...items);
+  const full = element("li", {}, element("span", { class: "whole" }), "full data");
+  return element("ul", { class: "legend" }, full, ...items);
 }
 
 function show() {
@@ -200,7 +202,7 @@ function show() {
   const board = data.protocols[key];
   const figure = element("figure", {}, legend(names),
     element("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Accuracy trend" }, chart(board, names)),
-    element("figcaption", {}, "Top-1 accuracy of each config in per cent, mean and standard deviation over seeds. Thick: full data. Only the order of the configs counts, not the height of a line."));
+    element("figcaption", {}, "Top-1 accuracy of each config in per cent, mean and standard deviation over seeds. Only the order of the configs counts, not the height of a line."));
   output.replaceChildren(
     element("p", {}, verdict(board, names)),
     element("h2", {}, "Accuracy trend"), figure,
