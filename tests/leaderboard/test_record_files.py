@@ -12,7 +12,7 @@ from board_examples import card_with, stored_with, tiny_protocol
 
 from dlth_bench.leaderboard.board import Board
 from dlth_bench.leaderboard.record_fields import FIELDS
-from dlth_bench.leaderboard.record_files import record_files
+from dlth_bench.leaderboard.record_files import csv_bytes, record_files
 from dlth_bench.leaderboard.records import Record, records
 from dlth_bench.leaderboard.reported import Reported
 from dlth_bench.leaderboard.table import board_rows
@@ -34,8 +34,7 @@ def table() -> list[Record]:
 
 def test_three_formats_hold_the_same(table: list[Record]) -> None:
     """A reader of any format sees the same rows, columns and unrounded numbers; the unknown is empty, not 0."""
-    from pyarrow import parquet
-
+    parquet = pytest.importorskip("pyarrow.parquet", reason="pip install -e '.[datasets]'")
     files = record_files(table)
     assert json.loads(files["leaderboard.json"]) == table
     read = parquet.read_table(io.BytesIO(files["leaderboard.parquet"]))
@@ -55,7 +54,7 @@ def test_status_tells_what_stands_behind_a_row(table: list[Record]) -> None:
 
 def test_csv_runs_no_formula(table: list[Record]) -> None:
     """No text starts as a formula does; negative numbers stay numbers."""
-    lines = list(csv.reader(io.StringIO(record_files(table)["leaderboard.csv"].decode())))
+    lines = list(csv.reader(io.StringIO(csv_bytes(table).decode())))
     cells = dict(zip(lines[0], lines[1], strict=True))
     assert cells["description"] == f"'{FORMULA}"
     assert (cells["policy"], cells["authors"]) == ("'-1+1", "'@SUM(A1)")
@@ -67,6 +66,7 @@ def test_csv_runs_no_formula(table: list[Record]) -> None:
 
 def test_same_records_give_the_same_bytes(table: list[Record]) -> None:
     """Publishing twice changes nothing."""
+    pytest.importorskip("pyarrow", reason="pip install -e '.[datasets]'")
     assert record_files(table) == record_files(list(table))
 
 

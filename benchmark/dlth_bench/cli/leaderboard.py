@@ -97,14 +97,16 @@ def _boards(protocols: list[Protocol], rows: dict[str, list[Row]], reported: dic
 
 
 def _write_for_programs_and_browsers(boards: list[Board], data: Path | None, site: Path | None) -> None:
-    """All bytes are made before the first file is written, so that an error leaves the folders as they were."""
+    """All bytes are made before the first file is written, so that an error leaves both folders as they were."""
     from dlth_bench.leaderboard.record_files import record_files
     from dlth_bench.leaderboard.records import records
     from dlth_bench.leaderboard.site.build import site_pages
-    from dlth_bench.leaderboard.site.folder import write_site
+    from dlth_bench.leaderboard.site.folder import check_site_folder, write_site
 
     files = {} if data is None else {data / name: content for name, content in record_files(records(boards)).items()}
     pages = {} if site is None else site_pages(boards)
+    if site is not None:
+        check_site_folder(site, pages)
     for path, content in files.items():
         write_atomically(path, content)
     if site is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from dlth_bench.leaderboard.site.environment import GENERATOR
@@ -17,18 +17,23 @@ def write_site(folder: Path, pages: Mapping[str, bytes]) -> None:
     Other files in the folder stay as they are. The pages that link to others are written last.
 
     Raises:
-        InputError: the folder is a file, or holds a page that this program has not written where one of its own goes.
+        InputError: as `check_site_folder` does; nothing is written.
     """
-    if folder.exists() and not folder.is_dir():
-        raise InputError("is not a folder", source=printable(str(folder)))
-    for path in pages:
-        if (folder / path).exists() and not _is_ours(folder / path):
-            message = "is not a page of an earlier board; choose an empty folder"
-            raise InputError(message, source=printable(str(folder / path)))
+    check_site_folder(folder, pages)
     for path in sorted(pages, key=lambda path: -path.count("/")):
         write_atomically(folder / path, pages[path])
     for stale in _pages_in(folder) - {folder / path for path in pages}:
         stale.unlink()
+
+
+def check_site_folder(folder: Path, paths: Iterable[str]) -> None:
+    """Raise InputError if the folder is a file, or holds another's page where one of the site's would go."""
+    if folder.exists() and not folder.is_dir():
+        raise InputError("is not a folder", source=printable(str(folder)))
+    for path in paths:
+        if (folder / path).exists() and not _is_ours(folder / path):
+            message = "is not a page of an earlier board; choose an empty folder"
+            raise InputError(message, source=printable(str(folder / path)))
 
 
 def _pages_in(folder: Path) -> set[Path]:
