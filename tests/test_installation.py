@@ -50,10 +50,11 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (["subsets", "lint", "list.txt"], "OK"),
         (["run", "--subset", "list.txt", "--dry-run"], "21 of 21 runs to train"),
         (["paper", "--table", "13"], "7 of 7 ρp follow"),
+        (["leaderboard", "--submissions", ".", "--site", "site"], "0 submissions valid; wrote leaderboard.md, site"),
     ],
 )
 def test_wheel_works_outside_the_checkout(site: Path, tmp_path: Path, command: list[str], told: str) -> None:
-    """An installed wheel carries protocols, subsets and Glyphs, and finds them from any folder."""
+    """An installed wheel carries protocols, subsets, Glyphs and page templates, and finds them from any folder."""
     (tmp_path / "list.txt").write_text("\n".join("ABCDEFGHIJKL"))
     # -P and an empty PYTHONPATH but for the site: the checkout must not be what is imported.
     environment = os.environ | {"PYTHONPATH": str(site), "COLUMNS": "120"}

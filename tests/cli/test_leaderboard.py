@@ -161,3 +161,27 @@ def test_commands_import_nothing_heavy() -> None:
     environment = {**os.environ, "PYTHONPATH": source}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_site_and_data_are_written_on_request(place: Path) -> None:
+    """One command makes the website and the table for programs; again, and every byte is the same."""
+    pytest.importorskip("pyarrow", reason="pip install -e '.[datasets]'")
+    output = run("leaderboard", "--site", "site", "--data", "data").output
+    assert "2 submissions valid; wrote leaderboard.md, data, site" in output
+    written = {path: path.read_bytes() for name in ("site", "data") for path in (place / name).rglob("*.*")}
+    assert {path.name for path in written} == {
+        *("leaderboard.parquet", "leaderboard.csv", "leaderboard.json"),
+        *("index.html", "compare.html", "tiny@1.html", "good.html", "worse.html"),
+    }
+    run("leaderboard", "--site", "site", "--data", "data")
+    assert {path: path.read_bytes() for path in written} == written
+
+
+def test_foreign_page_stops_everything(place: Path) -> None:
+    """A folder with a homepage is refused before the board is written."""
+    pytest.importorskip("pyarrow", reason="pip install -e '.[datasets]'")
+    (place / "home").mkdir()
+    (place / "home" / "index.html").write_text("my homepage")
+    assert refused("leaderboard", "--site", "home", "--data", "data").startswith("home/index.html: is not a page of")
+    assert not (place / "leaderboard.md").exists()
+    assert not (place / "data").exists()
