@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,6 +14,19 @@ from rich.table import Table
 from rich.text import Text
 
 from dlth_bench.cli.options import DEFAULT_SUBMISSIONS, JsonOption, SubmissionsOption
+from dlth_bench.cli.publishing import (
+    CreateOption,
+    PruneOption,
+    PublishOption,
+    PullOption,
+    ReplaceOption,
+    RevisionOption,
+    SiteOption,
+    SpaceOption,
+    publish,
+    pull,
+    require_together,
+)
 from dlth_bench.leaderboard.number_text import correlation
 from dlth_bench.spec.errors import InputError
 from dlth_bench.spec.files import write_atomically
@@ -36,6 +50,14 @@ def leaderboard(
         bool,
         typer.Option("--rescore", help="First score every submission anew from its results, and say what changed."),
     ] = False,
+    pull_from: PullOption = None,
+    revision: RevisionOption = None,
+    replace: ReplaceOption = False,
+    publish_to: PublishOption = None,
+    space: SpaceOption = None,
+    site: SiteOption = None,
+    create: CreateOption = False,
+    prune: PruneOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Check every submission, write the leaderboard as Markdown, and show it.
@@ -47,10 +69,16 @@ def leaderboard(
     Example: dlth-bench leaderboard --submissions submissions --output leaderboard.md
 
     Example: dlth-bench leaderboard --rescore
+
+    Example: dlth-bench leaderboard --pull my-lab/board --publish my-lab/board
     """
     from dlth_bench.leaderboard.reported import reported_rows
     from dlth_bench.leaderboard.table import board_markdown, board_rows
 
+    require_together({"--revision": revision, "--replace": replace}, "--pull", pull_from)
+    require_together({"--space": space, "--create": create, "--prune": prune}, "--publish", publish_to)
+    if pull_from is not None:
+        typer.echo(pull(pull_from, submissions, revision, replace=replace), err=as_json)
     if rescore:
         _rescore(submissions)
     found = _checked(submissions)
@@ -61,15 +89,22 @@ def leaderboard(
     if as_json:
         unverified = [row.document(protocol) for protocol in protocols for row in reported[protocol.key]]
         typer.echo(json.dumps(_documents(boards) + unverified, indent=2))
-        return
+    else:
+        _show(boards, reported)
+        plural = "1 submission" if len(found) == 1 else f"{len(found)} submissions"
+        Console().print(Text(f"{plural} valid; wrote {printable(str(output))}"), soft_wrap=True)
+    if publish_to is not None:
+        for line in publish(publish_to, space, site, found, boards, create=create, prune=prune):
+            typer.echo(line, err=as_json)
+
+
+def _show(boards: Mapping[str, Sequence[Row]], reported: Mapping[str, list[Reported]]) -> None:
     console = Console()
     for key, rows in boards.items():
         if rows:
-            console.print(_table(key, rows, console.width))
+            console.print(_table(key, list(rows), console.width))
         if reported[key]:
             console.print(_reported_table(key, reported[key]))
-    plural = "1 submission" if len(found) == 1 else f"{len(found)} submissions"
-    console.print(Text(f"{plural} valid; wrote {printable(str(output))}"), soft_wrap=True)
 
 
 def _rescore(root: Path) -> None:
