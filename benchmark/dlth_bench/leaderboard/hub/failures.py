@@ -78,7 +78,11 @@ def persistently(act: Callable[[], Result], repository: HubRepository, patience:
 
 def _cause(error: BaseException) -> BaseException:
     """The request's own error, below those that the client wraps around it."""
-    while _response(error) is None and error.__cause__ is not None:
+    from huggingface_hub.errors import HTTPError, LocalEntryNotFoundError  # type: ignore[attr-defined]
+
+    while error.__cause__ is not None and (
+        isinstance(error, LocalEntryNotFoundError) or not isinstance(error, HTTPError)
+    ):
         error = error.__cause__
     return error
 
