@@ -12,7 +12,7 @@ from dlth_bench.spec.protocol import Protocol
 from dlth_bench.spec.protocol_file import read_protocol
 from tiny_grid import tiny_text
 
-for folder in ("leaderboard", "datasets"):  # board_examples, cifar_files
+for folder in ("leaderboard", "datasets", "cli"):  # board_examples and loopback_hub, cifar_files, board_commands
     sys.path.insert(0, str(Path(__file__).parent / folder))
 
 
