@@ -21,20 +21,22 @@ from dlth_bench.cli.publishing import (
     PullOption,
     ReplaceOption,
     RevisionOption,
-    SiteOption,
     SpaceOption,
     publish,
     pull,
     require_together,
+    require_writable,
 )
 from dlth_bench.leaderboard.number_text import correlation
+from dlth_bench.shipped import shipped_folder
 from dlth_bench.spec.errors import InputError
 from dlth_bench.spec.files import write_atomically
 from dlth_bench.spec.protocol import Protocol
-from dlth_bench.spec.protocol_file import find_protocol, read_protocol, shipped_protocols
+from dlth_bench.spec.protocol_file import find_protocol, lock_state, read_lock, read_protocol, shipped_protocols
 from dlth_bench.spec.quoting import printable
 
 if TYPE_CHECKING:
+    from dlth_bench.leaderboard.board import Board
     from dlth_bench.leaderboard.columns import Row
     from dlth_bench.leaderboard.reported import Reported
     from dlth_bench.leaderboard.submissions import StoredSubmission
@@ -50,12 +52,18 @@ def leaderboard(
         bool,
         typer.Option("--rescore", help="First score every submission anew from its results, and say what changed."),
     ] = False,
+    data: Annotated[
+        Path | None,
+        typer.Option("--data", help="Also write the table as leaderboard.parquet, .csv and .json into this folder."),
+    ] = None,
+    site: Annotated[
+        Path | None, typer.Option("--site", help="Also write a website into this folder; open its index.html.")
+    ] = None,
     pull_from: PullOption = None,
     revision: RevisionOption = None,
     replace: ReplaceOption = False,
     publish_to: PublishOption = None,
     space: SpaceOption = None,
-    site: SiteOption = None,
     create: CreateOption = False,
     prune: PruneOption = False,
     as_json: JsonOption = False,
@@ -71,12 +79,16 @@ def leaderboard(
     Example: dlth-bench leaderboard --rescore
 
     Example: dlth-bench leaderboard --pull my-lab/board --publish my-lab/board
+
+    Example: dlth-bench leaderboard --site site --data site/data
     """
     from dlth_bench.leaderboard.reported import reported_rows
     from dlth_bench.leaderboard.table import board_markdown, board_rows
 
     require_together({"--revision": revision, "--replace": replace}, "--pull", pull_from)
     require_together({"--space": space, "--create": create, "--prune": prune}, "--publish", publish_to)
+    require_writable("--publish", publish_to)
+    require_writable("--space", space)
     if pull_from is not None:
         typer.echo(pull(pull_from, submissions, revision, replace=replace), err=as_json)
     if rescore:
@@ -84,17 +96,21 @@ def leaderboard(
     found = _checked(submissions)
     protocols = _protocols()
     reported = {protocol.key: reported_rows(protocol) for protocol in protocols}
-    write_atomically(output, board_markdown(found, protocols, reported).encode())
     boards = {protocol.key: board_rows(found, protocol) for protocol in protocols}
+    markdown = board_markdown(found, protocols, reported)
+    whole = _boards(protocols, boards, reported)
+    _write_for_programs_and_browsers(whole, data, site)
+    write_atomically(output, markdown.encode())
     if as_json:
         unverified = [row.document(protocol) for protocol in protocols for row in reported[protocol.key]]
         typer.echo(json.dumps(_documents(boards) + unverified, indent=2))
     else:
         _show(boards, reported)
         plural = "1 submission" if len(found) == 1 else f"{len(found)} submissions"
-        Console().print(Text(f"{plural} valid; wrote {printable(str(output))}"), soft_wrap=True)
+        wrote = ", ".join(printable(str(path)) for path in (output, data, site) if path is not None)
+        Console().print(Text(f"{plural} valid; wrote {wrote}"), soft_wrap=True)
     if publish_to is not None:
-        for line in publish(publish_to, space, site, found, boards, create=create, prune=prune):
+        for line in publish(publish_to, space, found, whole, create=create, prune=prune):
             typer.echo(line, err=as_json)
 
 
@@ -105,6 +121,31 @@ def _show(boards: Mapping[str, Sequence[Row]], reported: Mapping[str, list[Repor
             console.print(_table(key, list(rows), console.width))
         if reported[key]:
             console.print(_reported_table(key, reported[key]))
+
+
+def _boards(protocols: list[Protocol], rows: dict[str, list[Row]], reported: dict[str, list[Reported]]) -> list[Board]:
+    from dlth_bench.leaderboard.board import Board
+
+    lock = read_lock(shipped_folder("protocols"))
+    return [
+        Board(protocol, rows[protocol.key], reported[protocol.key], lock_state(protocol, lock) == "locked")
+        for protocol in protocols
+    ]
+
+
+def _write_for_programs_and_browsers(boards: list[Board], data: Path | None, site: Path | None) -> None:
+    """All bytes are made before the first file is written, so that an error leaves the folders as they were."""
+    from dlth_bench.leaderboard.record_files import record_files
+    from dlth_bench.leaderboard.records import records
+    from dlth_bench.leaderboard.site.build import site_pages
+    from dlth_bench.leaderboard.site.folder import write_site
+
+    files = {} if data is None else {data / name: content for name, content in record_files(records(boards)).items()}
+    pages = {} if site is None else site_pages(boards)
+    for path, content in files.items():
+        write_atomically(path, content)
+    if site is not None:
+        write_site(site, pages)
 
 
 def _rescore(root: Path) -> None:

@@ -14,7 +14,7 @@ from dlth_bench.spec.protocol_file import find_protocol
 from dlth_bench.spec.quoting import printable
 
 if TYPE_CHECKING:
-    from dlth_bench.leaderboard.columns import Row
+    from dlth_bench.leaderboard.board import Board
     from dlth_bench.leaderboard.hub.failures import Patience
     from dlth_bench.leaderboard.hub.repository import HubRepository
     from dlth_bench.leaderboard.submissions import StoredSubmission
@@ -25,9 +25,8 @@ PublishOption = Annotated[
 ]
 SpaceOption = Annotated[
     str | None,
-    typer.Option("--space", metavar="ORG/SPACE", help="With --publish: publish --site to this static Space, too."),
+    typer.Option("--space", metavar="ORG/SPACE", help="With --publish: publish the website to this static Space, too."),
 ]
-SiteOption = Annotated[Path | None, typer.Option("--site", help="Folder of the site that --space publishes.")]
 CreateOption = Annotated[
     bool, typer.Option("--create", help="With --publish: make the repositories that are not there, open to everybody.")
 ]
@@ -63,33 +62,44 @@ def require_together(given: Mapping[str, object], needed: str, there: object) ->
         raise InputError(f"{lonely} goes with {needed}")
 
 
+def require_writable(option: str, name: str | None) -> None:
+    """Refuse before any work is done what the Hub would refuse after it; no request is made.
+
+    Raises:
+        InputError: the name is not one of a repository, or nobody is logged in.
+    """
+    from dlth_bench.leaderboard.hub.repository import hub_repository
+
+    if name is not None:
+        hub_repository(name, option=option, writes=True)
+
+
 def publish(
     dataset: str,
     space: str | None,
-    site: Path | None,
     submissions: Sequence[StoredSubmission],
-    boards: Mapping[str, Sequence[Row]],
+    boards: Sequence[Board],
     *,
     create: bool,
     prune: bool,
 ) -> list[str]:
-    """Publish the board, and the site if there is a Space for it; a line about each.
+    """Publish the boards, and the website if there is a Space for it; a line about each.
 
     Raises:
-        InputError: a name, folder or permission is wrong, or the Hub cannot be reached.
+        InputError: a name or permission is wrong, or the Hub cannot be reached.
     """
     from dlth_bench.leaderboard.hub.card import dataset_card
     from dlth_bench.leaderboard.hub.commit import create_repository
-    from dlth_bench.leaderboard.hub.publication import folder_files, publish_board, publish_site
+    from dlth_bench.leaderboard.hub.publication import publish_board, publish_site
     from dlth_bench.leaderboard.hub.repository import hub_repository
-    from dlth_bench.leaderboard.hub.tables import board_table, table_files
+    from dlth_bench.leaderboard.record_files import record_files
+    from dlth_bench.leaderboard.records import records
+    from dlth_bench.leaderboard.site.build import site_pages
 
-    if (space is None) != (site is None):
-        raise InputError("--space names where to publish the site, and --site its folder; give both or neither")
     board = hub_repository(dataset, option="--publish", writes=True)
     counts = Counter(stored.metadata.protocol for stored in submissions)
-    tables = {**table_files(board_table(boards)), "README.md": dataset_card(board.id, counts)}
-    pages = None if site is None else folder_files(site)
+    tables = {**record_files(records(boards)), "README.md": dataset_card(board.id, counts)}
+    pages = {} if space is None else site_pages(boards)
     app = None if space is None else hub_repository(space, "space", option="--space", writes=True)
     patience = _told()
     for repository in (board, app):
@@ -97,7 +107,7 @@ def publish(
             create_repository(repository, patience)
     done = publish_board(board, submissions, tables, prune=prune, patience=patience)
     lines = [_line(board, done.changed, done.commit)]
-    if app is not None and pages is not None:
+    if app is not None:
         done = publish_site(app, pages, title="dlth-bench leaderboard", patience=patience)
         lines.append(_line(app, done.changed, done.commit))
     return lines

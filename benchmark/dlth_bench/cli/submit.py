@@ -23,7 +23,7 @@ from dlth_bench.cli.options import (
     SubsetOption,
     split_names,
 )
-from dlth_bench.cli.publishing import HubOption, propose
+from dlth_bench.cli.publishing import HubOption, propose, require_writable
 from dlth_bench.cli.run import subset_for
 from dlth_bench.datasets.subset_files import SubsetFile
 from dlth_bench.harness.plan import Plan, make_plan
@@ -73,6 +73,7 @@ def submit(
     from dlth_bench.harness.scored import score_stored, stored_results  # numpy and scipy: slow to import
     from dlth_bench.leaderboard.submissions import write_submission
 
+    require_writable("--hub", hub)
     spec = find_protocol(protocol)
     file = subset_for(subset, spec)
     card_policy = "unstated" if file.card is None else file.card.policy

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from dlth_bench.leaderboard.number_text import correlation, count, duration, factor, interval, percent, probability
 from dlth_bench.leaderboard.random_peers import SameCost, selection_cost
@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from dlth_bench.scoring.random_subsets import AmongRandom
 
 
+Status = Literal["self-reported", "verified", "disputed"]
+"""Whether anybody but the submitter has retrained runs of a submission, and with what outcome."""
+
+
 @dataclass(frozen=True)
 class Row:
     """A submission on the board of its protocol.
@@ -25,12 +29,16 @@ class Row:
         rank: None when it cannot have one.
         random: where its ρs stands among random subsets of its size; None without any.
         same_cost: what its cost buys in random subsets; None where the cost of its selection is not stated.
+        status: what verification found.
+        status_note: by whom, when and on how many runs; one line of plain text, empty where nobody verified.
     """
 
     submission: StoredSubmission
     rank: Rank | None
     random: AmongRandom | None = None
     same_cost: SameCost | None = None
+    status: Status = "self-reported"
+    status_note: str = ""
 
 
 @dataclass(frozen=True)

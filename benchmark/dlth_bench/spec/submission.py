@@ -63,6 +63,14 @@ class Submission(Frozen):
             raise ValueError("must be an https:// address without spaces, quotes or brackets")
         return url
 
+    @field_validator("selection_cost")
+    @classmethod
+    def _earthly(cls, cost: Cost | None) -> Cost | None:
+        # More than all computers have done so far; such numbers fit no table, and sums of them no float.
+        if cost and (cost.images >= 2**63 or cost.flops >= 1e30 or cost.device_seconds >= 1e12):
+            raise ValueError("is more than can have been spent")
+        return cost
+
     @property
     def protocol_name(self) -> str:
         """The protocol's name without its version; the folder that holds the submission."""

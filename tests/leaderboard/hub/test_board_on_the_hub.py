@@ -15,7 +15,7 @@ from loopback_hub.repositories import Blob, Repository
 
 from dlth_bench.leaderboard.hub.failures import Patience
 from dlth_bench.leaderboard.hub.proposal import propose_submission
-from dlth_bench.leaderboard.hub.publication import folder_files, publish_board, publish_site
+from dlth_bench.leaderboard.hub.publication import publish_board, publish_site
 from dlth_bench.leaderboard.hub.pull import Pulled, pull_submissions
 from dlth_bench.leaderboard.hub.repository import HubRepository, hub_repository
 from dlth_bench.leaderboard.submissions import StoredSubmission, read_submissions
@@ -75,24 +75,18 @@ def test_submissions_of_others_are_not_lost(
     assert {path.rpartition("/")[0] for path in held.head.files if path.startswith("submissions/")} == {MINE}
 
 
-def test_site_of_a_space(hub: LoopbackHub, tmp_path: Path, patience: Patience) -> None:
-    """A Space gets the site and its card; pages of the last site that are gone are deleted, links refused."""
+def test_site_of_a_space(hub: LoopbackHub, patience: Patience) -> None:
+    """A Space gets the site and the card that makes it static; pages of the last site that are gone are deleted."""
     space = hub.repository("lab/site", "spaces")
-    page = tmp_path / "site" / "pages" / "a.html"
-    page.parent.mkdir(parents=True)
-    page.write_text("a")
     app = hub_repository("lab/site", "space", option="--space", writes=True)
     with pytest.raises(InputError, match=r"no index\.html"):
-        publish_site(app, folder_files(tmp_path / "site"), title="Board", patience=patience)
-    (tmp_path / "site" / "index.html").write_text("<!doctype html>")
-    publish_site(app, folder_files(tmp_path / "site"), title="Board", patience=patience)
+        publish_site(app, {"pages/a.html": b"a"}, title="Board", patience=patience)
+    site = {"index.html": b"<!doctype html>", "pages/a.html": b"a"}
+    publish_site(app, site, title="Board", patience=patience)
     assert b"sdk: static" in space.head.files["README.md"].data
-    page.unlink()
-    publish_site(app, folder_files(tmp_path / "site"), title="Board", patience=patience)
+    publish_site(app, {"index.html": b"new"}, title="Board", patience=patience)
     assert "pages/a.html" not in space.head.files
-    page.symlink_to("/etc/passwd")
-    with pytest.raises(InputError, match="links are not followed"):
-        folder_files(tmp_path / "site")
+    assert space.head.files["index.html"].data == b"new"
 
 
 @pytest.mark.parametrize("kind", ["none", "lost", "late", "unavailable", "dropped"])
@@ -237,15 +231,16 @@ def test_datasets_reads_the_table(hub: LoopbackHub, held: Repository, tmp_path: 
     """``datasets.load_dataset`` of the real library reads the published table by the card alone."""
     pytest.importorskip("datasets")
     pytest.importorskip("pyarrow")
+    from dlth_bench.leaderboard.board import Board
     from dlth_bench.leaderboard.hub.card import dataset_card
-    from dlth_bench.leaderboard.hub.tables import board_table, table_files
+    from dlth_bench.leaderboard.record_files import record_files
+    from dlth_bench.leaderboard.records import records
     from dlth_bench.leaderboard.table import board_rows
 
     protocol = tiny_protocol()
     stored = [submit(tmp_path, "mine", policy="=1+1"), submit(tmp_path, "other", subset=OTHER_SUBSET)]
-    table = board_table({protocol.key: board_rows(stored, protocol)})
-    files = {**table_files(table), "README.md": dataset_card("lab/board", {protocol.key: 2})}
-    assert b"'=1+1" in files["leaderboard.csv"]
+    table = records([Board(protocol, board_rows(stored, protocol))])
+    files = {**record_files(table), "README.md": dataset_card("lab/board", {protocol.key: 2})}
     board = hub_repository("lab/board", option="--publish")
     publish_board(board, stored, files)
     code = "import datasets, json; print(json.dumps(datasets.load_dataset('lab/board')['train'].to_list()))"

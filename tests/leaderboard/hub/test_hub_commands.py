@@ -34,10 +34,9 @@ def test_from_an_empty_folder_to_a_published_board(place: Path, hub: LoopbackHub
     write_subset(place)
     store_runs(place / "runs")
     run("submit", "--subset", "mine.txt", "--name", "mine", "-p", "tiny")
-    (place / "site").mkdir()
-    (place / "site" / "index.html").write_text("<!doctype html>")
-    words = ("leaderboard", "--publish", "lab/board", "--space", "lab/site", "--site", "site")
+    words = ("leaderboard", "--publish", "lab/board", "--space", "lab/site")
     output = run(*words, "--create").output
+    assert b"mine" in hub.repository("lab/site", "spaces").head.files["index.html"].data
     assert f"{hub.url}/datasets/lab/board: published at" in output
     assert f"{hub.url}/spaces/lab/site: published at" in output
     assert run(*words).output.count("up to date, nothing published") == 2
@@ -62,7 +61,7 @@ def test_from_an_empty_folder_to_a_published_board(place: Path, hub: LoopbackHub
     [
         (("--publish", "lab/board"), "--publish: the Hub takes this from known users only; log in with: hf auth login"),
         (("--publish", "board"), "--publish: 'board' is no name of a repository, such as my-lab/board"),
-        (("--publish", "a/b", "--space", "a/c"), "--space names where to publish the site, and --site its folder"),
+        (("--publish", "board", "--output", "never.md"), "--publish: 'board' is no name of a repository"),
         (("--space", "a/c"), "--space goes with --publish"),
         (("--prune",), "--prune goes with --publish"),
         (("--revision", "main"), "--revision goes with --pull"),
@@ -75,6 +74,7 @@ def test_wrong_options(place: Path, words: tuple[str, ...], told: str) -> None:
     pytest.importorskip("pyarrow")
     submit(place / "submissions", "mine")
     assert told in refused("leaderboard", *words)
+    assert not list(place.glob("*.md"))
 
 
 def test_proposal_of_an_edited_submission(place: Path, hub: LoopbackHub, writer: None) -> None:

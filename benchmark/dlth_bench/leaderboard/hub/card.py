@@ -25,6 +25,7 @@ configs:
 Does a small subset of a dataset rank training recipes the way the whole dataset does?
 Each row of the table is a subset that was submitted to a protocol, with the correlation between the accuracies that a
 grid of training recipes reaches on the subset and on the full data, its 95 % interval, and what the subset saved.
+Rows whose `status` is `reported` are figures of a publication that no results stand behind.
 
 ```python
 from datasets import load_dataset

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 
 from dlth_bench.leaderboard.hub.commit import Committed, commit_files
 from dlth_bench.leaderboard.hub.failures import Patience
@@ -12,12 +11,10 @@ from dlth_bench.leaderboard.hub.repository import Head, HubRepository, shown_pat
 from dlth_bench.leaderboard.submissions import MAX_BYTES, StoredSubmission
 from dlth_bench.leaderboard.untrusted import plain_file, real_folder
 from dlth_bench.spec.errors import InputError
-from dlth_bench.spec.quoting import printable
 
 SUBMISSIONS = "submissions"
 """Folder of the submissions in the dataset repository, laid out as on disk."""
 
-_MAX_SITE_BYTES = 1 << 26
 _SPACE_CARD = """\
 ---
 title: {title}
@@ -100,25 +97,6 @@ def submission_files(submissions: Iterable[StoredSubmission]) -> dict[str, bytes
         for name in names:
             path = f"{SUBMISSIONS}/{stored.metadata.protocol_name}/{stored.metadata.name}/{name}"
             found[path] = plain_file(stored.folder / name, MAX_BYTES[name]).read_bytes()
-    return found
-
-
-def folder_files(folder: Path) -> dict[str, bytes]:
-    """All files below a folder by their relative path, hidden ones left out.
-
-    Raises:
-        InputError: there is no such folder, or it holds a link or more than 64 MiB.
-    """
-    found: dict[str, bytes] = {}
-    room = _MAX_SITE_BYTES
-    for path in sorted(real_folder(folder).rglob("*")):
-        relative = path.relative_to(folder)
-        if any(part.startswith(".") for part in relative.parts) or (path.is_dir() and not path.is_symlink()):
-            continue
-        found[relative.as_posix()] = plain_file(path, room).read_bytes()
-        room -= len(found[relative.as_posix()])
-    if not found:
-        raise InputError("is empty", source=printable(str(folder)))
     return found
 
 

@@ -1,0 +1,105 @@
+"""The templates, and how a page becomes bytes: escaped text, and a policy that lets the browser load nothing else."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+import dlth_bench
+from dlth_bench.leaderboard import number_text
+from dlth_bench.leaderboard.site import charts
+from dlth_bench.leaderboard.site.paths import to_top
+from dlth_bench.spec.quoting import printable
+
+GENERATOR = '<meta name="generator" content="dlth-bench">'
+"""Stands near the start of every page, so that a page of an older build is known as ours."""
+
+_STYLE = "style.css"
+
+
+def render(template: str, path: str, script: str | None = None, **content: Any) -> bytes:
+    """A page.
+
+    Args:
+        template: its file name.
+        path: of the page in the site.
+        script: file name of the script that it runs; None: it runs none.
+        content: what the template shows; all text is escaped.
+    """
+    style, code = _asset(_STYLE), _asset(script) if script else ""
+    page = _environment().get_template(template)
+    text = page.render(
+        top=to_top(path),
+        path=path,
+        version=dlth_bench.__version__,
+        generator=Markup(GENERATOR),
+        policy=_policy(style, code),
+        style=Markup(style),
+        script=Markup(code),
+        **content,
+    )
+    return text.encode()
+
+
+def _policy(style: str, script: str) -> str:
+    """The content security policy: this style, this script and images in the page, named by digest; no address."""
+    return "; ".join(
+        [
+            "default-src 'none'",
+            f"style-src '{_source(style)}'",
+            f"script-src '{_source(script)}'" if script else "script-src 'none'",
+            "img-src data:",
+            "base-uri 'none'",
+            "form-action 'none'",
+        ]
+    )
+
+
+def _source(text: str) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+
+@cache
+def _asset(name: str) -> str:
+    return files(__package__).joinpath("assets", name).read_text(encoding="utf-8").strip()
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader(__package__, "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        finalize=_visible,
+    )
+    for function in (
+        number_text.correlation,
+        number_text.count,
+        number_text.duration,
+        number_text.factor,
+        number_text.interval,
+        number_text.percent,
+        number_text.points,
+        number_text.probability,
+        number_text.subset_size,
+        charts.path,
+    ):
+        environment.filters[function.__name__] = function
+    environment.globals["charts"] = charts
+    return environment
+
+
+def _visible(value: Any) -> Any:
+    """Text without control characters and direction marks; line breaks stay."""
+    if not isinstance(value, str) or isinstance(value, Markup):
+        return value
+    return "\n".join(printable(line, limit=12 * len(line)) for line in value.split("\n"))
