@@ -134,7 +134,10 @@ def _place(found: list[StoredSubmission], root: Path, commit: str, replace: bool
     for stored, target in (*new, *differing):
         # First away and last back, so that a folder with metadata has everything else, of the same submission.
         (target / METADATA).unlink(missing_ok=True)
-        for name, data in sorted(_contents(stored.folder).items(), key=lambda item: item[0] == METADATA):
+        contents = _contents(stored.folder)
+        for name in MAX_BYTES.keys() - contents.keys():
+            (target / name).unlink(missing_ok=True)
+        for name, data in sorted(contents.items(), key=lambda item: item[0] == METADATA):
             write_atomically(target / name, data)
     return Pulled(commit, len(new), len(differing), same)
 
