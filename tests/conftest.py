@@ -12,7 +12,8 @@ from dlth_bench.spec.protocol import Protocol
 from dlth_bench.spec.protocol_file import read_protocol
 from tiny_grid import tiny_text
 
-for folder in ("leaderboard", "leaderboard/site", "datasets"):  # board_examples, site_examples, cifar_files
+# board_examples and loopback_hub, site_examples, cifar_files, board_commands
+for folder in ("leaderboard", "leaderboard/site", "datasets", "cli"):
     sys.path.insert(0, str(Path(__file__).parent / folder))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,6 +14,19 @@ from rich.table import Table
 from rich.text import Text
 
 from dlth_bench.cli.options import DEFAULT_SUBMISSIONS, JsonOption, SubmissionsOption
+from dlth_bench.cli.publishing import (
+    CreateOption,
+    PruneOption,
+    PublishOption,
+    PullOption,
+    ReplaceOption,
+    RevisionOption,
+    SpaceOption,
+    publish,
+    pull,
+    require_together,
+    require_writable,
+)
 from dlth_bench.leaderboard.number_text import correlation
 from dlth_bench.shipped import shipped_folder
 from dlth_bench.spec.errors import InputError
@@ -45,6 +59,13 @@ def leaderboard(
     site: Annotated[
         Path | None, typer.Option("--site", help="Also write a website into this folder; open its index.html.")
     ] = None,
+    pull_from: PullOption = None,
+    revision: RevisionOption = None,
+    replace: ReplaceOption = False,
+    publish_to: PublishOption = None,
+    space: SpaceOption = None,
+    create: CreateOption = False,
+    prune: PruneOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Check every submission, write the leaderboard as Markdown, and show it.
@@ -57,11 +78,19 @@ def leaderboard(
 
     Example: dlth-bench leaderboard --rescore
 
+    Example: dlth-bench leaderboard --pull my-lab/board --publish my-lab/board
+
     Example: dlth-bench leaderboard --site site --data site/data
     """
     from dlth_bench.leaderboard.reported import reported_rows
     from dlth_bench.leaderboard.table import board_markdown, board_rows
 
+    require_together({"--revision": revision, "--replace": replace}, "--pull", pull_from)
+    require_together({"--space": space, "--create": create, "--prune": prune}, "--publish", publish_to)
+    require_writable("--publish", publish_to)
+    require_writable("--space", space)
+    if pull_from is not None:
+        typer.echo(pull(pull_from, submissions, revision, replace=replace), err=as_json)
     if rescore:
         _rescore(submissions)
     found = _checked(submissions)
@@ -69,21 +98,29 @@ def leaderboard(
     reported = {protocol.key: reported_rows(protocol) for protocol in protocols}
     boards = {protocol.key: board_rows(found, protocol) for protocol in protocols}
     markdown = board_markdown(found, protocols, reported)
-    _write_for_programs_and_browsers(_boards(protocols, boards, reported), data, site)
+    whole = _boards(protocols, boards, reported)
+    _write_for_programs_and_browsers(whole, data, site)
     write_atomically(output, markdown.encode())
     if as_json:
         unverified = [row.document(protocol) for protocol in protocols for row in reported[protocol.key]]
         typer.echo(json.dumps(_documents(boards) + unverified, indent=2))
-        return
+    else:
+        _show(boards, reported)
+        plural = "1 submission" if len(found) == 1 else f"{len(found)} submissions"
+        wrote = ", ".join(printable(str(path)) for path in (output, data, site) if path is not None)
+        Console().print(Text(f"{plural} valid; wrote {wrote}"), soft_wrap=True)
+    if publish_to is not None:
+        for line in publish(publish_to, space, found, whole, create=create, prune=prune):
+            typer.echo(line, err=as_json)
+
+
+def _show(boards: Mapping[str, Sequence[Row]], reported: Mapping[str, list[Reported]]) -> None:
     console = Console()
     for key, rows in boards.items():
         if rows:
-            console.print(_table(key, rows, console.width))
+            console.print(_table(key, list(rows), console.width))
         if reported[key]:
             console.print(_reported_table(key, reported[key]))
-    plural = "1 submission" if len(found) == 1 else f"{len(found)} submissions"
-    wrote = ", ".join(printable(str(path)) for path in (output, data, site) if path is not None)
-    console.print(Text(f"{plural} valid; wrote {wrote}"), soft_wrap=True)
 
 
 def _boards(protocols: list[Protocol], rows: dict[str, list[Row]], reported: dict[str, list[Reported]]) -> list[Board]:

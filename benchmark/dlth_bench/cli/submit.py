@@ -23,6 +23,7 @@ from dlth_bench.cli.options import (
     SubsetOption,
     split_names,
 )
+from dlth_bench.cli.publishing import HubOption, propose, require_writable
 from dlth_bench.cli.run import subset_for
 from dlth_bench.datasets.subset_files import SubsetFile
 from dlth_bench.harness.plan import Plan, make_plan
@@ -61,14 +62,18 @@ def submit(
     replace: Annotated[
         bool, typer.Option("--replace", help="Replace this name's submission of another subset.")
     ] = False,
+    hub: HubOption = None,
 ) -> None:
     """Make a submission folder from the stored runs of a subset; nothing is trained.
 
     Example: dlth-bench submit --subset my-classes.txt --name mine --policy RS
+
+    Example: dlth-bench submit --subset my-classes.txt --name mine --hub my-lab/board
     """
     from dlth_bench.harness.scored import score_stored, stored_results  # numpy and scipy: slow to import
     from dlth_bench.leaderboard.submissions import write_submission
 
+    require_writable("--hub", hub)
     spec = find_protocol(protocol)
     file = subset_for(subset, spec)
     card_policy = "unstated" if file.card is None else file.card.policy
@@ -89,10 +94,12 @@ def submit(
     write_submission(
         folder, metadata, file.subset, stored_results(spec, file.subset, store), scorecard, replace=replace
     )
-    _tell(folder, scorecard)
+    _tell(folder, scorecard, then="" if hub else "then: commit the folder and open a pull request with it")
+    if hub:
+        typer.echo(propose(hub, folder, replace=replace))
 
 
-def _tell(folder: Path, scorecard: Scorecard) -> None:
+def _tell(folder: Path, scorecard: Scorecard, then: str) -> None:
     """What was written and what to do with it."""
     console = Console()
     size = subset_size(scorecard.classes, scorecard.samples)
@@ -100,11 +107,7 @@ def _tell(folder: Path, scorecard: Scorecard) -> None:
     if not scorecard.complete:
         told += "; incomplete or underfit, so it will have no rank"
     check = shlex.join(["dlth-bench", "leaderboard", "--submissions", str(folder.parent.parent)])
-    for line in (
-        told,
-        f"next: see it on the board with: {check}",
-        "then: commit the folder and open a pull request with it",
-    ):
+    for line in filter(None, (told, f"next: see it on the board with: {check}", then)):
         console.print(Text(line), soft_wrap=True)
 
 

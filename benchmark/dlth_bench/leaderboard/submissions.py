@@ -30,8 +30,8 @@ from dlth_bench.spec.text_file import read_text_file
 
 METADATA, SUBSET, RESULTS, SCORECARD = "submission.yaml", "subset.txt", "results.jsonl", "scorecard.json"
 
-_MAX_BYTES = {METADATA: 1 << 16, SUBSET: MAX_SUBSET_BYTES, RESULTS: 1 << 26, SCORECARD: 1 << 20}
-"""Several times what the largest protocol leaves; more is a mistake or an attack."""
+MAX_BYTES = {METADATA: 1 << 16, SUBSET: MAX_SUBSET_BYTES, RESULTS: 1 << 26, SCORECARD: 1 << 20}
+"""The files of a submission. Several times what the largest protocol leaves; more is a mistake or an attack."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ def write_submission(
         if existing.is_symlink() or existing.exists():
             real_folder(existing)
     if not replace and (folder / METADATA).exists():
-        before = parse_yaml(Submission, plain_file(folder / METADATA, _MAX_BYTES[METADATA]))
+        before = parse_yaml(Submission, plain_file(folder / METADATA, MAX_BYTES[METADATA]))
         if before.subset_digest != metadata.subset_digest:
             other = subset_size(before.classes, before.samples)
             message = f"holds a submission of another subset ({other}); choose another name"
@@ -98,10 +98,10 @@ def read_submission(folder: Path) -> StoredSubmission:
     """
     for entry in sorted(real_folder(folder).iterdir()):
         # Hidden files are what editors, systems and killed writers leave; they are never read.
-        if entry.name not in _MAX_BYTES and not entry.name.startswith("."):
-            message = f"does not belong into a submission, which holds {', '.join(_MAX_BYTES)}"
+        if entry.name not in MAX_BYTES and not entry.name.startswith("."):
+            message = f"does not belong into a submission, which holds {', '.join(MAX_BYTES)}"
             raise InputError(message, source=printable(str(entry)))
-    paths = {name: plain_file(folder / name, limit) for name, limit in _MAX_BYTES.items()}
+    paths = {name: plain_file(folder / name, limit) for name, limit in MAX_BYTES.items()}
     metadata = parse_yaml(Submission, paths[METADATA])
     subset = _read_subset(paths[SUBSET], metadata.dataset)
     scorecard = parse_json(Scorecard, paths[SCORECARD].read_bytes(), paths[SCORECARD])
