@@ -9,7 +9,7 @@ from board_commands import refused, run, store_runs, write_protocol, write_subse
 from board_examples import OTHER_SUBSET, SUBSET, tiny_protocol
 
 from dlth_bench.leaderboard.submissions import read_submission
-from dlth_bench.leaderboard.verification import check_submission
+from dlth_bench.leaderboard.validation import check_submission
 from dlth_bench.spec.protocol import Cost
 
 
