@@ -71,6 +71,20 @@ def test_missing_runs_are_named_with_the_command_that_trains_them(place: Path) -
     assert not (place / "submissions").exists()
 
 
+def test_missing_runs_can_be_declared(place: Path) -> None:
+    """Who cannot train all runs says which and why; the submission is valid, and has no rank."""
+    store_runs(place / "some", leave_out=3)
+    output = run(*_SUBMIT, "--out", "some", "--missing", "the cluster closed").output
+    assert "so it will have no rank" in output
+    stored = read_submission(place / "submissions" / "tiny" / "mine")
+    check_submission(stored, tiny_protocol())
+    assert [(one.config, one.seed, one.reason) for one in stored.metadata.missing] == [
+        ("alpha", 0, "the cluster closed"),
+        ("alpha", 1, "the cluster closed"),
+        ("beta", 0, "the cluster closed"),
+    ]
+
+
 def test_many_missing_runs_are_counted(place: Path) -> None:
     """A long list of missing runs stays one readable line."""
     assert "delta seed" not in (message := refused(*_SUBMIT, "--out", "none"))

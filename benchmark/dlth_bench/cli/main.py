@@ -26,6 +26,7 @@ from dlth_bench.cli import (
     select,
     submit,
     subsets,
+    verify,
 )
 from dlth_bench.spec.errors import InputError
 from dlth_bench.spec.quoting import printable
@@ -55,6 +56,7 @@ app.command("schemas")(schemas.schemas)
 app.add_typer(protocols.app)
 app.add_typer(subsets.app)
 app.add_typer(bench.app)
+app.add_typer(verify.app)
 
 
 def _print_version(wanted: bool) -> None:

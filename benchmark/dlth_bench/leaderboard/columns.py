@@ -55,13 +55,35 @@ class Column:
 
 
 def flags(row: Row) -> list[str]:
-    """What keeps a submission from having a rank: ``incomplete`` and ``underfit``."""
+    """What keeps a submission from having a rank: ``incomplete``, ``underfit`` and ``disputed``."""
     problems = [problem for score in row.submission.scorecard.configs for problem in score.problems]
     underfit = [problem for problem in problems if "underfits" in problem]
     found = ["incomplete"] if len(underfit) < len(problems) else []
     found += ["underfit"] if underfit else []
     complete = row.submission.scorecard.complete
-    return found if found or complete else ["incomplete"]
+    found = found if found or complete else ["incomplete"]
+    return [*found, "disputed"] if row.submission.status == "disputed" else found
+
+
+def _status(row: Row) -> dict[str, str | int | None]:
+    """By whom, when and in how many cells a submission was verified or disputed."""
+    found = row.submission.verification
+    if found is None:
+        return {"status": row.submission.status, "by": None, "date": None, "cells": None}
+    return {
+        "status": row.submission.status,
+        "by": found.by,
+        "date": found.date.isoformat(),
+        "cells": len(found.cells),
+    }
+
+
+def _status_text(row: Row) -> str:
+    """``self-reported``, or ``verified (Ada L., 2026-11-21, 2 cells)``."""
+    status, by, date, cells = _status(row).values()
+    if status == "self-reported":
+        return status
+    return f"{status} ({by}, {date}, {'1 cell' if cells == 1 else f'{cells} cells'})"
 
 
 def _rank(row: Row) -> str:
@@ -210,6 +232,7 @@ COLUMNS: tuple[Column, ...] = (
         lambda row: None if row.same_cost is None else asdict(row.same_cost),
         _same_cost,
     ),
+    Column("status", "Status", _status, _status_text, foreign=True),
     Column("flags", "Flags", flags, lambda row: ", ".join(flags(row)), narrow=True),
 )
 """All columns, in the board's order."""

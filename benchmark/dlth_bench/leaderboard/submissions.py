@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import yaml
 
@@ -59,6 +59,13 @@ class StoredSubmission:
     def claim_digest(self) -> str:
         """Names what is claimed; see `spec.verification.claim_digest`."""
         return claim_digest(self.metadata.protocol_digest, self.metadata.subset_digest, self.results)
+
+    @property
+    def status(self) -> Literal["self-reported", "verified", "disputed"]:
+        """What is known beyond the submitter's word; an inconclusive verification leaves it at that."""
+        if self.verification is None or self.verification.verdict == "inconclusive":
+            return "self-reported"
+        return self.verification.verdict
 
 
 def write_submission(
