@@ -66,7 +66,7 @@ def test_noise_is_shared_where_configs_look_alike() -> None:
     alike = {str(index): rng.normal(size=20).tolist() for index in range(6)}
     noise = seed_noise(alike)
     assert min(one.dof for one in noise.values()) > 30
-    assert all(one.std == pytest.approx(1.0, abs=0.15) for one in noise.values())
+    assert all(one.std == pytest.approx(1.0, abs=0.3) for one in noise.values())
     loud = seed_noise(alike | {"loud": (10 * rng.normal(size=20)).tolist()})
     assert loud["loud"].std > 6
     assert loud["0"].std < 1.5

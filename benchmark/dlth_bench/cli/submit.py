@@ -75,7 +75,7 @@ def submit(
     spec = find_protocol(protocol)
     file = subset_for(subset, spec)
     card_policy = "unstated" if file.card is None else file.card.policy
-    given = {
+    given: dict[str, Any] = {
         "name": name,
         "policy": card_policy if policy is None else policy,
         "authors": tuple(split_names(authors) or ()),
