@@ -104,6 +104,8 @@ def mutate(folder: Path, outside: Path, mutation: tuple[str, str, Any, Any]) -> 
     """Change a submission's folder; ``outside`` is a file that it has no business with."""
     kind, name, what, where = mutation
     path = folder / name if kind != "extra" else folder
+    if path.is_symlink():  # of an earlier change: writing through it would be our own doing
+        return
     data = (
         path.read_bytes() if kind not in {"extra", "link"} and path.is_file() and path.stat().st_size < 10**7 else b""
     )
