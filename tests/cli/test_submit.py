@@ -9,7 +9,7 @@ from board_commands import refused, run, store_runs, write_protocol, write_subse
 from board_examples import OTHER_SUBSET, SUBSET, tiny_protocol
 
 from dlth_bench.leaderboard.submissions import read_submission
-from dlth_bench.leaderboard.verification import check_submission
+from dlth_bench.leaderboard.validation import check_submission
 from dlth_bench.spec.protocol import Cost
 
 
@@ -69,6 +69,20 @@ def test_missing_runs_are_named_with_the_command_that_trains_them(place: Path) -
     assert "3 of 8 runs are missing or broke down: alpha seed 0, alpha seed 1, beta seed 0" in message
     assert "dlth-bench run --subset mine.txt --protocol tiny.yaml --out 'my runs'" in message
     assert not (place / "submissions").exists()
+
+
+def test_missing_runs_can_be_declared(place: Path) -> None:
+    """Who cannot train all runs says which and why; the submission is valid, and has no rank."""
+    store_runs(place / "some", leave_out=3)
+    output = run(*_SUBMIT, "--out", "some", "--missing", "the cluster closed").output
+    assert "so it will have no rank" in output
+    stored = read_submission(place / "submissions" / "tiny" / "mine")
+    check_submission(stored, tiny_protocol())
+    assert [(one.config, one.seed, one.reason) for one in stored.metadata.missing] == [
+        ("alpha", 0, "the cluster closed"),
+        ("alpha", 1, "the cluster closed"),
+        ("beta", 0, "the cluster closed"),
+    ]
 
 
 def test_many_missing_runs_are_counted(place: Path) -> None:

@@ -75,7 +75,7 @@ def results_of(
     protocol: Protocol,
     subset: Subset = SUBSET,
     accuracies: Mapping[str, Sequence[float]] = FULL,
-    train_accuracy: float = 0.9,
+    train_accuracy: float = 1.0,
 ) -> list[Result]:
     """One finished result a config and seed."""
     runs = grid_runs(protocol, subset)
@@ -89,12 +89,18 @@ def results_of(
             class_accuracy=(accuracy,) * len(run.class_ids),
             class_counts=(100,) * len(run.class_ids),
             train_accuracy=train_accuracy,
-            cost=COST if run.images_seen is None else COST.model_copy(update={"images": run.images_seen}),
+            cost=_cost(run.images_seen),
             environment=ENVIRONMENT,
         )
         for run in runs
         for accuracy in [accuracies[run.config.name][protocol.seeds.index(run.seed)]]
     ]
+
+
+def _cost(images: int | None) -> Cost:
+    """`COST` at so many images, at the same FLOPs an image."""
+    share = 1.0 if images is None else images / COST.images
+    return COST if images is None else COST.model_copy(update={"images": images, "flops": COST.flops * share})
 
 
 def metadata_of(protocol: Protocol, subset: Subset, name: str, **given: object) -> Submission:

@@ -10,7 +10,7 @@ from board_examples import OTHER_SUBSET, results_of, submit, tiny_protocol
 
 from dlth_bench.leaderboard.rescoring import rescore
 from dlth_bench.leaderboard.submissions import read_submission, read_submissions
-from dlth_bench.leaderboard.verification import check_submission
+from dlth_bench.leaderboard.validation import check_submission
 from dlth_bench.spec.errors import InputError
 
 

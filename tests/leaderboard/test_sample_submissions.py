@@ -12,7 +12,7 @@ from board_examples import FULL, card_with, results_of, stored_with, submit, tin
 from dlth_bench.datasets.registry import sample_catalog
 from dlth_bench.leaderboard.submissions import read_submission, write_submission
 from dlth_bench.leaderboard.table import board_markdown
-from dlth_bench.leaderboard.verification import check_submission
+from dlth_bench.leaderboard.validation import check_submission
 from dlth_bench.spec.errors import InputError
 from dlth_bench.spec.protocol import Protocol, SizeRange, SubsetRule
 from dlth_bench.spec.subset import Subset

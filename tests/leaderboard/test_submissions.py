@@ -10,7 +10,7 @@ from board_examples import OTHER_SUBSET, SUBSET, metadata_of, results_of, submit
 
 from dlth_bench.harness.scored import score_results
 from dlth_bench.leaderboard.submissions import read_submission, read_submissions, write_submission
-from dlth_bench.leaderboard.verification import check_submission
+from dlth_bench.leaderboard.validation import check_submission
 from dlth_bench.spec.errors import InputError
 
 

@@ -48,7 +48,7 @@ def test_row_holds_the_scorecards_numbers() -> None:
         "5/6",
         "90.0",
     ]
-    assert _line(board, "mine") == [*expected, "8.0×", "–", "–", "–", ""]
+    assert _line(board, "mine") == [*expected, "8.0×", "–", "–", "–", "self-reported", ""]
 
 
 def test_what_is_unknown_is_a_dash() -> None:

@@ -161,7 +161,7 @@ def _rescore(root: Path) -> None:
 
 def _checked(root: Path) -> list[StoredSubmission]:
     """All submissions, every one valid under its protocol."""
-    from dlth_bench.leaderboard.verification import check_submission
+    from dlth_bench.leaderboard.validation import check_submission
 
     found, protocols = _read(root)
     for stored in found:

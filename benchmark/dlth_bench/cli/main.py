@@ -10,6 +10,7 @@ import typer
 import dlth_bench
 from dlth_bench.cli import (
     bench,
+    check,
     embed_classes,
     evaluate_classes,
     leaderboard,
@@ -20,10 +21,12 @@ from dlth_bench.cli import (
     record_dynamics,
     reference,
     run,
+    schemas,
     score,
     select,
     submit,
     subsets,
+    verify,
 )
 from dlth_bench.spec.errors import InputError
 from dlth_bench.spec.quoting import printable
@@ -43,14 +46,17 @@ app.command("evaluate-classes")(evaluate_classes.evaluate_classes)
 app.command("record-dynamics")(record_dynamics.record_dynamics)
 app.command("embed-classes")(embed_classes.embed_classes)
 app.command("submit")(submit.submit)
+app.command("check")(check.check)
 app.command("leaderboard")(leaderboard.leaderboard)
 app.command("plot")(plot.plot)
 app.command("paper")(paper.paper)
 app.command("power")(power.power)
 app.command("reference")(reference.reference)
+app.command("schemas")(schemas.schemas)
 app.add_typer(protocols.app)
 app.add_typer(subsets.app)
 app.add_typer(bench.app)
+app.add_typer(verify.app)
 
 
 def _print_version(wanted: bool) -> None:

@@ -121,7 +121,7 @@ def pull(dataset: str, root: Path, revision: str | None, *, replace: bool) -> st
     """
     from dlth_bench.leaderboard.hub.pull import pull_submissions
     from dlth_bench.leaderboard.hub.repository import hub_repository
-    from dlth_bench.leaderboard.verification import check_submission
+    from dlth_bench.leaderboard.validation import check_submission
 
     def check(stored: StoredSubmission) -> None:
         check_submission(stored, find_protocol(stored.metadata.protocol))
@@ -141,7 +141,7 @@ def propose(dataset: str, folder: Path, *, replace: bool) -> str:
     from dlth_bench.leaderboard.hub.proposal import propose_submission
     from dlth_bench.leaderboard.hub.repository import hub_repository
     from dlth_bench.leaderboard.submissions import read_submission
-    from dlth_bench.leaderboard.verification import check_submission
+    from dlth_bench.leaderboard.validation import check_submission
 
     repository = hub_repository(dataset, option="--hub", writes=True)
     stored = read_submission(folder)

@@ -57,6 +57,9 @@ def submit(
             help="What choosing the subset took, apart from its runs: images=N,flops=X,device_seconds=S, or none.",
         ),
     ] = None,
+    missing: Annotated[
+        str | None, typer.Option("--missing", help="Submit without the runs that are not stored; say why they are not.")
+    ] = None,
     out: StoreOption = DEFAULT_STORE,
     submissions: SubmissionsOption = DEFAULT_SUBMISSIONS,
     replace: Annotated[
@@ -77,7 +80,7 @@ def submit(
     spec = find_protocol(protocol)
     file = subset_for(subset, spec)
     card_policy = "unstated" if file.card is None else file.card.policy
-    given = {
+    given: dict[str, Any] = {
         "name": name,
         "policy": card_policy if policy is None else policy,
         "authors": tuple(split_names(authors) or ()),
@@ -85,10 +88,15 @@ def submit(
         "url": url,
         "selection_cost": _selection_cost(selection_cost),
     }
-    metadata = _metadata(spec, file, given)
     store = Store(out)
-    train = ["dlth-bench", "run", "--subset", subset, "--protocol", protocol, "--out", str(out)]
-    _require_all_runs(make_plan(spec, file.subset, store), shlex.join(train))
+    plan = make_plan(spec, file.subset, store)
+    if missing is not None:
+        absent = [run for run in plan.runs if store.result(run.digest) is None]
+        given["missing"] = [{"config": run.config.name, "seed": run.seed, "reason": missing} for run in absent]
+    metadata = _metadata(spec, file, given)
+    if missing is None:
+        train = ["dlth-bench", "run", "--subset", subset, "--protocol", protocol, "--out", str(out)]
+        _require_all_runs(plan, shlex.join(train))
     scorecard = score_stored(spec, file.subset, store)
     folder = submissions / spec.name / metadata.name
     write_submission(
@@ -106,8 +114,10 @@ def _tell(folder: Path, scorecard: Scorecard, then: str) -> None:
     told = f"wrote {printable(str(folder))}: {size} under {scorecard.protocol}"
     if not scorecard.complete:
         told += "; incomplete or underfit, so it will have no rank"
-    check = shlex.join(["dlth-bench", "leaderboard", "--submissions", str(folder.parent.parent)])
-    for line in filter(None, (told, f"next: see it on the board with: {check}", then)):
+    check = shlex.join(["dlth-bench", "check", str(folder)])
+    board = shlex.join(["dlth-bench", "leaderboard", "--submissions", str(folder.parent.parent)])
+    lines = (told, f"next: check it as a reviewer will: {check}", f"or see it on the board with: {board}", then)
+    for line in filter(None, lines):
         console.print(Text(line), soft_wrap=True)
 
 

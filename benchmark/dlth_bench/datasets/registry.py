@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
@@ -99,6 +100,21 @@ def published_train_images(name: str) -> int | None:
     """How many training images a dataset has that is not shipped, as its publication says; None: not stated here."""
     # Krizhevsky 2009; ILSVRC 2012: Russakovsky et al. 2015 (arXiv:1409.0575), table 2.
     return {"cifar100": 50_000, "imagenet": 1_281_167}.get(name)
+
+
+def validation_counts(data: DataSpec, class_ids: Sequence[str]) -> tuple[int, ...] | None:
+    """How many validation samples each of the classes has; None where the data are not at hand. Downloads nothing.
+
+    Data of another manifest than the protocol's are not these data.
+    """
+    published = {"cifar100": 100, "imagenet": 50}.get(data.dataset)  # of every class; sources as above
+    if published is not None:
+        return (published,) * len(class_ids)
+    dataset = image_dataset(data.dataset)
+    if data.manifest_digest not in (None, dataset.manifest_digest):
+        return None
+    labels = dataset.load("val", class_ids).labels.tolist()
+    return tuple(labels.count(label) for label in range(len(class_ids)))
 
 
 @cache

@@ -4,21 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from dlth_bench.leaderboard.number_text import correlation, count, duration, factor, interval, percent, probability
 from dlth_bench.leaderboard.random_peers import SameCost, selection_cost
 from dlth_bench.leaderboard.ranking import Rank
-from dlth_bench.leaderboard.submissions import StoredSubmission
+from dlth_bench.leaderboard.submissions import Status, StoredSubmission
 from dlth_bench.spec.protocol import Cost
 from dlth_bench.spec.scorecard import CorrelationScore
 
 if TYPE_CHECKING:
     from dlth_bench.scoring.random_subsets import AmongRandom
-
-
-Status = Literal["self-reported", "verified", "disputed"]
-"""Whether anybody but the submitter has retrained runs of a submission, and with what outcome."""
 
 
 @dataclass(frozen=True)
@@ -29,16 +25,25 @@ class Row:
         rank: None when it cannot have one.
         random: where its ρs stands among random subsets of its size; None without any.
         same_cost: what its cost buys in random subsets; None where the cost of its selection is not stated.
-        status: what verification found.
-        status_note: by whom, when and on how many runs; one line of plain text, empty where nobody verified.
     """
 
     submission: StoredSubmission
     rank: Rank | None
     random: AmongRandom | None = None
     same_cost: SameCost | None = None
-    status: Status = "self-reported"
-    status_note: str = ""
+
+    @property
+    def status(self) -> Status:
+        """What verification found."""
+        return self.submission.status
+
+    @property
+    def status_note(self) -> str:
+        """By whom, when and on how many runs; one line of plain text, empty where the status is the submitter's word."""
+        found = self.submission.verification
+        if found is None or self.status == "self-reported":
+            return ""
+        return f"{found.by}, {found.date}, {'1 cell' if len(found.cells) == 1 else f'{len(found.cells)} cells'}"
 
 
 @dataclass(frozen=True)
@@ -63,13 +68,32 @@ class Column:
 
 
 def flags(row: Row) -> list[str]:
-    """What keeps a submission from having a rank: ``incomplete`` and ``underfit``."""
+    """What keeps a submission from having a rank: ``incomplete``, ``underfit`` and ``disputed``."""
     problems = [problem for score in row.submission.scorecard.configs for problem in score.problems]
     underfit = [problem for problem in problems if "underfits" in problem]
     found = ["incomplete"] if len(underfit) < len(problems) else []
     found += ["underfit"] if underfit else []
     complete = row.submission.scorecard.complete
-    return found if found or complete else ["incomplete"]
+    found = found if found or complete else ["incomplete"]
+    return [*found, "disputed"] if row.status == "disputed" else found
+
+
+def _status(row: Row) -> dict[str, str | int | None]:
+    """By whom, when and in how many cells a submission was verified or disputed."""
+    found = row.submission.verification
+    if found is None:
+        return {"status": row.status, "by": None, "date": None, "cells": None}
+    return {
+        "status": row.status,
+        "by": found.by,
+        "date": found.date.isoformat(),
+        "cells": len(found.cells),
+    }
+
+
+def _status_text(row: Row) -> str:
+    """``self-reported``, or ``verified (Ada L., 2026-11-21, 2 cells)``."""
+    return f"{row.status} ({row.status_note})" if row.status_note else row.status
 
 
 def _rank(row: Row) -> str:
@@ -218,6 +242,7 @@ COLUMNS: tuple[Column, ...] = (
         lambda row: None if row.same_cost is None else asdict(row.same_cost),
         _same_cost,
     ),
+    Column("status", "Status", _status, _status_text, foreign=True),
     Column("flags", "Flags", flags, lambda row: ", ".join(flags(row)), narrow=True),
 )
 """All columns, in the board's order."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from dlth_bench.leaderboard.number_text import correlation, interval
 from dlth_bench.leaderboard.ranking import Rank, ranked
 from dlth_bench.leaderboard.submissions import StoredSubmission, write_scorecard
-from dlth_bench.leaderboard.verification import check_content
+from dlth_bench.leaderboard.validation import check_content
 from dlth_bench.spec.protocol import Protocol
 from dlth_bench.spec.scorecard import Scorecard
 

@@ -30,6 +30,7 @@ def standing(scorecard: Scorecard, submissions_root: Path) -> str:
         if stored.metadata.protocol_digest == scorecard.protocol_digest
         and stored.metadata.subset_digest != scorecard.subset_digest
         and rankable(stored.scorecard)
+        and stored.status != "disputed"
     ]
     others = {stored.metadata.name: stored.scorecard for stored in competing}
     if not others:

@@ -4,20 +4,23 @@ submissions/<protocol name>/<name>/submission.yaml   who, which protocol, which 
                                    subset.txt        the IDs of its classes or samples
                                    results.jsonl     one result a line
                                    scorecard.json    their score
+                                   verification.json what retraining some of them gave; written by others
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Literal, TypeVar
 
 import yaml
 
-from dlth_bench.datasets.registry import class_catalog, sample_catalog
+from dlth_bench.leaderboard.findings import Finding, Invalid, findings_of, require_none
 from dlth_bench.leaderboard.number_text import subset_size
-from dlth_bench.leaderboard.untrusted import parse_json, parse_yaml, plain_file, real_folder
+from dlth_bench.leaderboard.submitted_files import read_json, read_results, read_subset
+from dlth_bench.leaderboard.untrusted import parse_yaml, plain_file, real_folder
 from dlth_bench.spec.errors import InputError
 from dlth_bench.spec.files import write_atomically
 from dlth_bench.spec.quoting import printable, quoted
@@ -25,13 +28,23 @@ from dlth_bench.spec.result import Result
 from dlth_bench.spec.scorecard import Scorecard
 from dlth_bench.spec.submission import Submission
 from dlth_bench.spec.subset import Subset
-from dlth_bench.spec.subset_file import MAX_SUBSET_BYTES, parse_subset
-from dlth_bench.spec.text_file import read_text_file
+from dlth_bench.spec.subset_file import MAX_SUBSET_BYTES
+from dlth_bench.spec.verification import Verification, claim_digest
 
 METADATA, SUBSET, RESULTS, SCORECARD = "submission.yaml", "subset.txt", "results.jsonl", "scorecard.json"
+VERIFICATION = "verification.json"
+"""Written by those who verify; a submission may lack it."""
 
-MAX_BYTES = {METADATA: 1 << 16, SUBSET: MAX_SUBSET_BYTES, RESULTS: 1 << 26, SCORECARD: 1 << 20}
+FILES = (METADATA, SUBSET, RESULTS, SCORECARD)
+"""What every submission has."""
+
+MAX_BYTES = {METADATA: 1 << 16, SUBSET: MAX_SUBSET_BYTES, RESULTS: 1 << 26, SCORECARD: 1 << 20, VERIFICATION: 1 << 20}
 """The files of a submission. Several times what the largest protocol leaves; more is a mistake or an attack."""
+
+Part = TypeVar("Part")
+
+Status = Literal["self-reported", "verified", "disputed"]
+"""Whether anybody but the submitter has retrained runs of a submission, and with what outcome."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +56,19 @@ class StoredSubmission:
     results: tuple[Result, ...]
     scorecard: Scorecard
     folder: Path
+    verification: Verification | None = None
+
+    @property
+    def claim_digest(self) -> str:
+        """Names what is claimed; see `spec.verification.claim_digest`."""
+        return claim_digest(self.metadata.protocol_digest, self.metadata.subset_digest, self.results)
+
+    @property
+    def status(self) -> Status:
+        """What is known beyond the submitter's word; an inconclusive verification leaves it at that."""
+        if self.verification is None or self.verification.verdict == "inconclusive":
+            return "self-reported"
+        return self.verification.verdict
 
 
 def write_submission(
@@ -63,7 +89,7 @@ def write_submission(
     Raises:
         InputError: the folder is a link or a file, or holds a submission of another subset; the parts do not match.
     """
-    _check_parts(StoredSubmission(metadata, subset, tuple(results), scorecard, folder))
+    require_none(_mismatches(StoredSubmission(metadata, subset, tuple(results), scorecard, folder)))
     for existing in (folder.parent, folder):
         if existing.is_symlink() or existing.exists():
             real_folder(existing)
@@ -76,12 +102,31 @@ def write_submission(
     header = f"# {subset.counted} of {subset.dataset}, submission {metadata.name}\n"
     lines = [result.model_dump_json(exclude_defaults=True) + "\n" for result in results]
     document = metadata.model_dump(mode="json", exclude_defaults=True)
+    _drop_verification_of_others(folder, claim_digest(metadata.protocol_digest, metadata.subset_digest, results))
     # First away and last back, so that a folder with metadata has everything else, of the same submission.
     (folder / METADATA).unlink(missing_ok=True)
     write_atomically(folder / SUBSET, (header + subset.canonical_text()).encode())
     write_atomically(folder / RESULTS, "".join(lines).encode())
     write_scorecard(folder, scorecard)
     write_atomically(folder / METADATA, yaml.safe_dump(document, sort_keys=False, allow_unicode=True).encode())
+
+
+def _drop_verification_of_others(folder: Path, claim: str) -> None:
+    """A verification says nothing of results that have changed since."""
+    path = folder / VERIFICATION
+    if path.is_symlink() or path.exists():
+        try:
+            kept = read_json(Verification, plain_file(path, MAX_BYTES[VERIFICATION])).claim_digest == claim
+        except InputError:
+            kept = False
+        if not kept:
+            path.unlink()
+
+
+def write_verification(folder: Path, verification: Verification) -> None:
+    """Write, or replace, what a verification of a submission found."""
+    document = verification.model_dump_json(exclude_defaults=True, indent=2)
+    write_atomically(folder / VERIFICATION, (document + "\n").encode())
 
 
 def write_scorecard(folder: Path, scorecard: Scorecard) -> None:
@@ -93,20 +138,22 @@ def read_submission(folder: Path) -> StoredSubmission:
     """The submission in a folder. Nothing in it is executed, unpickled or followed out of the folder.
 
     Raises:
-        InputError: with file and, where there is one, line: a link, an oversized, missing or foreign file,
-            invalid content, or parts that are not of one protocol and one subset.
+        Invalid: with everything that is wrong with its files, and where: a link, an oversized, missing or foreign
+            file, invalid content, or parts that are not of one protocol and one subset.
     """
-    for entry in sorted(real_folder(folder).iterdir()):
-        # Hidden files are what editors, systems and killed writers leave; they are never read.
-        if entry.name not in MAX_BYTES and not entry.name.startswith("."):
-            message = f"does not belong into a submission, which holds {', '.join(MAX_BYTES)}"
-            raise InputError(message, source=printable(str(entry)))
-    paths = {name: plain_file(folder / name, limit) for name, limit in MAX_BYTES.items()}
-    metadata = parse_yaml(Submission, paths[METADATA])
-    subset = _read_subset(paths[SUBSET], metadata.dataset)
-    scorecard = parse_json(Scorecard, paths[SCORECARD].read_bytes(), paths[SCORECARD])
-    submission = StoredSubmission(metadata, subset, _read_results(paths[RESULTS]), scorecard, folder)
-    _check_parts(submission)
+    found: list[Finding] = []
+    paths = _paths(folder, found)
+    metadata = _attempt(paths[METADATA], partial(parse_yaml, Submission), found)
+    subset = None
+    if metadata is not None:
+        subset = _attempt(paths[SUBSET], partial(read_subset, dataset=metadata.dataset), found)
+    results = _attempt(paths[RESULTS], read_results, found)
+    scorecard = _attempt(paths[SCORECARD], partial(read_json, Scorecard), found)
+    verification = _attempt(paths[VERIFICATION], partial(read_json, Verification), found)
+    if metadata is None or subset is None or results is None or scorecard is None:
+        raise Invalid(found)
+    submission = StoredSubmission(metadata, subset, results, scorecard, folder, verification)
+    require_none([*found, *_mismatches(submission)])
     return submission
 
 
@@ -116,11 +163,11 @@ def read_submissions(root: Path, protocol_name: str | None = None) -> list[Store
     Raises:
         InputError: one of them is not valid; see ``read_submission``.
     """
-    groups = [group for group in _folders(root) if protocol_name in (None, group.name)]
-    return [read_submission(folder) for group in groups for folder in _folders(real_folder(group))]
+    groups = [group for group in visible_folders(root) if protocol_name in (None, group.name)]
+    return [read_submission(folder) for group in groups for folder in visible_folders(real_folder(group))]
 
 
-def _folders(folder: Path) -> list[Path]:
+def visible_folders(folder: Path) -> list[Path]:
     """The folders in a folder, links included so that they are refused; not hidden ones, nor files such as a README."""
     if not folder.is_dir():
         return []
@@ -128,49 +175,55 @@ def _folders(folder: Path) -> list[Path]:
     return sorted(entry for entry in visible if entry.is_symlink() or entry.is_dir())
 
 
-def _read_subset(path: Path, dataset: str) -> Subset:
-    text = read_text_file(path, MAX_SUBSET_BYTES)
-    return parse_subset(text, class_catalog(dataset), samples=partial(sample_catalog, dataset), source=path)
+def _paths(folder: Path, found: list[Finding]) -> dict[str, Path | None]:
+    """The plain files of a submission by name; None for one that may not be read."""
+    try:
+        entries = sorted(real_folder(folder).iterdir())
+    except InputError as error:
+        raise Invalid(findings_of(error, folder)) from None
+    for entry in entries:
+        # Hidden files are what editors, systems and killed writers leave; they are never read.
+        if entry.name not in MAX_BYTES and not entry.name.startswith("."):
+            found.append(Finding(entry, f"does not belong into a submission, which holds {', '.join(MAX_BYTES)}"))
+    present = {entry.name for entry in entries}
+    wanted = [name for name in MAX_BYTES if name != VERIFICATION or name in present]
+    plain = {name: _attempt(folder / name, partial(plain_file, max_bytes=MAX_BYTES[name]), found) for name in wanted}
+    return dict.fromkeys(MAX_BYTES) | plain
 
 
-def _read_results(path: Path) -> tuple[Result, ...]:
-    results: list[Result] = []
-    first: dict[tuple[str, int], int] = {}
-    for number, line in enumerate(path.read_bytes().split(b"\n"), start=1):
-        if not line.strip():
-            continue
-        result = parse_json(Result, line, path, number)
-        cell = (result.config, result.seed)
-        if cell in first:
-            message = f"config {quoted(result.config)} seed {result.seed} stands on line {first[cell]} already"
-            raise InputError(message, source=printable(str(path)), line=number)
-        first[cell] = number
-        results.append(result)
-    return tuple(results)
+def _attempt(path: Path | None, read: Callable[[Path], Part], found: list[Finding]) -> Part | None:
+    """What ``read`` makes of a file; None, with its findings, when it is not valid."""
+    if path is None:
+        return None
+    try:
+        return read(path)
+    except InputError as error:
+        found.extend(findings_of(error, path))
+        return None
 
 
-def _check_parts(stored: StoredSubmission) -> None:
-    """Folder, metadata, subset and scorecard speak of the same thing."""
+def _mismatches(stored: StoredSubmission) -> Iterator[Finding]:
+    """Where folder, metadata, subset and scorecard do not speak of the same thing."""
     metadata, scorecard, folder = stored.metadata, stored.scorecard, stored.folder
-    _require_equal(folder / METADATA, "name", metadata.name, folder.name)
-    _require_equal(folder / METADATA, "protocol", metadata.protocol_name, folder.parent.name)
-    _require_equal(folder / METADATA, "dataset", metadata.dataset, stored.subset.dataset)
-    _require_equal(folder / METADATA, "classes", metadata.classes, len(stored.subset.class_ids))
-    _require_equal(folder / METADATA, "samples", metadata.samples, stored.subset.samples)
-    _require_equal(folder / METADATA, "subset_digest", metadata.subset_digest, stored.subset.digest)
+    of_metadata = (
+        ("name", metadata.name, folder.name),
+        ("protocol", metadata.protocol_name, folder.parent.name),
+        ("dataset", metadata.dataset, stored.subset.dataset),
+        ("classes", metadata.classes, len(stored.subset.class_ids)),
+        ("samples", metadata.samples, stored.subset.samples),
+        ("subset_digest", metadata.subset_digest, stored.subset.digest),
+    )
+    for key, found, expected in of_metadata:
+        yield from _unequal(folder / METADATA, key, found, expected)
     for key in ("protocol", "protocol_digest", "subset_digest", "classes", "samples"):
-        _require_equal(folder / SCORECARD, key, getattr(scorecard, key), getattr(metadata, key))
-    _require_known_configs(stored.results, [score.config for score in scorecard.configs], folder / RESULTS)
+        yield from _unequal(folder / SCORECARD, key, getattr(scorecard, key), getattr(metadata, key))
+    known = {score.config for score in scorecard.configs}
+    for config in dict.fromkeys(result.config for result in stored.results):
+        if config not in known:
+            yield Finding(folder / RESULTS, f"config {quoted(config)} is not in the scorecard", field="config")
 
 
-def _require_equal(path: Path, key: str, found: object, expected: object) -> None:
+def _unequal(path: Path, key: str, found: object, expected: object) -> Iterator[Finding]:
     if found != expected:
         message = f"{key} is {quoted(str(found), 80)}, but the rest of the submission says {quoted(str(expected), 80)}"
-        raise InputError(message, source=printable(str(path)))
-
-
-def _require_known_configs(results: Iterable[Result], known: Sequence[str], path: Path) -> None:
-    for result in results:
-        if result.config not in known:
-            message = f"config {quoted(result.config)} is not in the scorecard"
-            raise InputError(message, source=printable(str(path)))
+        yield Finding(path, message, field=key)

@@ -44,7 +44,10 @@ the full data's seed noise. Beats RS is the share of random subsets of the same 
 half); with fewer than 19 of them no share is significant. Selection is what choosing the subset took, apart from the
 runs; RS at its cost is the ρs to expect from averaging as many random subsets (in brackets) as that and the runs
 would pay for. Savings are relative to training the same configs on the full data with as many seeds.
-Submissions that lack runs (incomplete) or whose runs did not fit their training data (underfit) have no rank."""
+Status is self-reported until somebody else has trained randomly drawn runs again: then it is verified, or disputed
+where they differ beyond seed noise; docs/submitting.md says what that shows.
+Submissions that lack runs (incomplete), whose runs did not fit their training data (underfit) or which are disputed
+have no rank."""
 
 _SAMPLE_SUBSETS = """\
 A size such as 246 (1152 samples) is that of a subset of training samples: every config was trained on these alone and
@@ -74,8 +77,10 @@ def board_markdown(
 def board_rows(submissions: Iterable[StoredSubmission], protocol: Protocol) -> list[Row]:
     """The rows of a protocol's table from top to bottom."""
     own = {stored.metadata.name: stored for stored in submissions if stored.metadata.protocol_digest == protocol.digest}
-    ranks = ranked({name: stored.scorecard for name, stored in own.items()})
-    random_cards = [stored.scorecard for stored in own.values() if is_random(stored.metadata.policy)]
+    trusted = [stored for stored in own.values() if stored.status != "disputed"]
+    ranks = ranked({stored.metadata.name: stored.scorecard for stored in trusted})
+    random_cards = [stored.scorecard for stored in trusted if is_random(stored.metadata.policy)]
+    ranks = {**ranks, **{name: None for name in sorted(own) if name not in ranks}}
     return [_row(own[name], rank, random_cards) for name, rank in ranks.items()]
 
 

@@ -110,9 +110,13 @@ class SubsetRule(SizeRange):
 class Cost(Frozen):
     """What training took, summed over the runs it stands for."""
 
-    images: Annotated[int, Field(ge=0, description="Samples drawn in training, all views of one counted once.")]
-    flops: Annotated[float, Field(ge=0, description="Floating-point operations of all training steps.")]
-    device_seconds: Annotated[float, Field(ge=0, description="Wall seconds times devices, of all training steps.")]
+    images: Annotated[
+        int, Field(ge=0, le=10**18, description="Samples drawn in training, all views of one counted once.")
+    ]
+    flops: Annotated[float, Field(ge=0, le=1e40, description="Floating-point operations of all training steps.")]
+    device_seconds: Annotated[
+        float, Field(ge=0, le=1e15, description="Wall seconds times devices, of all training steps.")
+    ]
 
 
 class ConfigReference(Frozen):

@@ -43,8 +43,8 @@ class Result(Frozen):
     schema_version: Literal[1] = 1
     training_version: Annotated[int, Field(ge=1, description="TRAINING_VERSION of the code that trained.")] = 1
     run: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$", description="Digest of the run.")]
-    config: str
-    seed: int
+    config: Annotated[str, Field(max_length=64, description="Name of the config in its protocol.")]
+    seed: Annotated[int, Field(ge=-(2**63), lt=2**63)]
     manifest_digest: Annotated[
         str | None, Field(pattern=r"^[0-9a-f]{64}$", description="Of the dataset that the run found.")
     ] = None
@@ -52,11 +52,15 @@ class Result(Frozen):
     reason: Annotated[str, Field(max_length=500, description="Why a run did not finish.")] = ""
     accuracy: Annotated[Accuracy | None, Field(description="Last-epoch top-1 on the validation samples.")] = None
     class_accuracy: Annotated[tuple[Accuracy, ...], Field(description="Top-1 a class, in the run's order.")] = ()
-    class_counts: Annotated[tuple[int, ...], Field(description="Validation samples a class.")] = ()
+    class_counts: Annotated[
+        tuple[Annotated[int, Field(lt=2**31)], ...], Field(description="Validation samples a class.")
+    ] = ()
     train_accuracy: Annotated[Accuracy | None, Field(description="Top-1 on unaugmented training samples.")] = None
     curves: Curves = Curves()
     cost: Cost | None = None
-    peak_memory_bytes: Annotated[int, Field(ge=0, description="Device memory on a GPU, else of the process.")] = 0
+    peak_memory_bytes: Annotated[
+        int, Field(ge=0, lt=2**63, description="Device memory on a GPU, else of the process.")
+    ] = 0
     environment: Environment | None = None
 
     @model_validator(mode="after")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
 from pydantic import ValidationError
 
+from dlth_bench.spec.consistency import contradictions
 from dlth_bench.spec.errors import InputError
 from dlth_bench.spec.frozen import Frozen
 from dlth_bench.spec.quoting import printable
@@ -20,9 +20,6 @@ RUN_FILE = "run.json"
 RESULT_FILE = "result.json"
 ENCODER_FILE = "encoder.safetensors"
 """The pretrained encoder, of runs whose weights were kept."""
-
-_ROUNDING = 1e-6
-"""Results keep all digits; a larger difference is an edit."""
 
 Model = TypeVar("Model", bound=Frozen)
 
@@ -49,9 +46,10 @@ class StoredRun:
         if result.status != "finished":
             reason = printable(result.reason, 120)
             raise InputError(f"is of a run that {result.status}, without accuracies: {reason}", source=source)
-        problem = _inconsistency(self.run, result)
-        if problem:
-            raise InputError(f"{problem}; the file was edited or is not whole", source=source)
+        for field, problem, _ in contradictions(result, len(self.run.class_ids)):
+            # Without counts it was written by hand or by another tool: there is nothing to compare with.
+            if result.class_counts or field != "class_counts":
+                raise InputError(f"{problem}; the file was edited or is not whole", source=source)
         return dict(zip(self.run.class_ids, result.class_accuracy, strict=True))
 
 
@@ -80,20 +78,3 @@ def _read(path: Path, model: type[Model]) -> Model:
         where = ".".join(str(part) for part in first["loc"]) or "file"
         problem = f"{printable(where, 60)}: {printable(first['msg'], 120)}"
         raise InputError(f"not a {model.__name__.lower()} of the store ({problem})", source=path) from None
-
-
-def _inconsistency(run: Run, result: Result) -> str:
-    """What is wrong with the accuracies per class; empty when nothing is."""
-    accuracies, counts = result.class_accuracy, result.class_counts
-    if len(accuracies) != len(run.class_ids):
-        return f"has {len(accuracies)} accuracies for {len(run.class_ids)} classes"
-    if not counts:  # written by hand or by another tool: nothing to compare with
-        return ""
-    if len(counts) != len(accuracies) or min(counts) < 0 or not sum(counts):
-        return "has counts of samples that do not fit its classes"
-    correct = [accuracy * count for accuracy, count in zip(accuracies, counts, strict=True)]
-    if any(abs(number - round(number)) > _ROUNDING * max(1, number) for number in correct):
-        return "has an accuracy that is no share of its class's samples"
-    if result.accuracy is None or abs(math.fsum(correct) / sum(counts) - result.accuracy) > _ROUNDING:
-        return "has accuracies per class whose mean is not its accuracy"
-    return ""

@@ -13,17 +13,35 @@ from dlth_bench.spec.protocol import Cost, Slug
 
 _URL = re.compile(r"https://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[A-Za-z0-9._~!$&*+,;=:@%/?#-]*)?")
 
+_FORMULA = ("=", "+", "-", "@")
+
 
 def _visible_line(text: str) -> str:
     if not text.isprintable():  # YAML can smuggle in line breaks, escape sequences and direction marks
         raise ValueError("must be one line without control characters")
     if text != text.strip():
         raise ValueError("must not start or end with a space")
+    if text.startswith(_FORMULA):
+        raise ValueError("must not start with =, +, - or @, which a spreadsheet would take for a formula")
+    return text
+
+
+def _ascii(text: str) -> str:
+    if not text.isascii():  # a Cyrillic Ѕ would make another policy that looks like RS
+        raise ValueError("must be ASCII, so that no two policies look alike")
     return text
 
 
 Line = Annotated[str, AfterValidator(_visible_line)]
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class MissingRun(Frozen):
+    """A run of the protocol that a submission does not have; without one of them it has no rank."""
+
+    config: Slug
+    seed: Annotated[int, Field(ge=-(2**63), lt=2**63)]
+    reason: Annotated[Line, Field(min_length=1, max_length=200, description="Why it is missing.")]
 
 
 class Submission(Frozen):
@@ -37,11 +55,15 @@ class Submission(Frozen):
     protocol_digest: Annotated[Digest, Field(description="Digest of the protocol the runs were made under.")]
     dataset: Annotated[Slug, Field(description="Dataset that the IDs are of.")]
     subset_digest: Annotated[Digest, Field(description="Digest of the subset.")]
-    classes: Annotated[int, Field(gt=0, description="Number of classes in the subset.")]
+    classes: Annotated[int, Field(gt=0, lt=2**31, description="Number of classes in the subset.")]
     samples: Annotated[
-        int | None, Field(gt=0, description="Number of samples in a sample subset; None: all of its classes.")
+        int | None, Field(gt=0, lt=2**31, description="Number of samples in a sample subset; None: all of its classes.")
     ] = None
-    policy: Annotated[Line, Field(min_length=1, max_length=60, description="How the members were selected, e.g. RS.")]
+    policy: Annotated[
+        Line,
+        AfterValidator(_ascii),
+        Field(min_length=1, max_length=60, description="How the members were selected, e.g. RS."),
+    ]
     authors: Annotated[
         tuple[Annotated[Line, Field(min_length=1, max_length=80)], ...],
         Field(max_length=50, description="Names of the submitters."),
@@ -52,6 +74,10 @@ class Submission(Frozen):
         Cost | None,
         Field(description="What choosing the subset took, apart from the runs on it; None: not stated."),
     ] = None
+    missing: Annotated[
+        tuple[MissingRun, ...],
+        Field(max_length=10_000, description="Runs of the protocol that the submission does not have, and why."),
+    ] = ()
     date: Annotated[datetime.date, Field(description="Day of the submission (UTC).")]
     package: Annotated[Line, Field(min_length=1, max_length=40, description="Version of dlth-bench that wrote it.")]
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from dlth_bench.leaderboard.hub.failures import Patience, persistently
 from dlth_bench.leaderboard.hub.publication import submission_files
 from dlth_bench.leaderboard.hub.repository import HubRepository, head_of, holds
-from dlth_bench.leaderboard.submissions import StoredSubmission
+from dlth_bench.leaderboard.submissions import VERIFICATION, StoredSubmission
 from dlth_bench.spec.errors import InputError
 
 
@@ -40,7 +40,8 @@ def propose_submission(
     """
     from huggingface_hub import CommitOperationAdd
 
-    files = submission_files([stored])
+    # Who submits does not verify: that file is the maintainers' to write.
+    files = {path: data for path, data in submission_files([stored]).items() if not path.endswith(f"/{VERIFICATION}")}
     title = _title(stored, files)
     sent = False
 

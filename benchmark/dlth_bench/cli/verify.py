@@ -1,0 +1,241 @@
+"""``dlth-bench verify``: train drawn cells of a submission again and test what it claims of them."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import re
+import secrets
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+from typer.core import TyperGroup
+
+from dlth_bench.cli.options import (
+    DataDirOption,
+    DeviceOption,
+    DryRunOption,
+    JsonOption,
+    WorkersOption,
+    checked_device,
+    split_names,
+    use_data_dir,
+    worker_count,
+)
+from dlth_bench.spec.errors import InputError
+from dlth_bench.spec.files import write_atomically
+from dlth_bench.spec.protocol import Protocol
+from dlth_bench.spec.protocol_file import find_protocol
+from dlth_bench.spec.quoting import printable, quoted
+from dlth_bench.spec.text_file import read_text_file
+from dlth_bench.spec.verification import Commitment, Verification, commitment_of
+
+if TYPE_CHECKING:
+    from dlth_bench.leaderboard.submissions import StoredSubmission
+    from dlth_bench.leaderboard.verifying import Drawn
+    from dlth_bench.spec.result import Result
+
+_MAX_COMMITMENT_BYTES = 1 << 14
+
+
+class _RetrainByDefault(TyperGroup):
+    """``verify SUBMISSION`` is ``verify retrain SUBMISSION``."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if args and args[0] not in {*self.commands, "-h", "--help"}:
+            args = ["retrain", *args]
+        return list(super().parse_args(ctx, args))
+
+
+app = typer.Typer(
+    name="verify",
+    cls=_RetrainByDefault,
+    help="Train drawn cells of a submission again, and test its claims against seed noise.",
+    no_args_is_help=True,
+)
+
+SubmissionArgument = Annotated[Path, typer.Argument(help="Folder of the submission.", show_default=False)]
+
+
+@app.command("commit")
+def commit(
+    submission: SubmissionArgument,
+    output: Annotated[
+        Path | None, typer.Option("--output", help="The commitment, to publish. Default: NAME.commitment.json.")
+    ] = None,
+    nonce_file: Annotated[
+        Path | None, typer.Option("--nonce-file", help="The nonce, to keep secret. Default: NAME.nonce.")
+    ] = None,
+) -> None:
+    """Draw a secret nonce and commit to it: publish the commitment before you train anything again.
+
+    Example: dlth-bench verify commit submissions/glyphs-ssl/rs-0
+    """
+    stored, protocol = _valid(submission)
+    name = stored.metadata.name
+    public, secret = output or Path(f"{name}.commitment.json"), nonce_file or Path(f"{name}.nonce")
+    for path in (public, secret):
+        if path.exists():
+            raise InputError("is there already; a second draw would let you choose", source=printable(str(path)))
+    nonce = secrets.token_hex(32)
+    commitment = Commitment(
+        protocol=protocol.key,
+        name=name,
+        claim_digest=stored.claim_digest,
+        commitment=commitment_of(nonce, stored.claim_digest),
+        date=datetime.datetime.now(datetime.UTC).date(),
+    )
+    secret.parent.mkdir(parents=True, exist_ok=True)
+    with os.fdopen(os.open(secret, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(nonce + "\n")
+    write_atomically(public, (commitment.model_dump_json(indent=2) + "\n").encode())
+    typer.echo(f"publish {printable(str(public))}; keep {printable(str(secret))} secret until the verification is out")
+
+
+@app.command("retrain")
+def retrain(
+    context: typer.Context,
+    submission: SubmissionArgument,
+    by: Annotated[str, typer.Option("--by", help="Your name, as the board shows it.", show_default=False)],
+    cells: Annotated[int, typer.Option("--cells", min=1, help="How many runs to train again.")] = 2,
+    commitment: Annotated[
+        Path | None, typer.Option("--commitment", help="Default: NAME.commitment.json, if it is there.")
+    ] = None,
+    nonce_file: Annotated[
+        Path | None, typer.Option("--nonce-file", help="Default: NAME.nonce, if it is there.")
+    ] = None,
+    points: Annotated[
+        str, typer.Option("--points", help="Sizes of frauds, in points, to say how surely they are caught.")
+    ] = "1,2,5,10",
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="Store of the retrained runs; not one that others write to.")
+    ] = Path("verification-runs"),
+    workers: WorkersOption = None,
+    device: DeviceOption = "auto",
+    data_dir: DataDirOption = None,
+    dry_run: DryRunOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Train drawn runs of a submission again, test its claims, and write verification.json beside it.
+
+    Exit code 0: verified; 1: disputed, inconclusive, or a run broke down.
+
+    Example: dlth-bench verify retrain submissions/glyphs-ssl/rs-0 --by "Ada L."
+    """
+    from dlth_bench.leaderboard.submissions import write_verification
+    from dlth_bench.leaderboard.verifying import draw_cells, noise_of, verification_of
+
+    stored, protocol = _valid(submission)
+    sizes = _sizes(points)
+    name = stored.metadata.name
+    drawn = draw_cells(stored, *_opened(name, commitment, nonce_file), cells)
+    if dry_run:
+        for claim in drawn.claims:
+            typer.echo(f"{claim.config} seed {claim.seed}")
+        return
+    use_data_dir(context, protocol.data.dataset, data_dir)
+    at_once = worker_count(workers, checked_device(device))
+    retrained = _retrained(stored, protocol, drawn, out, at_once, device, Console(stderr=as_json))
+    noise = noise_of(stored, protocol)
+    try:
+        found = verification_of(stored, drawn, retrained, noise, by=by, points=sizes)
+    except ValueError:
+        raise InputError(f"--by: {quoted(by)} must be a name of at most 80 characters on one line") from None
+    write_verification(submission, found)
+    typer.echo(found.model_dump_json(indent=2)) if as_json else _tell(found, name)
+    if found.verdict != "verified":
+        raise typer.Exit(1)
+
+
+def _valid(folder: Path) -> tuple[StoredSubmission, Protocol]:
+    """A submission that passes the check, a verification in it apart, and its protocol."""
+    from dlth_bench.leaderboard.submissions import read_submission
+    from dlth_bench.leaderboard.validation import check_submission
+
+    folder = folder.absolute()  # its name is checked, and "." has none
+    stored = replace(read_submission(folder), verification=None)
+    protocol = find_protocol(stored.metadata.protocol)
+    check_submission(stored, protocol)
+    return stored, protocol
+
+
+def _sizes(text: str) -> list[float]:
+    names = split_names(text) or []
+    wrong = [name for name in names if not re.fullmatch(r"[0-9]{1,3}(\.[0-9]+)?", name) or not 0 < float(name) <= 100]
+    if wrong or not names or len(names) > 100:
+        raise InputError(f"--points: {quoted(text)} is not a list of points above 0 and up to 100, such as 1,2,5")
+    return [float(name) for name in names]
+
+
+def _opened(name: str, commitment: Path | None, nonce_file: Path | None) -> tuple[str, Commitment | None]:
+    """The nonce and what was published of it; a fresh nonce where nothing was."""
+    from dlth_bench.leaderboard.untrusted import parse_json, plain_file
+
+    public, secret = commitment or Path(f"{name}.commitment.json"), nonce_file or Path(f"{name}.nonce")
+    if commitment is None and nonce_file is None and not (public.exists() or secret.exists()):
+        typer.echo("no commitment: readers must take your word that you drew only once", err=True)
+        return secrets.token_hex(32), None
+    data = plain_file(public, _MAX_COMMITMENT_BYTES).read_bytes()
+    nonce = read_text_file(secret, _MAX_COMMITMENT_BYTES).strip()
+    if not re.fullmatch("[0-9a-f]{64}", nonce):
+        raise InputError("is not a nonce, which is 64 hexadecimal digits", source=printable(str(secret)))
+    return nonce, parse_json(Commitment, data, public)
+
+
+def _retrained(
+    stored: StoredSubmission, protocol: Protocol, drawn: Drawn, out: Path, workers: int, device: str, console: Console
+) -> dict[str, Result]:
+    """The results of the drawn runs, trained here; by digest.
+
+    Raises:
+        InputError: one broke down, so that nothing can be said of it.
+    """
+    from dlth_bench.cli.training import train_plan
+    from dlth_bench.harness.plan import make_plan
+    from dlth_bench.harness.store import Store
+
+    store = Store(out)
+    wanted = {claim.run for claim in drawn.claims}
+    whole = make_plan(protocol, stored.subset, store)
+    plan = replace(whole, planned=tuple(planned for planned in whole.planned if planned.run.digest in wanted))
+    train_plan(plan, store, workers=workers, device=device, console=console)
+    results = {run.digest: store.settled(run.digest) for run in plan.runs}
+    broken = [run.label for run in plan.runs if results[run.digest] is None]
+    if broken:
+        raise InputError(f"{', '.join(broken)} broke down, so there is nothing to compare", source=out)
+    return {digest: result for digest, result in results.items() if result is not None}
+
+
+def _tell(found: Verification, name: str) -> None:
+    console = Console(highlight=False)
+    table = Table("Config", "Seed", "Claimed", "Retrained", "Difference", "Noise", "Verdict", box=None)
+    for cell in found.cells:
+        difference = cell.difference
+        table.add_row(
+            cell.config,
+            str(cell.seed),
+            _points(cell.claimed),
+            "diverged" if cell.retrained is None else _points(cell.retrained),
+            "identical" if cell.identical else "–" if difference is None else f"{100 * difference:+.2f}",
+            "unknown" if cell.noise is None else _points(cell.noise),
+            cell.verdict,
+        )
+    console.print(table)
+    for one in found.caught:
+        told = (
+            f"A fraud of {one.points:g} points would have been caught with a probability of {one.everywhere:.0%} if in "
+            f"every cell, {one.one_config:.0%} if in those of one config."
+        )
+        console.print(Text(told), soft_wrap=True)
+    if all(cell.identical for cell in found.cells):
+        console.print("Every cell is what was claimed to the last digit: the noise above did not come into play.")
+    console.print(Text(f"{name}: {found.verdict}; wrote verification.json"), soft_wrap=True)
+
+
+def _points(fraction: float) -> str:
+    return f"{100 * fraction:.2f}"

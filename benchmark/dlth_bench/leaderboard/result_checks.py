@@ -1,0 +1,91 @@
+"""What of a submission's results contradicts the runs that they are of, themselves, or each other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from dlth_bench.datasets.registry import validation_counts
+from dlth_bench.harness.grid import grid_runs
+from dlth_bench.leaderboard.findings import Finding
+from dlth_bench.spec.consistency import contradictions
+from dlth_bench.spec.protocol import Protocol
+from dlth_bench.spec.quoting import quoted
+from dlth_bench.spec.result import Result
+from dlth_bench.spec.run import Run
+from dlth_bench.spec.subset import Subset
+
+_FLOPS_TOLERANCE = 0.25
+"""FLOPs an image may differ from the reference's by so much: the head grows with the classes, counters change. On
+Glyphs they differ by .2 to 1.2 %."""
+
+_MAX_FLOPS_A_SECOND = 1e16
+"""Of one device; five times what the fastest of 2026 does in the formats that training uses."""
+
+
+def result_findings(results: Sequence[Result], protocol: Protocol, subset: Subset, path: Path) -> Iterator[Finding]:
+    """What is wrong with results that are said to be of the protocol's runs on the subset."""
+    runs = {(run.config.name, run.seed): run for run in grid_runs(protocol, subset)}
+    counts = validation_counts(protocol.data, subset.class_ids)
+    for result in results:
+        run = runs.get((result.config, result.seed))
+        label = f"config {quoted(result.config)} seed {result.seed}"
+        if run is None:
+            yield Finding(path, f"{label} is not part of {protocol.key}", field="config")
+        elif result.run != run.digest:
+            yield Finding(path, f"{label} is a result of another run than this subset's", f"{run.digest}", "run")
+        elif result.status == "finished":
+            for field, problem, expected in _implausible(result, run, counts, protocol):
+                yield Finding(path, f"{label}: {problem}", expected, field)
+    yield from _data_findings(results, protocol, path)
+    yield from _copies(results, path)
+
+
+def _implausible(
+    result: Result, run: Run, counts: tuple[int, ...] | None, protocol: Protocol
+) -> Iterator[tuple[str, str, str]]:
+    """Field, problem and what would be right, of a finished result that contradicts itself or its run."""
+    yield from contradictions(result, len(run.class_ids), run.samples)
+    if counts is not None and len(counts) == len(result.class_counts) and counts != result.class_counts:
+        at = next(index for index, pair in enumerate(zip(counts, result.class_counts, strict=True)) if len({*pair}) > 1)
+        problem = f"says {result.class_counts[at]} validation samples of {run.class_ids[at]}"
+        yield f"class_counts.{at}", problem, f"{protocol.data.dataset} has {counts[at]}"
+    yield from _implausible_cost(result, run, protocol)
+
+
+def _implausible_cost(result: Result, run: Run, protocol: Protocol) -> Iterator[tuple[str, str, str]]:
+    cost = result.cost
+    if cost is None:
+        return
+    if run.images_seen is not None and cost.images != run.images_seen:
+        yield "cost.images", f"saw {cost.images} images in training, the run takes {run.images_seen}", ""
+    whole = None if protocol.reference is None else protocol.reference.configs[run.config.name].cost
+    if whole is not None and whole.images and whole.flops and cost.images:
+        expected = whole.flops / whole.images * cost.images
+        if abs(cost.flops / expected - 1) > _FLOPS_TOLERANCE:
+            problem = f"took {cost.flops:.3g} FLOPs for {cost.images} images"
+            yield "cost.flops", problem, f"at the reference's rate it is {expected:.3g}"
+    if cost.device_seconds * _MAX_FLOPS_A_SECOND < cost.flops or not cost.device_seconds:
+        problem = f"took {cost.device_seconds:.3g} device seconds for {cost.flops:.3g} FLOPs"
+        yield "cost.device_seconds", problem, "no device is as fast as that"
+
+
+def _data_findings(results: Sequence[Result], protocol: Protocol, path: Path) -> Iterator[Finding]:
+    frozen = protocol.data.manifest_digest
+    for result in results:
+        if frozen is not None and result.manifest_digest not in (None, frozen):
+            problem = f"config {quoted(result.config)} seed {result.seed} is of other data: {result.manifest_digest}"
+            yield Finding(path, problem, f"{protocol.data.dataset} has {frozen}", "manifest_digest")
+
+
+def _copies(results: Sequence[Result], path: Path) -> Iterator[Finding]:
+    """Two seeds never have the same losses to the last digit: one is a copy."""
+    seen: dict[tuple[str, tuple[float, ...], tuple[float, ...]], int] = {}
+    for result in results:
+        losses = result.curves.pretrain_loss, result.curves.evaluation_loss
+        if result.status != "finished" or not any(losses):
+            continue
+        first = seen.setdefault((result.config, *losses), result.seed)
+        if first != result.seed:
+            problem = f"config {quoted(result.config)} seed {result.seed} has the losses of seed {first}"
+            yield Finding(path, problem, "each seed is a run of its own", "curves")

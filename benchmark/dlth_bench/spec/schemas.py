@@ -1,0 +1,39 @@
+"""JSON Schema of every file that a submitter or a maintainer writes, generated from the models that read them."""
+
+from __future__ import annotations
+
+import json
+
+from pydantic import BaseModel
+
+from dlth_bench.spec.protocol import Protocol
+from dlth_bench.spec.result import Result
+from dlth_bench.spec.scorecard import Scorecard
+from dlth_bench.spec.submission import Submission
+from dlth_bench.spec.subset_card import SubsetCard
+from dlth_bench.spec.verification import Commitment, Verification
+
+_DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+SCHEMAS: dict[str, tuple[type[BaseModel], str]] = {
+    "submission": (Submission, "submission.yaml of a submission"),
+    "result": (Result, "A line of results.jsonl of a submission; result.json of a stored run"),
+    "scorecard": (Scorecard, "scorecard.json of a submission"),
+    "verification": (Verification, "verification.json of a submission"),
+    "commitment": (Commitment, "What is published before cells are drawn"),
+    "subset-card": (SubsetCard, "The card <name>.yaml beside a list of classes or samples <name>.txt"),
+    "protocol": (Protocol, "A protocol; in the file, keys that start with x- hold YAML anchors and are left out"),
+}
+"""Model and meaning of each file, by the name of its schema."""
+
+
+def schema_files() -> dict[str, str]:
+    """The text of each schema by file name; the same for the same models."""
+    return {
+        f"{name}.schema.json": json.dumps(_schema(model, title), indent=2, ensure_ascii=False) + "\n"
+        for name, (model, title) in SCHEMAS.items()
+    }
+
+
+def _schema(model: type[BaseModel], title: str) -> dict[str, object]:
+    return {"$schema": _DIALECT} | model.model_json_schema() | {"title": title}
