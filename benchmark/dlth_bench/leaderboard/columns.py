@@ -39,7 +39,7 @@ class Row:
 
     @property
     def status_note(self) -> str:
-        """By whom, when and on how many runs; one line of plain text, empty where the status is the submitter's word."""
+        """By whom, when and on how many runs, as plain text; empty where the status is the submitter's word."""
         found = self.submission.verification
         if found is None or self.status == "self-reported":
             return ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from datetime import date
 from html.parser import HTMLParser
 from pathlib import PurePosixPath
 from urllib.parse import urlsplit
@@ -13,6 +14,7 @@ from site_examples import AUTHOR, DESCRIPTION, NAMES, POLICY, boards
 
 from dlth_bench.leaderboard.board import Board
 from dlth_bench.leaderboard.site.build import current_boards, site_pages
+from dlth_bench.spec.verification import Verification
 
 
 class _Page(HTMLParser):
@@ -124,12 +126,14 @@ def test_numbers_are_the_boards(pages: dict[str, _Page]) -> None:
 def test_status_is_shown(all_boards: list[Board]) -> None:
     """A verified submission says so on the board and on its page, with by whom."""
     board = all_boards[0]
-    rows = [replace(board.rows[0], status="verified", status_note="by A. Turing on 2 runs"), *board.rows[1:]]
+    fields = {"by": "A. Turing", "date": date(2026, 1, 4), "cells": (None, None), "verdict": "verified"}
+    verified = replace(board.rows[0].submission, verification=Verification.model_construct(**fields))
+    rows = [replace(board.rows[0], submission=verified), *board.rows[1:]]
     pages = site_pages([replace(board, rows=rows)])
     name = rows[0].submission.metadata.name
     page = _Page(pages[f"submissions/tiny@1/{name}.html"])
-    assert "by A. Turing on 2 runs" in page.text
-    assert ("span", {"class": "badge verified", "title": "by A. Turing on 2 runs"}) in page.elements
+    assert "A. Turing, 2026-01-04, 2 cells" in page.text
+    assert ("span", {"class": "badge verified", "title": "A. Turing, 2026-01-04, 2 cells"}) in page.elements
 
 
 def test_same_boards_give_the_same_bytes(all_boards: list[Board]) -> None:

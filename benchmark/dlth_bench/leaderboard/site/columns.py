@@ -135,7 +135,7 @@ SITE_COLUMNS: tuple[SiteColumn, ...] = (
         "self-reported: the score follows from the submitted results, which nobody has repeated; verified: others "
         "retrained runs drawn at random and got the same; disputed: they did not. Submissions that lack runs "
         "(incomplete) or whose runs did not fit their training data (underfit) have no rank.",
-        lambda row: " ".join([row.status, *flags(row)]),
+        lambda row: " ".join(dict.fromkeys([row.status, *flags(row)])),
         is_text=True,
     ),
 )
