@@ -177,7 +177,7 @@ class Trainer:
             clip_each_gradient(self.trained, spec.clip_grad)
         if spec.clip_joint is not None:
             clip_gradients(self.trained, spec.clip_joint)
-        set_rates(spec, self.optimizer, moment, drops=plateau_drops(self.held_out))
+        set_rates(spec, self.optimizer, moment, plateau_drops(self.held_out))
         self.wrapped.step()
         method.after_step(moment)
         if isinstance(method, TextClassifier) and len(stage.held_out) and moment.ends_epoch:
