@@ -19,6 +19,14 @@ ProtocolOption = Annotated[
 SubsetOption = Annotated[
     str, typer.Option("--subset", "-s", help="The list of classes or samples: a file, or the name of a shipped subset.")
 ]
+OptionalSubsetOption = Annotated[
+    str | None,
+    typer.Option("--subset", "-s", help="The list of classes or samples: a file, or the name of a shipped subset."),
+]
+SmokeOption = Annotated[
+    bool,
+    typer.Option("--smoke", help="Only see whether every config trains here: a few steps each, no score, no store."),
+]
 StoreOption = Annotated[Path, typer.Option("--out", "-o", help="Folder of the store of runs.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON on stdout; progress goes to stderr.")]
 WorkersOption = Annotated[

@@ -6,13 +6,13 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from dlth_bench.datasets.base import ImageArrays, ImageDataset
+from dlth_bench.datasets.base import Dataset, ImageArrays
 from dlth_bench.datasets.run_samples import run_samples
 from dlth_bench.spec.quoting import printable
 from dlth_bench.spec.run import Run
 
 
-def pack_images(dataset: ImageDataset, run: Run, console: Console) -> None:
+def pack_images(dataset: Dataset, run: Run, console: Console) -> None:
     """Pack and check the images that a run, and every run on the same samples, reads.
 
     Raises:

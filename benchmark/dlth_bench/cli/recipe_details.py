@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.text import Text
 
-from dlth_bench.datasets.registry import class_catalog, image_dataset, published_train_images
+from dlth_bench.datasets.base import TextDataset
+from dlth_bench.datasets.registry import class_catalog, dataset_named, published_train_images
 from dlth_bench.leaderboard.number_text import count
 from dlth_bench.spec.errors import InputError
-from dlth_bench.spec.protocol import Protocol
+from dlth_bench.spec.protocol import Config, Protocol
 from dlth_bench.spec.quoting import printable
 
 if TYPE_CHECKING:  # it imports torch
@@ -21,7 +22,7 @@ def recipe_details(protocol: Protocol) -> list[RecipeFacts]:
     """The facts of every config on the protocol's full data; imports torch.
 
     Raises:
-        InputError: the number of the dataset's training images is not known.
+        InputError: the number of the dataset's training images, or the vocabulary of its texts, is not known.
     """
     from dlth_bench.training.recipe_facts import recipe_facts
 
@@ -31,13 +32,20 @@ def recipe_details(protocol: Protocol) -> list[RecipeFacts]:
         samples = classes * data.images_per_class
     if samples is None:
         raise InputError(f"the number of training images of {data.dataset} is not known")
-    sizes = [
-        0 if config.eval_view is not None else image_dataset(data.dataset).image_size for config in protocol.configs
-    ]
     return [
-        recipe_facts(config, data, samples=samples, classes=classes, image_size=size)
-        for config, size in zip(protocol.configs, sizes, strict=True)
+        recipe_facts(config, data, samples=samples, classes=classes, **_input_size(config, data.dataset))
+        for config in protocol.configs
     ]
+
+
+def _input_size(config: Config, name: str) -> dict[str, int]:
+    """What a network's size depends on: the side of images, or the vocabulary of texts."""
+    if config.eval_view is not None:
+        return {"image_size": 0}
+    dataset = dataset_named(name)
+    if isinstance(dataset, TextDataset):
+        return {"image_size": 0, "vocabulary": dataset.vocabulary_size}
+    return {"image_size": dataset.image_size}
 
 
 def print_details(facts: list[RecipeFacts], console: Console) -> None:

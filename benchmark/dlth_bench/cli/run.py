@@ -20,11 +20,12 @@ from dlth_bench.cli.options import (
     DryRunOption,
     JsonOption,
     KeepWeightsOption,
+    OptionalSubsetOption,
     ProtocolOption,
     SeedsOption,
+    SmokeOption,
     StoreOption,
     SubmissionsOption,
-    SubsetOption,
     WorkersOption,
     checked_device,
     chosen_seeds,
@@ -32,12 +33,15 @@ from dlth_bench.cli.options import (
     use_data_dir,
     worker_count,
 )
+from dlth_bench.cli.preflight import assumptions, can_estimate, estimates, show_estimates
+from dlth_bench.cli.smoke import smoke_protocol
 from dlth_bench.cli.training import train_plan
 from dlth_bench.datasets.subset_files import SubsetFile, find_subset
 from dlth_bench.harness.plan import Plan, make_plan
 from dlth_bench.harness.store import Store
 from dlth_bench.leaderboard.number_text import count, duration
 from dlth_bench.spec.admission import check_subset
+from dlth_bench.spec.errors import InputError
 from dlth_bench.spec.protocol import Protocol
 from dlth_bench.spec.protocol_file import find_protocol
 from dlth_bench.spec.quoting import printable
@@ -45,7 +49,7 @@ from dlth_bench.spec.quoting import printable
 
 def run(
     context: typer.Context,
-    subset: SubsetOption,
+    subset: OptionalSubsetOption = None,
     protocol: ProtocolOption = DEFAULT_PROTOCOL,
     out: StoreOption = DEFAULT_STORE,
     seeds: SeedsOption = None,
@@ -56,6 +60,7 @@ def run(
     submissions: SubmissionsOption = DEFAULT_SUBMISSIONS,
     keep_weights: KeepWeightsOption = False,
     dry_run: DryRunOption = False,
+    smoke: SmokeOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Train a subset under every config of a protocol, score it, and rank it among the submissions.
@@ -67,9 +72,17 @@ def run(
     Example: dlth-bench run --subset my-classes.txt --dry-run
 
     Example: dlth-bench run --subset demo-24 --workers 2
+
+    Example: dlth-bench run --protocol imagenet-ssl --smoke --data-dir /data/imagenet
     """
     spec = find_protocol(protocol)
     use_data_dir(context, spec.data.dataset, data_dir)
+    if smoke:
+        named, device = split_names(configs), checked_device(device)
+        smoke_protocol(spec, subset, configs=named, device=device, as_json=as_json)
+        return
+    if subset is None:
+        raise InputError("--subset is missing: a file that lists classes or samples, or the name of a shipped subset")
     file = subset_for(subset, spec)
     store = Store(out)
     chosen, named = chosen_seeds(seeds, spec.seeds), split_names(configs)
@@ -134,7 +147,10 @@ def _show_plan(plan: Plan, workers: int, *, as_json: bool) -> None:
         "expected_flops": sum(cost.flops for cost in known) if len(known) == len(pending) else None,
         "expected_images_saved": 1 - plan.share,
     }
+    rows = estimates(plan) if can_estimate(plan.protocol) else None
     if as_json:
+        if rows is not None:
+            summary |= {"estimates": rows, "assumptions": assumptions()}
         runs = [{"config": p.run.config.name, "seed": p.run.seed, "run": p.run.digest} for p in pending]
         typer.echo(json.dumps(summary | {"pending": runs}, indent=2))
         return
@@ -154,3 +170,5 @@ def _show_plan(plan: Plan, workers: int, *, as_json: bool) -> None:
         console.print(Text(f"expected: {duration(plan.expected_seconds(workers))}{where}"))
         flops = count(sum(cost.flops for cost in known))
         console.print(f"{flops}FLOP; saves {1 - plan.share:.0%} of the full data's images")
+    if rows is not None:
+        show_estimates(rows, len({planned.run.seed for planned in plan.planned}), console)

@@ -42,7 +42,7 @@ def select(
     size: Annotated[
         int | None, typer.Option("--size", "-n", min=1, help="How many classes, or samples in all; erc: 100.")
     ] = None,
-    dataset: Annotated[str, typer.Option("--dataset", "-d", help="glyphs or imagenet.")] = "glyphs",
+    dataset: Annotated[str, typer.Option("--dataset", "-d", help="Dataset to choose from.")] = "glyphs",
     unit: Annotated[
         Literal["class", "sample"] | None, typer.Option("--unit", help="rs: what to choose; default class.")
     ] = None,

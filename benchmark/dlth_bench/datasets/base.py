@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
@@ -16,6 +17,7 @@ if TYPE_CHECKING:  # numpy takes a fifth of the command line's start
     import numpy.typing as npt
 
     from dlth_bench.datasets.packed.images import PackedImages
+    from dlth_bench.datasets.token_sequences import TokenSequences
 
 Split = Literal["train", "val"]
 
@@ -24,12 +26,12 @@ Split = Literal["train", "val"]
 class ImageArrays:
     """Samples of one split in memory; large images of different sizes stay on disk.
 
-    images: uint8 (samples, channels, height, width), or `PackedImages` of as many samples
+    images: uint8 (samples, channels, height, width), or as many `PackedImages` or, of texts, `TokenSequences`
     labels: int64 (samples,), positions in the *requested* class list, not in the catalog
     sample_ids: (samples,) stable across machines and versions of the dataset's manifest
     """
 
-    images: npt.NDArray[np.uint8] | PackedImages
+    images: npt.NDArray[np.uint8] | PackedImages | TokenSequences
     labels: npt.NDArray[np.int64]
     sample_ids: tuple[str, ...]
 
@@ -72,3 +74,31 @@ class ImageDataset(Protocol):
     def samples(self, images_per_class: int | None = None) -> SampleCatalog:
         """The training samples, class by class in the catalog's order; the first so many of each class (None: all)."""
         ...
+
+
+class TextDataset(ABC):
+    """A named, versioned dataset of texts with ordered classes; what it shares with `ImageDataset` means the same."""
+
+    name: str
+
+    @property
+    @abstractmethod
+    def catalog(self) -> ClassCatalog: ...
+
+    @property
+    @abstractmethod
+    def manifest_digest(self) -> str: ...
+
+    @property
+    @abstractmethod
+    def vocabulary_size(self) -> int:
+        """How many token IDs there are, from 0."""
+
+    @abstractmethod
+    def load(self, split: Split, class_ids: Sequence[str], images_per_class: int | None = None) -> ImageArrays: ...
+
+    @abstractmethod
+    def samples(self, images_per_class: int | None = None) -> SampleCatalog: ...
+
+
+Dataset = ImageDataset | TextDataset

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
-from dlth_bench.datasets.base import ImageDataset
+from dlth_bench.datasets.base import Dataset, ImageDataset, TextDataset
 from dlth_bench.datasets.location import dataset_folder
 from dlth_bench.spec.classes import ClassCatalog
 from dlth_bench.spec.errors import InputError
@@ -15,7 +15,7 @@ from dlth_bench.spec.protocol import DataSpec
 from dlth_bench.spec.quoting import quoted
 from dlth_bench.spec.samples import SampleCatalog
 
-_DATASETS = ("cifar100", "glyphs", "imagenet")
+_DATASETS = ("agnews", "cifar100", "glyphs", "imagenet")
 
 
 def dataset_names() -> tuple[str, ...]:
@@ -30,6 +30,10 @@ def class_catalog(name: str) -> ClassCatalog:
         InputError: no such dataset.
     """
     _check(name)
+    if name == "agnews":
+        from dlth_bench.datasets.agnews import agnews_catalog
+
+        return agnews_catalog()
     if name == "cifar100":
         from dlth_bench.datasets.cifar100 import cifar100_catalog
 
@@ -41,13 +45,28 @@ def class_catalog(name: str) -> ClassCatalog:
     return imagenet_catalog()
 
 
-def image_dataset(name: str) -> ImageDataset:
-    """The images of a dataset.
+def dataset_named(name: str) -> Dataset:
+    """The images or texts of a dataset.
 
     Raises:
         InputError: no such dataset, or not to be had.
     """
+    if name == "agnews":
+        from dlth_bench.datasets.agnews.dataset import agnews
+
+        return agnews()
+    return image_dataset(name)
+
+
+def image_dataset(name: str) -> ImageDataset:
+    """The images of a dataset.
+
+    Raises:
+        InputError: no such dataset, not to be had, or one of texts.
+    """
     _check(name)
+    if name == "agnews":
+        raise InputError("agnews has texts; this needs images")
     if name == "cifar100":
         from dlth_bench.datasets.cifar100.dataset import cifar100
 
@@ -64,8 +83,8 @@ def is_packed(name: str) -> bool:
     return name == "imagenet"
 
 
-def protocol_dataset(data: DataSpec) -> ImageDataset:
-    """The images of a protocol's dataset, at the protocol's resolution.
+def protocol_dataset(data: DataSpec) -> Dataset:
+    """The images of a protocol's dataset, at the protocol's resolution, or its texts.
 
     Raises:
         InputError: no such dataset, not to be had, or one whose images have another, fixed size.
@@ -74,7 +93,9 @@ def protocol_dataset(data: DataSpec) -> ImageDataset:
         from dlth_bench.datasets.imagenet.dataset import imagenet
 
         return imagenet().at(data.image_size, data.shorter_side)
-    dataset = image_dataset(data.dataset)
+    dataset = dataset_named(data.dataset)
+    if isinstance(dataset, TextDataset):
+        return dataset
     for field, size in (("image_size", data.image_size), ("shorter_side", data.shorter_side)):
         if size not in (None, dataset.image_size):
             raise InputError(f"{field}: {size} pixels; the images of {data.dataset} have {dataset.image_size}")
@@ -93,13 +114,13 @@ def sample_catalog(name: str, images_per_class: int | None = None) -> SampleCata
 @cache
 def _samples(name: str, images_per_class: int | None, folder: Path | None) -> SampleCatalog:
     """Once a process and place of the dataset."""
-    return image_dataset(name).samples(images_per_class)
+    return dataset_named(name).samples(images_per_class)
 
 
 def published_train_images(name: str) -> int | None:
-    """How many training images a dataset has that is not shipped, as its publication says; None: not stated here."""
-    # Krizhevsky 2009; ILSVRC 2012: Russakovsky et al. 2015 (arXiv:1409.0575), table 2.
-    return {"cifar100": 50_000, "imagenet": 1_281_167}.get(name)
+    """How many training samples a dataset has that is not shipped, as its publication says; None: not stated here."""
+    # Zhang et al. 2015; Krizhevsky 2009; ILSVRC 2012: Russakovsky et al. 2015 (arXiv:1409.0575), table 2.
+    return {"agnews": 120_000, "cifar100": 50_000, "imagenet": 1_281_167}.get(name)
 
 
 def validation_counts(data: DataSpec, class_ids: Sequence[str]) -> tuple[int, ...] | None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dlth_bench.datasets.base import ImageArrays, ImageDataset
+from dlth_bench.datasets.base import Dataset, ImageArrays
 from dlth_bench.spec.run import Run
 
 
-def run_samples(dataset: ImageDataset, run: Run) -> tuple[ImageArrays, ImageArrays]:
+def run_samples(dataset: Dataset, run: Run) -> tuple[ImageArrays, ImageArrays]:
     """Training and validation samples of a run; all validation samples of its classes.
 
     Raises:

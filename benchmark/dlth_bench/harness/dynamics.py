@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import dlth_bench
-from dlth_bench.datasets.registry import image_dataset
+from dlth_bench.datasets.registry import protocol_dataset
 from dlth_bench.harness.grid import chosen_configs
 from dlth_bench.spec.dynamics import Convention, DynamicsHeader
 from dlth_bench.spec.errors import InputError
@@ -54,6 +54,8 @@ def recorded_stage(config: Config, convention: Convention) -> str:
     """
     if config.method.kind == "supervised":
         stage, mixup = "pretrain", config.method.mixup
+    elif config.method.kind == "text":
+        stage, mixup = "pretrain", 0.0
     elif config.evaluation is not None and config.evaluation.kind == "finetune":
         stage, mixup = "finetune", config.evaluation.mixup
     else:
@@ -68,7 +70,7 @@ def recordable_configs(protocol: Protocol) -> list[str]:
     names = []
     for config in protocol.configs:
         finetuned = config.evaluation is not None and config.evaluation.kind == "finetune"
-        if config.method.kind == "supervised" or finetuned:
+        if config.method.kind in {"supervised", "text"} or finetuned:
             names.append(config.name)
     return names
 
@@ -88,7 +90,7 @@ def recording_run(protocol: Protocol, config: str, subset: Subset, seed: int, co
             f"{error.message}; {protocol.key} has {', '.join(others) or 'no config'} with labels"
         ) from None
     data = protocol.data
-    if image_dataset(data.dataset).manifest_digest != data.manifest_digest:
+    if data.manifest_digest is not None and protocol_dataset(data).manifest_digest != data.manifest_digest:
         raise InputError(f"the installed dataset {data.dataset} is not the one {protocol.key} was frozen with")
     return Run.on(subset, data, chosen, seed)
 
@@ -113,7 +115,7 @@ def record_run(
     from dlth_bench.training.execute import Execution
 
     watched = recorded_stage(run.config, convention)
-    dataset = image_dataset(run.data.dataset)
+    dataset = protocol_dataset(run.data)
     recorders: list[DynamicsRecorder] = []
 
     def watch(stage: Stage) -> AfterStep:
@@ -129,11 +131,11 @@ def record_run(
     arrays = dataset.load("train", run.class_ids, run.data.images_per_class)
     if run.sample_ids is not None:
         arrays = arrays.only(run.sample_ids)
-    header = _header(run, protocol, convention, watched)
+    header = _header(run, dataset.manifest_digest, protocol, convention, watched)
     return RecordedRun(header, arrays.sample_ids, arrays.labels, recorders[0].tensors(), result)
 
 
-def _header(run: Run, protocol: str, convention: Convention, stage: str) -> DynamicsHeader:
+def _header(run: Run, manifest_digest: str, protocol: str, convention: Convention, stage: str) -> DynamicsHeader:
     return DynamicsHeader(
         dataset=run.data.dataset,
         class_ids=run.class_ids,
@@ -143,6 +145,6 @@ def _header(run: Run, protocol: str, convention: Convention, stage: str) -> Dyna
         stage=stage,
         protocol=protocol,
         run=run.digest,
-        manifest_digest=run.data.manifest_digest,
+        manifest_digest=manifest_digest,
         package=dlth_bench.__version__,
     )

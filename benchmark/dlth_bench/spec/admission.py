@@ -28,8 +28,9 @@ def check_subset(subset: Subset, protocol: Protocol, *, source: Path | str | Non
     for config in protocol.configs:
         stages = [config.train] if config.evaluation is None else [config.train, config.evaluation.train]
         batch = max(stage.batch_size for stage in stages)
-        if samples is not None and samples < batch:
-            message = f"has {samples} training samples, but {config.name} trains in batches of {batch}"
+        trained = None if samples is None else config.train.trained_samples(samples)
+        if trained is not None and trained < batch:
+            message = f"has {trained} training samples, but {config.name} trains in batches of {batch}"
             raise InputError(message, source=where)
 
 

@@ -109,7 +109,15 @@ class SupervisedSpec(Frozen):
     weight_average: WeightAverageSpec | None = None
 
 
-MethodSpec = Annotated[MoCoSpec | DINOSpec | MAESpec | SupervisedSpec | TwoViewMethodSpec, Field(discriminator="kind")]
+class TextSpec(Frozen):
+    """Cross-entropy on the labels of texts; its own linear head is what is evaluated."""
+
+    kind: Literal["text"]
+
+
+MethodSpec = Annotated[
+    MoCoSpec | DINOSpec | MAESpec | SupervisedSpec | TextSpec | TwoViewMethodSpec, Field(discriminator="kind")
+]
 
 Features = Literal["pooled", "cls", "cls_last4", "cls_and_mean"]
 

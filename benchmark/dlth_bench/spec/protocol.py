@@ -44,8 +44,9 @@ class Config(Frozen):
 
     @model_validator(mode="after")
     def _evaluable(self) -> Self:
-        if (self.method.kind == "supervised") != (self.evaluation is None):
+        if (self.method.kind in {"supervised", "text"}) != (self.evaluation is None):
             raise ValueError(f"config {self.name}: supervised methods, and only they, take no evaluation")
+        self._check_text()
         if self.backbone.kind != "vit" and self.method.kind == "mae":
             raise ValueError(f"config {self.name}: mae needs a vit backbone")
         if self.evaluation is not None and self.evaluation.kind == "linear":
@@ -56,6 +57,18 @@ class Config(Frozen):
                     f"config {self.name}: features {self.evaluation.features} need a vit of {needed} or more blocks"
                 )
         return self
+
+    def _check_text(self) -> None:
+        if (self.method.kind == "text") != (self.backbone.kind == "embedding_bag"):
+            raise ValueError(f"config {self.name}: the method text, and only it, takes an embedding_bag")
+        optimizer = self.train.optimizer
+        if self.method.kind != "text":
+            stages = [self.train] if self.evaluation is None else [self.train, self.evaluation.train]
+            if any(stage.held_out for stage in stages):
+                raise ValueError(f"config {self.name}: only the method text holds samples out")
+        elif optimizer.kind != "sgd" or optimizer.momentum or optimizer.weight_decay:
+            # Gradients of embeddings are sparse: momentum and decay would touch all rows at every step.
+            raise ValueError(f"config {self.name}: the method text takes sgd without momentum and weight decay")
 
 
 class DataSpec(Frozen):
@@ -81,8 +94,16 @@ class DataSpec(Frozen):
         int | None,
         Field(gt=0, description="To which larger images are reduced before all else; None: 8/7 of image_size."),
     ] = None
-    pixel_mean: Annotated[tuple[float, ...], Field(description="Subtracted from pixels in [0, 1], a value a channel.")]
-    pixel_std: Annotated[tuple[float, ...], Field(description="Divides pixels after that, a value a channel.")]
+    pixel_mean: Annotated[
+        tuple[float, ...], Field(description="Subtracted from pixels in [0, 1], a value a channel; none of texts.")
+    ] = ()
+    pixel_std: Annotated[tuple[float, ...], Field(description="Divides pixels after that, a value a channel.")] = ()
+
+    @model_validator(mode="after")
+    def _channels_agree(self) -> Self:
+        if len(self.pixel_mean) != len(self.pixel_std):
+            raise ValueError("pixel_mean and pixel_std have a value a channel, so equally many")
+        return self
 
 
 class SizeRange(Frozen):

@@ -49,7 +49,17 @@ class LibrarySpec(Frozen):
     name: Annotated[str, Field(pattern=r"^[a-z0-9_]{1,64}$", description="As the library's list_models has it.")]
 
 
-Backbone = Annotated[ResNetSpec | ViTSpec | LibrarySpec, Field(discriminator="kind")]
+class EmbeddingBagSpec(Frozen):
+    """The mean of a text's token embeddings, one for each token of the dataset's vocabulary."""
+
+    kind: Literal["embedding_bag"]
+    dim: Annotated[int, Field(gt=0, description="Width of the embeddings.")]
+    init_range: Annotated[
+        float, Field(gt=0, description="Embeddings and classifier start uniform between minus and plus this.")
+    ] = 0.5
+
+
+Backbone = Annotated[ResNetSpec | ViTSpec | LibrarySpec | EmbeddingBagSpec, Field(discriminator="kind")]
 
 PolicyName = Literal["autoaugment", "randaugment", "trivialaugment"]
 
@@ -129,9 +139,9 @@ class OptimizerSpec(Frozen):
         bool, Field(description="All but the parameters of norm layers decay (torchvision's norm_weight_decay 0).")
     ] = False
     no_decay: Annotated[tuple[str, ...], Field(description="Last parts of names of parameters that never decay.")] = ()
-    schedule: Literal["cosine", "step", "exponential", "constant"] = "cosine"
+    schedule: Literal["cosine", "step", "exponential", "constant", "plateau"] = "cosine"
     milestones: Annotated[tuple[float, ...], Field(description="Step schedule: fractions of training.")] = ()
-    gamma: Annotated[float, Field(gt=0, le=1, description="Step and exponential: factor at a drop.")] = 0.1
+    gamma: Annotated[float, Field(gt=0, le=1, description="Step, exponential and plateau: factor at a drop.")] = 0.1
     stretches: Annotated[
         int | None, Field(gt=0, description="Exponential: equal stretches of training, each lower by gamma.")
     ] = None
@@ -142,6 +152,7 @@ class OptimizerSpec(Frozen):
     warmup: Annotated[Probability, Field(description="Linear warm-up, as a fraction of training.")] = 0.0
     warmup_start: Annotated[float, Field(ge=0, description="Learning rate at the first step of the warm-up.")] = 0.0
     clip_grad: Annotated[float | None, Field(gt=0, description="Norm bound of each parameter's gradient.")] = None
+    clip_joint: Annotated[float | None, Field(gt=0, description="Norm bound of all gradients taken together.")] = None
     layer_decay: Annotated[float | None, Field(gt=0, le=1, description="Factor a layer, from the head down.")] = None
     trust_coefficient: Annotated[float, Field(gt=0, description="LARS: factor of the trust ratio.")] = 0.001
     trust_clip: Annotated[bool, Field(description="LARS: no step longer than SGD's (LARC clipping).")] = False
@@ -150,6 +161,8 @@ class OptimizerSpec(Frozen):
     def _parts_fit(self) -> Self:
         if (self.schedule == "exponential") != (self.stretches is not None):
             raise ValueError("an exponential schedule, and only it, needs stretches")
+        if self.clip_grad is not None and self.clip_joint is not None:
+            raise ValueError("give clip_grad or clip_joint, not both")
         if self.nesterov and self.kind != "sgd":
             raise ValueError("nesterov is an option of sgd")
         if self.decay_norm_and_bias and self.decay_all_but_norm:
@@ -158,7 +171,11 @@ class OptimizerSpec(Frozen):
 
 
 class TrainSpec(Frozen):
-    """One stage of training."""
+    """One stage of training.
+
+    The schedule ``plateau`` keeps the rate until the accuracy on samples held out falls below the best so far after an
+    epoch, and lowers it by ``gamma`` each time.
+    """
 
     duration: Duration
     batch_size: Annotated[int, Field(gt=1, description="Samples an update, over all devices.")]
@@ -166,3 +183,16 @@ class TrainSpec(Frozen):
     repeats: Annotated[
         int, Field(ge=1, description="Views of an image in an epoch, which has as many fewer images.")
     ] = 1
+    held_out: Annotated[
+        float, Field(ge=0, lt=1, description="Share of the training samples that is not trained on, drawn by the seed.")
+    ] = 0.0
+
+    def trained_samples(self, samples: int) -> int:
+        """How many of ``samples`` are not held out."""
+        return samples - round(self.held_out * samples)
+
+    @model_validator(mode="after")
+    def _plateau_seen(self) -> Self:
+        if self.optimizer.schedule == "plateau" and not self.held_out:
+            raise ValueError("a plateau schedule needs held_out samples")
+        return self

@@ -87,4 +87,4 @@ class Run(Frozen):
 
 
 def _drawn(train: TrainSpec, samples: int) -> int:
-    return train.duration.in_steps(samples, train.batch_size) * train.batch_size
+    return train.duration.in_steps(train.trained_samples(samples), train.batch_size) * train.batch_size

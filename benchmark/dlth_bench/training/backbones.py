@@ -13,7 +13,7 @@ from torch import nn
 
 from dlth_bench.spec.errors import InputError
 from dlth_bench.spec.quoting import quoted
-from dlth_bench.spec.recipe import Backbone, LibrarySpec, ResNetSpec, ViTSpec
+from dlth_bench.spec.recipe import Backbone, EmbeddingBagSpec, LibrarySpec, ResNetSpec, ViTSpec
 
 
 def build_backbone(spec: Backbone, image_size: int, channels: int) -> nn.Module:
@@ -26,6 +26,8 @@ def build_backbone(spec: Backbone, image_size: int, channels: int) -> nn.Module:
     """
     if isinstance(spec, LibrarySpec):
         return build_classifier(spec, channels, classes=1000)[0]
+    if isinstance(spec, EmbeddingBagSpec):
+        raise InputError("an embedding_bag is for texts, not for images")
     if isinstance(spec, ResNetSpec):
         return _resnet(spec, channels)
     return _vit(spec, image_size, channels)

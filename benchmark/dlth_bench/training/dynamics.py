@@ -6,6 +6,7 @@ updated, so a watched run ends with the same weights as an unwatched one.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy.typing as npt
@@ -18,11 +19,12 @@ from dlth_bench.training.augment import Pixels, unaugmented
 from dlth_bench.training.evaluation.accuracy import BATCH
 from dlth_bench.training.loop import Batches, Diverged, Stage
 from dlth_bench.training.methods.supervised import Supervised
+from dlth_bench.training.methods.text import TextClassifier
 from dlth_bench.training.samples import in_order
 
 
 class DynamicsRecorder:
-    """Watches a stage that trains a ``Supervised`` method; call ``after_step`` after each of its steps.
+    """Watches a stage that learns from labels, of images or texts; call ``after_step`` after each of its steps.
 
     Args:
         convention: when ``correct`` is read; ``spec.dynamics`` has what that means.
@@ -33,9 +35,10 @@ class DynamicsRecorder:
     """
 
     def __init__(self, stage: Stage, pixels: Pixels, convention: Convention = "epoch-end") -> None:
-        if not isinstance(stage.method, Supervised):
+        if not isinstance(stage.method, (Supervised, TextClassifier)):
             raise ValueError(f"stage {stage.name} learns without labels")
-        if convention == "minibatch" and stage.method.mixing.active:
+        mixing = isinstance(stage.method, Supervised) and stage.method.mixing.active
+        if convention == "minibatch" and mixing:
             raise ValueError("a mixed batch has no presentation of a single sample; take the convention epoch-end")
         self.stage, self.method, self.pixels = stage, stage.method, pixels
         self.batches = Batches(stage)
@@ -76,10 +79,9 @@ class DynamicsRecorder:
         seen: list[Tensor] = []
         hook = _last_linear(self.method).register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
         self.method.eval()
-        batches = zip(in_order(self.stage.samples, BATCH), torch.split(self.stage.labels, BATCH), strict=True)
         scores = []
-        for images, labels in batches:
-            scores.append(sample_scores(self.method.logits(unaugmented(images, self.pixels)), labels))
+        for logits, labels in zip(self._logits(), torch.split(self.stage.labels, BATCH), strict=True):
+            scores.append(sample_scores(logits, labels))
             if not final:
                 seen.clear()
         self.method.train()
@@ -92,6 +94,15 @@ class DynamicsRecorder:
         self.epochs.append(epoch)
         if final:
             self.features = _halved(torch.cat(seen).cpu())
+
+    def _logits(self) -> Iterator[Tensor]:
+        """Class scores of all training samples, those held out too, in batches of `BATCH`."""
+        if isinstance(self.method, TextClassifier):
+            texts: Any = self.stage.samples
+            yield from (self.method.logits(texts[start : start + BATCH]) for start in range(0, len(texts), BATCH))
+        else:
+            for images in in_order(self.stage.samples, BATCH):
+                yield self.method.logits(unaugmented(images, self.pixels))
 
 
 def sample_scores(logits: Tensor, labels: Tensor) -> dict[str, Tensor]:
@@ -113,9 +124,11 @@ def sample_scores(logits: Tensor, labels: Tensor) -> dict[str, Tensor]:
     }
 
 
-def _last_linear(method: Supervised) -> nn.Linear:
+def _last_linear(method: Supervised | TextClassifier) -> nn.Linear:
     """The classifier that is evaluated; what goes into it is the penultimate feature."""
-    network = method.head if method.weight_average is None else method.average
+    network: nn.Module = method.head
+    if isinstance(method, Supervised) and method.weight_average is not None:
+        network = method.average
     return [module for module in network.modules() if isinstance(module, nn.Linear)][-1]
 
 

@@ -12,9 +12,10 @@ import torch
 from lightning.fabric import Fabric
 from torch import Tensor
 
-from dlth_bench.datasets.base import ImageArrays, ImageDataset
+from dlth_bench.datasets.base import Dataset, ImageArrays, TextDataset
 from dlth_bench.datasets.packed.images import PackedImages
 from dlth_bench.datasets.run_samples import run_samples
+from dlth_bench.datasets.token_sequences import TokenSequences
 from dlth_bench.spec.method import FinetuneSpec, LinearSpec
 from dlth_bench.spec.protocol import Cost
 from dlth_bench.spec.result import TRAINING_VERSION, Curves, Result
@@ -30,8 +31,10 @@ from dlth_bench.training.flops import forward_flops, stage_flops
 from dlth_bench.training.loop import Checkpoints, Diverged, History, Stage, Watch, train, unwatched, usable
 from dlth_bench.training.methods import Method, build_method
 from dlth_bench.training.methods.supervised import Supervised
+from dlth_bench.training.methods.text import TextClassifier
 from dlth_bench.training.samples import Samples, packed_samples
 from dlth_bench.training.seeds import global_stream
+from dlth_bench.training.tokens import TokenSamples
 
 Report = Callable[[str, int, int], None]
 """Hears (stage, step, of steps)."""
@@ -72,7 +75,7 @@ class Execution:
     def __init__(
         self,
         run: Run,
-        dataset: ImageDataset,
+        dataset: Dataset,
         *,
         folder: Path | None = None,
         keep_encoder: bool = False,
@@ -89,7 +92,9 @@ class Execution:
         self.report = report
         self.watch = watch
         self.checkpoint_seconds = checkpoint_seconds
-        self.pixels = Pixels(dataset.image_size, run.data.pixel_mean, run.data.pixel_std, run.config.eval_view)
+        self.vocabulary = dataset.vocabulary_size if isinstance(dataset, TextDataset) else 0
+        size = 0 if isinstance(dataset, TextDataset) else dataset.image_size
+        self.pixels = Pixels(size, run.data.pixel_mean, run.data.pixel_std, run.config.eval_view)
         self.fabric = Fabric(accelerator=device, devices=1)
 
     def result(self) -> Result:
@@ -126,12 +131,15 @@ class Execution:
         if isinstance(arrays.images, PackedImages):
             files = arrays.images.files()
             return packed_samples(files, device), torch.from_numpy(arrays.labels[files.rows]).to(device)
+        if isinstance(arrays.images, TokenSequences):
+            return TokenSamples.of(arrays.images, device), torch.from_numpy(arrays.labels).to(device)
         return torch.from_numpy(arrays.images).to(device), torch.from_numpy(arrays.labels).to(device)
 
     def fresh_method(self) -> Method:
         """The config's method as the run's seed initialises it, on the device."""
         with global_stream(self.run.seed, "init"):
-            method = build_method(self.config, pixels=self.pixels, classes=len(self.run.class_ids))
+            classes = len(self.run.class_ids)
+            method = build_method(self.config, pixels=self.pixels, classes=classes, vocabulary=self.vocabulary)
         return method.to(self.fabric.device)
 
     def pretrain_stage(self) -> Stage:
@@ -180,6 +188,9 @@ class Execution:
         return history
 
     def _supervised(self, method: Method, data: Resident) -> Outcome:
+        if isinstance(method, TextClassifier):
+            train_logits, val_logits = method.logits(data.train_images), method.logits(data.val_images)
+            return Outcome(train_logits, val_logits, History(), History(), images=0, flops=0.0)
         if not isinstance(method, Supervised):
             raise TypeError(f"config {self.config.name} has no evaluation and no classifier")
         method.eval()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,8 @@ from dlth_bench.spec.recipe import TrainSpec
 from dlth_bench.spec.result import TRAINING_VERSION
 from dlth_bench.training.checkpoint import load_tensors, restore_training_state, save_tensors, training_state
 from dlth_bench.training.methods.base import Method, Moment
-from dlth_bench.training.optim import build_optimizer, clip_each_gradient, set_rates
+from dlth_bench.training.methods.text import TextClassifier
+from dlth_bench.training.optim import build_optimizer, clip_each_gradient, clip_gradients, plateau_drops, set_rates
 from dlth_bench.training.samples import FileSamples, ReadAhead, Samples
 from dlth_bench.training.seeds import seed_model_draws, stream_seed
 
@@ -41,14 +43,33 @@ class Stage:
     spec: TrainSpec
     seed: int
 
+    @cached_property
+    def held_out(self) -> Tensor:
+        """Positions of the samples that are not trained on, int64, on the labels' device."""
+        return self._split[self.trained_samples :]
+
+    @property
+    def trained_samples(self) -> int:
+        return self.spec.trained_samples(len(self.labels))
+
+    @cached_property
+    def trained(self) -> Tensor | None:
+        """Positions of the samples that are trained on, int64 on a CPU; None: all."""
+        return self._split[: self.trained_samples].cpu() if self.spec.held_out else None
+
+    @cached_property
+    def _split(self) -> Tensor:
+        generator = torch.Generator().manual_seed(stream_seed(self.seed, f"{self.name}/held-out"))
+        return torch.randperm(len(self.labels), generator=generator).to(self.labels.device)
+
     @property
     def steps(self) -> int:
-        return self.spec.duration.in_steps(len(self.labels), self.spec.batch_size)
+        return self.spec.duration.in_steps(self.trained_samples, self.spec.batch_size)
 
     @property
     def epoch_steps(self) -> int:
         """Updates an epoch; an incomplete last batch is dropped."""
-        return len(self.labels) // self.spec.batch_size
+        return self.trained_samples // self.spec.batch_size
 
 
 @dataclass
@@ -59,6 +80,8 @@ class History:
     seconds: float = 0.0
     curve_steps: list[int] = field(default_factory=list)
     curve_loss: list[float] = field(default_factory=list)
+    held_out: list[float] = field(default_factory=list)
+    """Accuracy on the samples held out, one value an epoch."""
 
     def header(self) -> dict[str, Any]:
         """As it stands in a checkpoint, with the version of the loop that wrote it."""
@@ -110,7 +133,9 @@ class Batches:
         epoch, index = divmod(step, self.per_epoch)
         if epoch != self.epoch:
             generator = torch.Generator().manual_seed(stream_seed(self.stage.seed, f"{self.stage.name}/order", epoch))
-            order = torch.randperm(len(self.stage.labels), generator=generator)
+            order = torch.randperm(self.stage.trained_samples, generator=generator)
+            if self.stage.trained is not None:  # the rest is held out
+                order = self.stage.trained[order]
             if self.stage.spec.repeats > 1:  # as many views of an image one after the other, of fewer images
                 order = order.repeat_interleave(self.stage.spec.repeats)[: len(order)]
             self.order, self.epoch = order.to(self.device), epoch
@@ -130,6 +155,8 @@ class Trainer:
         if isinstance(stage.samples, FileSamples):
             self.ahead = ReadAhead(stage.samples, Batches(stage, torch.device("cpu")).at, stage.steps)
         self.generator = torch.Generator(device=fabric.device)
+        self.held_out: list[float] = []
+        """As `History` has it."""
         self.trained = [parameter for parameter in stage.method.parameters() if parameter.requires_grad]
         stage.method.train()
 
@@ -148,9 +175,13 @@ class Trainer:
         method.before_step(moment)
         if spec.clip_grad is not None:
             clip_each_gradient(self.trained, spec.clip_grad)
-        set_rates(spec, self.optimizer, moment)
+        if spec.clip_joint is not None:
+            clip_gradients(self.trained, spec.clip_joint)
+        set_rates(spec, self.optimizer, moment, plateau_drops(self.held_out))
         self.wrapped.step()
         method.after_step(moment)
+        if isinstance(method, TextClassifier) and len(stage.held_out) and moment.ends_epoch:
+            self.held_out.append(method.accuracy(stage.samples[stage.held_out], stage.labels[stage.held_out]))
         return loss.detach()
 
 
@@ -162,6 +193,7 @@ def train(stage: Stage, fabric: Fabric, checkpoints: Checkpoints, after_step: Af
     """
     trainer = Trainer(stage, fabric)
     history = _resume(stage, trainer.optimizer, checkpoints.path)
+    trainer.held_out = history.held_out
     total, every = stage.steps, max(1, stage.steps // CURVE_POINTS)
     losses: list[Tensor] = []
     started = saved = time.monotonic()

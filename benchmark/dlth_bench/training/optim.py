@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from itertools import accumulate
 from typing import Any
 
 import torch
@@ -21,7 +22,8 @@ def build_optimizer(spec: OptimizerSpec, module: nn.Module) -> Optimizer:
     groups = parameter_groups(spec, module)
     match spec.kind:
         case "sgd":
-            sgd = SGD(groups, lr=spec.lr, momentum=spec.momentum, nesterov=spec.nesterov, fused=True)
+            fused = not (isinstance(module, Method) and module.sparse)
+            sgd = SGD(groups, lr=spec.lr, momentum=spec.momentum, nesterov=spec.nesterov, fused=fused)
             return _started(sgd)
         case "adamw":
             return AdamW(groups, lr=spec.lr, betas=spec.betas, eps=spec.eps, fused=True)
@@ -112,8 +114,14 @@ def learning_rate(spec: OptimizerSpec, moment: Moment) -> float:
             return float(spec.lr * spec.gamma**passed)
         case "exponential":
             return float(spec.lr * spec.gamma ** (moment.step * (spec.stretches or 1) // moment.total))
-        case "constant":
+        case "constant" | "plateau":
             return spec.lr
+
+
+def plateau_drops(accuracies: Sequence[float]) -> int:
+    """How often an accuracy was below the best before it, which is when a plateau schedule lowers the rate."""
+    bests = accumulate(accuracies, max)
+    return sum(now < best for now, best in zip(accuracies, bests, strict=True))
 
 
 def weight_decay(spec: OptimizerSpec, moment: Moment) -> float:
@@ -124,9 +132,15 @@ def weight_decay(spec: OptimizerSpec, moment: Moment) -> float:
     return end + (spec.weight_decay - end) * 0.5 * (1 + math.cos(math.pi * moment.step / moment.total))
 
 
-def set_rates(spec: OptimizerSpec, optimizer: Optimizer, moment: Moment) -> None:
-    """Put the step's learning rate and weight decay into every group."""
+def set_rates(spec: OptimizerSpec, optimizer: Optimizer, moment: Moment, drops: int = 0) -> None:
+    """Put the step's learning rate and weight decay into every group.
+
+    Args:
+        drops: of a plateau schedule until now.
+    """
     lr, decay = learning_rate(spec, moment), weight_decay(spec, moment)
+    if spec.schedule == "plateau":
+        lr *= spec.gamma**drops
     for group in optimizer.param_groups:
         group["lr"] = (lr if group["scheduled"] else spec.lr) * group["lr_scale"]
         group["weight_decay"] = decay if group["decays"] else 0.0
@@ -139,3 +153,20 @@ def clip_each_gradient(parameters: Iterable[nn.Parameter], bound: float) -> None
     if gradients:
         scales = [(bound / (norm + 1e-6)).clamp(max=1.0) for norm in torch._foreach_norm(gradients)]
         torch._foreach_mul_(gradients, scales)
+
+
+@torch.no_grad()
+def clip_gradients(parameters: Iterable[nn.Parameter], bound: float) -> None:
+    """Scale all gradients, sparse ones too, to a joint norm of at most ``bound``, as ``clip_grad_norm_`` does."""
+    gradients = []
+    for parameter in parameters:
+        if parameter.grad is not None:
+            if parameter.grad.is_sparse:
+                parameter.grad = parameter.grad.coalesce()
+            gradients.append(parameter.grad)
+    if gradients:
+        values = [gradient.values() if gradient.is_sparse else gradient for gradient in gradients]
+        norm = torch.stack([value.norm() for value in values]).norm()
+        scale = (bound / (norm + 1e-6)).clamp(max=1.0)
+        for value in values:
+            value.mul_(scale)

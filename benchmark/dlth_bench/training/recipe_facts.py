@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from dlth_bench.spec.frozen import Frozen
-from dlth_bench.spec.method import DINOSpec, FinetuneSpec, MethodSpec, MoCoSpec
+from dlth_bench.spec.method import DINOSpec, FinetuneSpec, MethodSpec, MoCoSpec, TextSpec
 from dlth_bench.spec.protocol import Config, DataSpec
 from dlth_bench.spec.recipe import AugmentSpec, TrainSpec
 from dlth_bench.spec.two_views import TwoViewSpec
@@ -46,14 +46,17 @@ class RecipeFacts(Frozen):
     notes: tuple[str, ...]
 
 
-def recipe_facts(config: Config, data: DataSpec, *, samples: int, classes: int, image_size: int) -> RecipeFacts:
-    """The facts of a config on ``samples`` training images of ``classes`` classes.
+def recipe_facts(
+    config: Config, data: DataSpec, *, samples: int, classes: int, image_size: int, vocabulary: int = 0
+) -> RecipeFacts:
+    """The facts of a config on ``samples`` training samples of ``classes`` classes.
 
     Args:
         image_size: side of the dataset's images in pixels, for which a network is built that no ``eval_view`` sizes.
+        vocabulary: how many token IDs a dataset of texts has.
     """
     pixels = Pixels(image_size, data.pixel_mean, data.pixel_std, config.eval_view)
-    method = untrained(config, pixels, classes)
+    method = untrained(config, pixels, classes, vocabulary)
     evaluated = method.encoder if config.evaluation is not None else method
     trained = sum(parameter.numel() for parameter in method.parameters() if parameter.requires_grad)
     return RecipeFacts(
@@ -67,12 +70,12 @@ def recipe_facts(config: Config, data: DataSpec, *, samples: int, classes: int, 
     )
 
 
-def untrained(config: Config, pixels: Pixels, classes: int) -> Method:
+def untrained(config: Config, pixels: Pixels, classes: int, vocabulary: int = 0) -> Method:
     """The config's networks without memory behind their weights, or with it where a library cannot do without."""
     quiet_libraries()
     try:
         with torch.device("meta"):
-            return build_method(config, pixels=pixels, classes=classes)
+            return build_method(config, pixels=pixels, classes=classes, vocabulary=vocabulary)
     except NotImplementedError:  # torchvision's RegNet computes its widths with tensors
         return build_method(config, pixels=pixels, classes=classes)
 
@@ -86,6 +89,7 @@ def finetuned(spec: FinetuneSpec, config: Config, pixels: Pixels, classes: int) 
 
 def stage_facts(spec: TrainSpec, samples: int) -> StageFacts:
     """The steps of a stage on ``samples`` images and its rate at the start of every tenth of its epochs."""
+    samples = spec.trained_samples(samples)
     epoch_steps, steps = samples // spec.batch_size, spec.duration.in_steps(samples, spec.batch_size)
     epochs = max(1, steps // epoch_steps)
     warm = round(spec.optimizer.warmup * epochs)
@@ -121,6 +125,8 @@ def _training_views(method: MethodSpec) -> list[str]:
             return [f"crop: {_view(view)}" for view in method.views]
         case MoCoSpec():
             return [f"2 crops: {_view(method.augment)}"]
+        case TextSpec():
+            return ["texts as they are"]
         case _:
             return [f"1 crop: {_view(method.augment)}"]
 

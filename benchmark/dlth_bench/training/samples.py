@@ -17,6 +17,7 @@ from torch import Tensor
 
 from dlth_bench.datasets.packed.images import PackedFiles
 from dlth_bench.training.ragged import Images, RaggedImages, margin
+from dlth_bench.training.tokens import TokenSamples
 
 DEVICE_SHARE = 0.4
 """Share of a GPU's memory that a dataset may take; the rest is for networks and what they compute."""
@@ -72,9 +73,9 @@ class FileSamples:
         return self._maps[file]
 
 
-Samples = Tensor | RaggedImages | FileSamples
+Samples = Tensor | RaggedImages | FileSamples | TokenSamples
 """What a stage trains on: uint8 images (samples, channels, height, width) or features (samples, width) on the device,
-images of different sizes there, or such images in files."""
+images of different sizes there, such images in files, or texts on the device."""
 
 
 def packed_samples(files: PackedFiles, device: torch.device) -> RaggedImages | FileSamples:
@@ -129,6 +130,8 @@ class ReadAhead:
 
 def in_order(samples: Samples, size: int) -> Iterator[Images]:
     """All samples in batches of ``size``, the last one smaller."""
+    if isinstance(samples, TokenSamples):
+        raise TypeError("texts are not images; a text method scores them itself")
     if isinstance(samples, FileSamples):
         yield from _read_in_order(samples, size)
     else:

@@ -9,7 +9,7 @@ from statistics import median
 import torch
 from lightning.fabric import Fabric
 
-from dlth_bench.datasets.base import ImageDataset
+from dlth_bench.datasets.base import Dataset
 from dlth_bench.spec.frozen import Frozen
 from dlth_bench.spec.protocol import Config, DataSpec
 from dlth_bench.spec.run import Run
@@ -29,9 +29,7 @@ class StepBench(Frozen):
     """Whole step / bare networks; the median over rounds in which both were timed one after the other."""
 
 
-def bench_step(
-    config: Config, data: DataSpec, dataset: ImageDataset, *, device: str, rounds: int, steps: int
-) -> StepBench:
+def bench_step(config: Config, data: DataSpec, dataset: Dataset, *, device: str, rounds: int, steps: int) -> StepBench:
     """Time whole training steps against forward and backward of the same networks on resident views.
 
     The whole step has order, augmentation, loss, backward, optimizer, schedules and moving averages. The bare one has

@@ -9,17 +9,15 @@ from functools import cache, cached_property
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from dlth_bench.datasets.base import ImageArrays, Split
 from dlth_bench.datasets.cifar100.catalog import cifar100_catalog
-from dlth_bench.datasets.cifar100.files import LabelledImages, hub_folder, read_labels, read_split
+from dlth_bench.datasets.cifar100.files import HUB_ID, REVISION, LabelledImages, read_labels, read_split
+from dlth_bench.datasets.labelled_parquet import Labels, class_rows, hub_folder
 from dlth_bench.datasets.location import dataset_folder
 from dlth_bench.spec.classes import ClassCatalog
 from dlth_bench.spec.errors import InputError
 from dlth_bench.spec.samples import SampleCatalog
-
-Rows = npt.NDArray[np.int64]
 
 
 class CIFAR100:
@@ -41,7 +39,7 @@ class CIFAR100:
     @cached_property
     def folder(self) -> Path:
         """Where the files are; downloads them when they are nowhere else."""
-        return self._given_folder or dataset_folder(self.name) or hub_folder()
+        return self._given_folder or dataset_folder(self.name) or hub_folder(self.name, HUB_ID, REVISION)
 
     @property
     def catalog(self) -> ClassCatalog:
@@ -71,7 +69,7 @@ class CIFAR100:
         """
         stored = self._train if split == "train" else self._val
         positions = [self.catalog.position(class_id) for class_id in class_ids]
-        rows = _rows(stored.labels, positions, images_per_class)
+        rows = class_rows(stored.labels, positions, images_per_class)
         for class_id, found in zip(class_ids, rows, strict=True):
             if not len(found):
                 raise InputError(f"the {split} split has no images of {class_id}", source=self.folder)
@@ -85,11 +83,11 @@ class CIFAR100:
             InputError: ``images_per_class`` is not positive, or the files are missing or broken.
         """
         positions = list(range(len(self.catalog)))
-        rows = _rows(read_labels(self.folder, "train", self.catalog), positions, images_per_class)
+        rows = class_rows(read_labels(self.folder, "train", self.catalog), positions, images_per_class)
         labels = array("i", (label for label, found in enumerate(rows) for _ in found))
         return SampleCatalog(self.name, self._sample_ids(positions, rows), labels, self.catalog.ids, images_per_class)
 
-    def _sample_ids(self, positions: list[int], rows: list[Rows]) -> tuple[str, ...]:
+    def _sample_ids(self, positions: list[int], rows: list[Labels]) -> tuple[str, ...]:
         ids = self.catalog.ids
         return tuple(f"{ids[p]}/{row:05d}" for p, found in zip(positions, rows, strict=True) for row in found)
 
@@ -100,13 +98,6 @@ class CIFAR100:
     @cached_property
     def _val(self) -> LabelledImages:
         return read_split(self.folder, "test", self.catalog)
-
-
-def _rows(labels: Rows, positions: list[int], images_per_class: int | None) -> list[Rows]:
-    """The rows of each class, the first so many (None: all)."""
-    if images_per_class is not None and images_per_class < 1:
-        raise InputError(f"images_per_class is {images_per_class}; it must be at least 1")
-    return [np.flatnonzero(labels == position)[:images_per_class] for position in positions]
 
 
 @cache

@@ -7,7 +7,7 @@ from torch import nn
 
 from dlth_bench.spec.method import SupervisedSpec
 from dlth_bench.spec.protocol import Config
-from dlth_bench.spec.recipe import LibrarySpec, ViTSpec
+from dlth_bench.spec.recipe import EmbeddingBagSpec, LibrarySpec, ViTSpec
 from dlth_bench.training.augment import Pixels
 from dlth_bench.training.backbones import build_backbone, build_classifier, linear_head
 from dlth_bench.training.methods.barlow_twins import BarlowTwins
@@ -21,16 +21,22 @@ from dlth_bench.training.methods.simclr import SimCLR
 from dlth_bench.training.methods.simsiam import SimSiam
 from dlth_bench.training.methods.supervised import Supervised
 from dlth_bench.training.methods.swav import SwAV
+from dlth_bench.training.methods.text import TextClassifier
 from dlth_bench.training.methods.vicreg import VICReg
 
 __all__ = ["Method", "build_method"]
 
 
-def build_method(config: Config, *, pixels: Pixels, classes: int) -> Method:
+def build_method(config: Config, *, pixels: Pixels, classes: int, vocabulary: int = 0) -> Method:
     """The config's method on a fresh backbone, initialised from torch's global generator.
 
     Convolutional networks are laid out channels-last, which is faster on CPUs and GPUs alike.
+
+    Args:
+        vocabulary: how many token IDs a dataset of texts has.
     """
+    if isinstance(config.backbone, EmbeddingBagSpec):
+        return TextClassifier(config.backbone, vocabulary, classes)
     if isinstance(config.backbone, LibrarySpec) and config.method.kind == "supervised":
         backbone, head = build_classifier(config.backbone, pixels.channels, classes)
         return _supervised(config.method, backbone, head, pixels).to(memory_format=torch.channels_last)
@@ -65,6 +71,8 @@ def _on_backbone(config: Config, backbone: nn.Module, width: int, pixels: Pixels
             return SwAV(spec, backbone, width, pixels)
         case "vicreg":
             return VICReg(spec, backbone, width, pixels)
+        case "text":
+            raise ValueError(f"config {config.name}: text needs an embedding_bag")
         case "supervised":
             return _supervised(spec, backbone, linear_head(width, classes), pixels)
 

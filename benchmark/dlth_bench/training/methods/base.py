@@ -6,11 +6,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
-
-from dlth_bench.training.ragged import Images
 
 Views = tuple[Tensor, ...]
 
@@ -34,6 +33,10 @@ class Moment:
         return self.step % self.epoch_steps
 
     @property
+    def ends_epoch(self) -> bool:
+        return self.step_in_epoch == self.epoch_steps - 1
+
+    @property
     def epoch_start(self) -> Moment:
         """The first update of this epoch."""
         return Moment(self.step - self.step_in_epoch, self.total, self.epoch_steps)
@@ -49,12 +52,15 @@ class Method(nn.Module, ABC):
     encoder: nn.Module
     """What an evaluation uses after training."""
 
+    sparse = False
+    """Whether some gradients are sparse."""
+
     unscheduled: tuple[str, ...] = ()
     """Prefixes of the names of parameters that are trained at the peak learning rate throughout."""
 
     @abstractmethod
-    def views(self, images: Images, generator: torch.Generator) -> Views:
-        """The augmented inputs of one batch: uint8 images (batch, channels, height, width), or of different sizes."""
+    def views(self, images: Any, generator: torch.Generator) -> Views:
+        """The augmented inputs of one batch: `Images`, or what else the method is for, such as texts."""
 
     @abstractmethod
     def forward(self, views: Views, labels: Tensor, moment: Moment) -> Tensor:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
@@ -14,7 +15,6 @@ from torch.utils.data import DataLoader, Dataset
 
 from dlth_bench.datasets.base import ImageArrays
 from dlth_bench.datasets.class_folders import LabelledFiles
-from dlth_bench.datasets.packed.images import PackedImages
 from dlth_bench.spec.errors import InputError
 from dlth_bench.spec.quoting import printable
 from dlth_bench.training.pretrained.model import Transform
@@ -74,7 +74,7 @@ class GreyImages:
 
     def open(self, index: int) -> Image.Image:
         images = self.arrays.images
-        if isinstance(images, PackedImages):
+        if not isinstance(images, np.ndarray):
             raise InputError("packed images of different sizes cannot be embedded; give their folder with --data-dir")
         return Image.fromarray(images[index, 0]).convert("RGB")
 

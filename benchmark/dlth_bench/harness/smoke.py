@@ -1,0 +1,125 @@
+"""A smoke test of a protocol: every config trained for a few steps on a few samples, to see that it runs here at all.
+
+Networks, losses, augmentation and image sizes are the protocol's; only durations, batches and queues shrink. What comes
+out is no score and goes to no store.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from dlth_bench.datasets.base import Dataset
+from dlth_bench.datasets.location import CACHE_VARIABLE
+from dlth_bench.spec.duration import Duration
+from dlth_bench.spec.errors import InputError
+from dlth_bench.spec.frozen import Frozen
+from dlth_bench.spec.method import MethodSpec, MoCoSpec
+from dlth_bench.spec.protocol import Config, DataSpec
+from dlth_bench.spec.recipe import TrainSpec
+from dlth_bench.spec.run import Run
+from dlth_bench.spec.two_views import NNCLRSpec, SwAVSpec
+
+STEPS = 2
+"""Updates of each stage."""
+
+BATCH = 4
+"""Samples an update."""
+
+SAMPLES_PER_CLASS = 4
+CLASSES = 3
+
+
+class SmokeOutcome(Frozen):
+    """How a config fared."""
+
+    config: str
+    ran: bool
+    """Whether all its stages trained and were evaluated."""
+    reason: str = ""
+    """Why not."""
+    seconds: float
+    losses: tuple[float, ...] = ()
+    """Of the first stage, a value a step: they are finite, and mean nothing else."""
+
+
+def smoke_run(config: Config, data: DataSpec, class_ids: Sequence[str]) -> Run:
+    """The run of a config that is as short as may be, on a few samples of some classes."""
+    few = data.model_copy(update={"images_per_class": SAMPLES_PER_CLASS, "manifest_digest": None})
+    return Run(data=few, config=shortened(config), class_ids=tuple(class_ids), seed=0)
+
+
+def shortened(config: Config) -> Config:
+    """The config with a few steps of a few samples in each stage; what is trained stays what it is."""
+    evaluation = config.evaluation
+    if evaluation is not None:
+        evaluation = evaluation.model_copy(update={"train": _short(evaluation.train)})
+    changed = {"method": _small_queue(config.method), "train": _short(config.train), "evaluation": evaluation}
+    return config.model_copy(update=changed)
+
+
+def smoke(config: Config, data: DataSpec, dataset: Dataset, class_ids: Sequence[str], device: str) -> SmokeOutcome:
+    """Train a config for a few steps in this process; whatever goes wrong is its outcome."""
+    from dlth_bench.training.execute import Execution  # torch: slow to import
+
+    started = time.monotonic()
+    try:
+        result = Execution(smoke_run(config, data, class_ids), dataset, device=device).result()
+    except InputError:
+        raise  # about the data: no config would fare better
+    except Exception as error:  # noqa: BLE001 - the other configs are to be tried all the same
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:500]
+        return SmokeOutcome(config=config.name, ran=False, reason=reason, seconds=time.monotonic() - started)
+    return SmokeOutcome(
+        config=config.name,
+        ran=result.status == "finished",
+        reason=result.reason,
+        seconds=time.monotonic() - started,
+        losses=result.curves.pretrain_loss,
+    )
+
+
+def classes_at_hand(dataset: Dataset, wanted: Sequence[str] | None = None) -> tuple[str, ...]:
+    """A few classes to smoke-test on: the first of ``wanted``, or of those that have training samples here.
+
+    Raises:
+        InputError: fewer than two have.
+    """
+    if wanted is None:
+        catalog = dataset.samples(1)
+        wanted = [catalog.class_ids[label] for label in sorted(set(catalog.labels))]
+    if len(wanted) < 2:
+        raise InputError(f"{len(wanted)} class of {dataset.name} is at hand; a smoke test needs two")
+    return tuple(wanted[:CLASSES])
+
+
+@contextmanager
+def temporary_cache() -> Iterator[None]:
+    """Inside the block, packed images go to a folder that is gone afterwards."""
+    before = os.environ.get(CACHE_VARIABLE)
+    with tempfile.TemporaryDirectory(prefix="dlth-bench-smoke-") as folder:
+        os.environ[CACHE_VARIABLE] = folder
+        try:
+            yield
+        finally:
+            if before is None:
+                del os.environ[CACHE_VARIABLE]
+            else:
+                os.environ[CACHE_VARIABLE] = before
+
+
+def _short(train: TrainSpec) -> TrainSpec:
+    return train.model_copy(update={"duration": Duration(steps=STEPS), "batch_size": BATCH, "repeats": 1})
+
+
+def _small_queue(method: MethodSpec) -> MethodSpec:
+    """Queues of two batches, and batch norm in two groups where it has groups, to fit the small batch."""
+    if isinstance(method, MoCoSpec):
+        groups = None if method.batch_norm_groups is None else 2
+        return method.model_copy(update={"queue": 2 * BATCH, "batch_norm_groups": groups})
+    if isinstance(method, NNCLRSpec) or (isinstance(method, SwAVSpec) and method.queue):
+        return method.model_copy(update={"queue": 2 * BATCH})
+    return method

@@ -1,0 +1,54 @@
+"""Text classification by the mean of word embeddings and a linear layer (appendix I; Joulin et al. 2017)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from dlth_bench.spec.recipe import EmbeddingBagSpec
+from dlth_bench.training.methods.base import Method, Moment, Views
+from dlth_bench.training.tokens import TokenSamples
+
+BATCH = 1024
+"""Texts scored at once."""
+
+
+class TextClassifier(Method):
+    """``EmbeddingBag`` and a linear layer trained together, both initialised uniformly, the bias with zeros.
+
+    The original asks for dense gradients of the embedding; these are sparse, which is the same under SGD without
+    momentum and decay and takes a tenth of the time: a batch has a hundredth of the vocabulary.
+
+    Args:
+        vocabulary: how many token IDs there are.
+    """
+
+    sparse = True
+
+    def __init__(self, spec: EmbeddingBagSpec, vocabulary: int, classes: int) -> None:
+        super().__init__()
+        self.encoder = nn.EmbeddingBag(vocabulary, spec.dim, mode="mean", sparse=True)
+        self.head = nn.Linear(spec.dim, classes)
+        nn.init.uniform_(self.encoder.weight, -spec.init_range, spec.init_range)
+        nn.init.uniform_(self.head.weight, -spec.init_range, spec.init_range)
+        nn.init.zeros_(self.head.bias)
+
+    def views(self, images: TokenSamples, generator: torch.Generator) -> Views:
+        """Tokens and offsets of a batch, as they are."""
+        return images.bags()
+
+    def forward(self, views: Views, labels: Tensor, moment: Moment) -> Tensor:
+        return F.cross_entropy(self.head(self.encoder(*views)), labels)
+
+    @torch.no_grad()
+    def logits(self, texts: Any) -> Tensor:
+        """Class scores (texts, classes) of `TokenSamples`."""
+        parts = [texts[start : start + BATCH].bags() for start in range(0, len(texts), BATCH)]
+        return torch.cat([self.head(self.encoder(*part)) for part in parts])
+
+    def accuracy(self, texts: Any, labels: Tensor) -> float:
+        """Share of texts whose highest score is at their label, int64 (texts,)."""
+        return (self.logits(texts).argmax(1) == labels).double().mean().item()
