@@ -117,7 +117,7 @@ def test_many_hostile_folders_get_a_report(monkeypatch: pytest.MonkeyPatch) -> N
 def test_texts_are_inert_or_refused(text: str, field: str) -> None:
     """What passes into the metadata runs in no spreadsheet and is one visible line; names are ASCII."""
     try:
-        metadata = metadata_of(tiny_protocol(), SUBSET, "mine", **{field: text})
+        metadata = metadata_of(tiny_protocol(), SUBSET, **({"name": "mine"} | {field: text}))
     except ValidationError:
         return
     kept = getattr(metadata, field)

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import sys
+from dataclasses import replace
 
 import pytest
 from board_examples import card_with, stored_with, tiny_protocol
@@ -23,8 +24,10 @@ FORMULA = '=HYPERLINK("https://evil.example","click")'
 
 @pytest.fixture
 def table() -> list[Record]:
+    mine = stored_with("mine", card_with(-0.5, -0.75, 0.25))
+    formulas = {"policy": "-1+1", "description": FORMULA, "authors": ("@SUM(A1)",)}  # which a submission may not hold
     stored = [
-        stored_with("mine", card_with(-0.5, -0.75, 0.25), policy="-1+1", description=FORMULA, authors=["@SUM(A1)"]),
+        replace(mine, metadata=mine.metadata.model_copy(update=formulas)),
         stored_with("other", card_with(None), policy="RS"),
     ]
     paper = Reported("ERC", "A paper", None, 0.9, (0.5, 0.99), 0.8, note="+1")
