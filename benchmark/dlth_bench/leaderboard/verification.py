@@ -12,6 +12,7 @@ from dlth_bench.leaderboard.submissions import METADATA, RESULTS, SCORECARD, SUB
 from dlth_bench.spec.admission import check_samples, check_subset
 from dlth_bench.spec.errors import InputError
 from dlth_bench.spec.protocol import Protocol
+from dlth_bench.spec.pruning import PruningSpec, TicketFacts
 from dlth_bench.spec.quoting import printable, quoted
 from dlth_bench.spec.result import Result
 from dlth_bench.spec.run import Run
@@ -75,9 +76,24 @@ def _implausible(result: Result, run: Run) -> str:
     hits = sum(accuracy * count for accuracy, count in zip(result.class_accuracy, counts, strict=True))
     if not counts or not sum(counts) or abs(hits / sum(counts) - (result.accuracy or 0.0)) > _TOLERANCE:
         return "its accuracy is not the mean of its class accuracies"
+    problem = _implausible_ticket(result.ticket, run.config.pruning)
+    if problem:
+        return problem
     images = run.images_seen
     if images is not None and result.cost is not None and result.cost.images != images:
         return f"saw {result.cost.images} images in training, the run takes {images}"
+    return ""
+
+
+def _implausible_ticket(ticket: TicketFacts | None, pruning: PruningSpec | None) -> str:
+    if ticket is None or pruning is None:
+        if ticket is not None:
+            return "has a ticket, but its config does not prune"
+        return "" if pruning is None else "lacks the ticket that its config is to find"
+    live = pruning.live_after(pruning.rounds, ticket.prunable_weights)
+    if (ticket.live_weights, len(ticket.levels)) != (live, pruning.levels):
+        told = f"{ticket.live_weights} of {ticket.prunable_weights} weights after {len(ticket.levels)} levels"
+        return f"its ticket has {told}, the config leaves {live} after {pruning.levels}"
     return ""
 
 
