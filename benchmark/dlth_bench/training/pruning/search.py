@@ -152,7 +152,6 @@ class Search:
     def _pruned(self, found: Found, method: Supervised, rounds: int) -> Found:
         """The mask after some rounds by the scores of ``method``, saved."""
         count = self.spec.live_after(rounds, self.dense.weights)
-        # The counter changes how gradients of gradients are computed by nothing but bookkeeping; draws stay.
         started = time.monotonic()
         with FlopCounterMode(display=False) as counter:
             mask = self.scorer.prune(method, found.mask, count, rounds)
@@ -183,8 +182,8 @@ class Search:
 
     def _discard(self, stage: str) -> None:
         if self.trainer.folder is not None:
-            for path in self.trainer.folder.glob(f"{stage}*.safetensors"):
-                path.unlink(missing_ok=True)
+            for name in (stage, f"{stage}-checkpoint"):
+                (self.trainer.folder / f"{name}.safetensors").unlink(missing_ok=True)
 
 
 def level_name(level: int) -> str:
