@@ -148,7 +148,7 @@ def _grid(protocol: Protocol) -> Table:
         duration = config.train.duration
         amount = getattr(duration, duration.unit)
         evaluation = "own head" if config.evaluation is None else config.evaluation.kind
-        training = f"{amount:g} {duration.unit}, batch {config.train.batch_size}"
+        training = f"{amount:g} {duration.unit}, batch {config.train.batch_size}{_pruning(config)}"
         table.add_row(
             config.name,
             f"{config.method.kind}, {_network(config)}",
@@ -157,6 +157,16 @@ def _grid(protocol: Protocol) -> Table:
             _reference(protocol, config.name),
         )
     return table
+
+
+def _pruning(config: Config) -> str:
+    """How much is pruned, and by what."""
+    if config.pruning is None:
+        return ""
+    pruning, total = config.pruning, 1_000_000
+    control = "" if pruning.baseline is None else f", {pruning.baseline}"
+    left = f"{100 * pruning.live_after(pruning.rounds, total) / total:.3g} % of weights"
+    return f"; {left} by {pruning.score.kind}{control}"
 
 
 def _network(config: Config) -> str:

@@ -52,6 +52,8 @@ def recorded_stage(config: Config, convention: Convention) -> str:
     Raises:
         InputError: there is none, or the convention does not fit it.
     """
+    if config.pruning is not None:
+        raise InputError(f"config {config.name} prunes, and trains many times: take one that does not")
     if config.method.kind == "supervised":
         stage, mixup = "pretrain", config.method.mixup
     elif config.method.kind == "text":
@@ -70,7 +72,7 @@ def recordable_configs(protocol: Protocol) -> list[str]:
     names = []
     for config in protocol.configs:
         finetuned = config.evaluation is not None and config.evaluation.kind == "finetune"
-        if config.method.kind in {"supervised", "text"} or finetuned:
+        if config.pruning is None and (config.method.kind in {"supervised", "text"} or finetuned):
             names.append(config.name)
     return names
 

@@ -4,7 +4,7 @@
                                    result.json   what it left; written once, whole
                                    lock          held while a process trains it
                                    *.safetensors checkpoints, gone when the run is finished;
-                                                 encoder.safetensors stays where it was asked to
+                                                 encoder.safetensors and mask.safetensors stay where asked to
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from dlth_bench.spec.files import write_atomically
 from dlth_bench.spec.quoting import quoted
 from dlth_bench.spec.result import TRAINING_VERSION, Result
 from dlth_bench.spec.run import Run
-from dlth_bench.spec.stored_run import ENCODER_FILE, RESULT_FILE, RUN_FILE
+from dlth_bench.spec.stored_run import ENCODER_FILE, MASK_FILE, RESULT_FILE, RUN_FILE
 
 
 class Busy(RuntimeError):
@@ -86,14 +86,14 @@ class Store:
         """Write the result, then remove the checkpoints that it makes needless.
 
         Args:
-            keep_weights: leave the pretrained encoder; optimizers, heads and averages go all the same.
+            keep_weights: leave the pretrained encoder and a ticket's mask; optimizers, heads and averages go.
         """
         folder = self.folder(run.digest)
         write_atomically(folder / RUN_FILE, (run.model_dump_json(exclude_defaults=True) + "\n").encode())
         write_atomically(folder / RESULT_FILE, (result.model_dump_json(exclude_defaults=True) + "\n").encode())
         if result.status != "failed":
             for path in folder.glob("*.safetensors"):
-                if not keep_weights or path.name != ENCODER_FILE:
+                if not keep_weights or path.name not in {ENCODER_FILE, MASK_FILE}:
                     path.unlink(missing_ok=True)
 
     @contextmanager

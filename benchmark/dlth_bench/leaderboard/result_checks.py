@@ -10,6 +10,7 @@ from dlth_bench.harness.grid import grid_runs
 from dlth_bench.leaderboard.findings import Finding
 from dlth_bench.spec.consistency import contradictions
 from dlth_bench.spec.protocol import Protocol
+from dlth_bench.spec.pruning import PruningSpec, TicketFacts
 from dlth_bench.spec.quoting import quoted
 from dlth_bench.spec.result import Result
 from dlth_bench.spec.run import Run
@@ -50,7 +51,21 @@ def _implausible(
         at = next(index for index, pair in enumerate(zip(counts, result.class_counts, strict=True)) if len({*pair}) > 1)
         problem = f"says {result.class_counts[at]} validation samples of {run.class_ids[at]}"
         yield f"class_counts.{at}", problem, f"{protocol.data.dataset} has {counts[at]}"
+    yield from _implausible_ticket(result.ticket, run.config.pruning)
     yield from _implausible_cost(result, run, protocol)
+
+
+def _implausible_ticket(ticket: TicketFacts | None, pruning: PruningSpec | None) -> Iterator[tuple[str, str, str]]:
+    if pruning is None:
+        if ticket is not None:
+            yield "ticket", "has a ticket, but its config does not prune", ""
+    elif ticket is None:
+        yield "ticket", "lacks the ticket that its config is to find", ""
+    else:
+        live = pruning.live_after(pruning.rounds, ticket.prunable_weights)
+        if (ticket.live_weights, len(ticket.levels)) != (live, pruning.levels):
+            told = f"{ticket.live_weights} of {ticket.prunable_weights} weights after {len(ticket.levels)} levels"
+            yield "ticket", f"its ticket has {told}", f"the config leaves {live} after {pruning.levels}"
 
 
 def _implausible_cost(result: Result, run: Run, protocol: Protocol) -> Iterator[tuple[str, str, str]]:

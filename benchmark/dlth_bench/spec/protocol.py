@@ -12,6 +12,7 @@ from pydantic_core import PydanticCustomError
 from dlth_bench.spec.duration import Unit
 from dlth_bench.spec.frozen import Frozen, digest_of
 from dlth_bench.spec.method import EvaluationSpec, MethodSpec
+from dlth_bench.spec.pruning import PruningSpec
 from dlth_bench.spec.recipe import Backbone, EvalViewSpec, TrainSpec
 
 Slug = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
@@ -35,6 +36,9 @@ class Config(Frozen):
     eval_view: Annotated[EvalViewSpec | None, Field(description="What evaluation sees; None: the image as it is.")] = (
         None
     )
+    pruning: Annotated[
+        PruningSpec | None, Field(description="The search for a ticket, which is evaluated; None: all weights stay.")
+    ] = None
     notes: Annotated[tuple[str, ...], Field(description="What differs from the paper and the original code.")] = ()
 
     @property
@@ -69,6 +73,24 @@ class Config(Frozen):
         elif optimizer.kind != "sgd" or optimizer.momentum or optimizer.weight_decay:
             # Gradients of embeddings are sparse: momentum and decay would touch all rows at every step.
             raise ValueError(f"config {self.name}: the method text takes sgd without momentum and weight decay")
+
+    @model_validator(mode="after")
+    def _prunable(self) -> Self:
+        if self.pruning is None:
+            return self
+        if self.method.kind != "supervised" or self.method.weight_average is not None:
+            raise ValueError(f"config {self.name}: pruning needs a supervised method without weight average")
+        flow = self.pruning.score.kind in {"snip", "grasp", "synflow"}
+        if flow and self.backbone.kind == "vit":
+            raise ValueError(f"config {self.name}: score {self.pruning.score.kind} is of convolutional networks")
+        untrained = self.pruning.scored == "rewound" and self.pruning.rewind is None
+        if flow and untrained and self.backbone.kind == "resnet" and self.backbone.zero_init_residual:
+            # Nothing flows through a branch that ends in a norm of weight 0, so all of its scores were 0.
+            raise ValueError(
+                f"config {self.name}: score {self.pruning.score.kind} of initial weights needs "
+                "zero_init_residual: false of the backbone"
+            )
+        return self
 
 
 class DataSpec(Frozen):

@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from dlth_bench.spec.frozen import Frozen
 from dlth_bench.spec.protocol import Accuracy, Cost
+from dlth_bench.spec.pruning import TicketFacts
 
 TRAINING_VERSION = 1
 """Raised by a change to training that moves accuracies: results of different versions are not scored together."""
@@ -58,6 +59,7 @@ class Result(Frozen):
     train_accuracy: Annotated[Accuracy | None, Field(description="Top-1 on unaugmented training samples.")] = None
     curves: Curves = Curves()
     cost: Cost | None = None
+    ticket: Annotated[TicketFacts | None, Field(description="Of configs that prune: what was found.")] = None
     peak_memory_bytes: Annotated[
         int, Field(ge=0, lt=2**63, description="Device memory on a GPU, else of the process.")
     ] = 0

@@ -73,7 +73,9 @@ class Run(Frozen):
         samples = self.samples
         if samples is None:
             return None
-        evaluation = self.config.evaluation
+        evaluation, pruning = self.config.evaluation, self.config.pruning
+        if pruning is not None:
+            return pruning.updates(self.config.train, samples) * self.config.train.batch_size
         seen = _drawn(self.config.train, samples)
         if evaluation is None:
             return seen

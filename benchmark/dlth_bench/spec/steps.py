@@ -12,7 +12,7 @@ from typing import Any
 
 from dlth_bench.spec.protocol import Config
 
-AXES = ("backbone", "budget", "evaluation", "augmentation")
+AXES = ("backbone", "budget", "evaluation", "augmentation", "pruning")
 """What a step may change; settings of the recipe outside these make one of their own only if nothing else differs."""
 
 RECIPE = "recipe"
@@ -86,8 +86,8 @@ def _budget(config: Config) -> float:
 
 
 def _axis_of(path: tuple[str, ...], one: Config, other: Config) -> str:
-    if path[0] == "backbone":
-        return "backbone"
+    if path[0] in {"backbone", "pruning"}:
+        return path[0]
     if path[:2] == ("train", "duration"):
         return "budget"
     if path[0] == "evaluation":

@@ -20,6 +20,8 @@ RUN_FILE = "run.json"
 RESULT_FILE = "result.json"
 ENCODER_FILE = "encoder.safetensors"
 """The pretrained encoder, of runs whose weights were kept."""
+MASK_FILE = "mask.safetensors"
+"""The ticket's mask, of runs that prune and whose weights were kept."""
 
 Model = TypeVar("Model", bound=Frozen)
 

@@ -18,6 +18,7 @@ from dlth_bench.datasets.run_samples import run_samples
 from dlth_bench.datasets.token_sequences import TokenSequences
 from dlth_bench.spec.method import FinetuneSpec, LinearSpec
 from dlth_bench.spec.protocol import Cost
+from dlth_bench.spec.pruning import PruningSpec, TicketFacts
 from dlth_bench.spec.result import TRAINING_VERSION, Curves, Result
 from dlth_bench.spec.run import Run
 from dlth_bench.spec.stored_run import ENCODER_FILE
@@ -32,6 +33,9 @@ from dlth_bench.training.loop import Checkpoints, Diverged, History, Stage, Watc
 from dlth_bench.training.methods import Method, build_method
 from dlth_bench.training.methods.supervised import Supervised
 from dlth_bench.training.methods.text import TextClassifier
+from dlth_bench.training.pruning.prune import Scorer
+from dlth_bench.training.pruning.search import LevelTrainer
+from dlth_bench.training.pruning.ticket import trained_ticket
 from dlth_bench.training.samples import Samples, packed_samples
 from dlth_bench.training.seeds import global_stream
 from dlth_bench.training.tokens import TokenSamples
@@ -60,6 +64,9 @@ class Outcome:
     evaluation: History
     images: int
     flops: float
+    earlier_seconds: float = 0.0
+    """Wall seconds of the search, of configs that prune."""
+    ticket: TicketFacts | None = None
 
 
 class Execution:
@@ -135,9 +142,9 @@ class Execution:
             return TokenSamples.of(arrays.images, device), torch.from_numpy(arrays.labels).to(device)
         return torch.from_numpy(arrays.images).to(device), torch.from_numpy(arrays.labels).to(device)
 
-    def fresh_method(self) -> Method:
-        """The config's method as the run's seed initialises it, on the device."""
-        with global_stream(self.run.seed, "init"):
+    def fresh_method(self, stream: str = "init") -> Method:
+        """The config's method as the run's seed initialises it, on the device; other streams give other weights."""
+        with global_stream(self.run.seed, stream):
             classes = len(self.run.class_ids)
             method = build_method(self.config, pixels=self.pixels, classes=classes, vocabulary=self.vocabulary)
         return method.to(self.fabric.device)
@@ -151,15 +158,36 @@ class Execution:
         return Stage("pretrain", self.fresh_method(), images, labels, self.config.train, self.run.seed)
 
     def _outcome(self, data: Resident) -> Outcome:
+        if self.config.pruning is not None:
+            return self._ticket(self.config.pruning, data)
         stage = self._pretrain_stage(data)
         history = self._train(stage)
         flops = stage_flops(stage, self.fresh_method)
-        if self.folder is not None and self.keep_encoder:  # before fine-tuning changes it
-            header = {"run": self.run.digest}
-            save_tensors(self.folder / ENCODER_FILE, stage.method.encoder.state_dict(), header)
+        self._keep_encoder(stage.method)  # before fine-tuning changes it
         outcome = self._evaluated(stage.method, data)
         images = outcome.images + stage.steps * stage.spec.batch_size
         return replace(outcome, pretrain=history, images=images, flops=outcome.flops + flops)
+
+    def _keep_encoder(self, method: Method) -> None:
+        if self.folder is not None and self.keep_encoder:
+            save_tensors(self.folder / ENCODER_FILE, method.encoder.state_dict(), {"run": self.run.digest})
+
+    def _ticket(self, spec: PruningSpec, data: Resident) -> Outcome:
+        dense = self._pretrain_stage(data)
+        scorer = Scorer(spec.score, data.train_images, data.train_labels, self.pixels, self.run.seed)
+        validation = data.val_images, data.val_labels
+        trainer = LevelTrainer(dense, self.fresh_method, self._train, self.pixels, *validation, self.folder)
+        ticket = trained_ticket(spec, trainer, scorer)
+        self._keep_encoder(ticket.method)
+        a_step = stage_flops(dense, self.fresh_method) / dense.updates
+        return replace(
+            self._supervised(ticket.method, data),
+            pretrain=ticket.history,
+            images=ticket.updates * dense.spec.batch_size,
+            flops=ticket.updates * a_step + ticket.facts.scoring_flops,
+            earlier_seconds=ticket.earlier_seconds,
+            ticket=ticket.facts,
+        )
 
     def _evaluated(self, method: Method, data: Resident) -> Outcome:
         match self.config.evaluation:
@@ -264,7 +292,8 @@ class Execution:
             cost=Cost(
                 images=outcome.images,
                 flops=outcome.flops,
-                device_seconds=pretrain.seconds + evaluation.seconds,
+                device_seconds=outcome.earlier_seconds + pretrain.seconds + evaluation.seconds,
             ),
+            ticket=outcome.ticket,
             peak_memory_bytes=peak_memory_bytes(self.fabric.device),
         )

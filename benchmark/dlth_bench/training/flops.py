@@ -25,7 +25,7 @@ def stage_flops(stage: Stage, fresh: Callable[[], Method]) -> float:
     with torch.random.fork_rng(), FlopCounterMode(display=False) as counter:
         loss = method(method.views(images, generator), labels, Moment(0, stage.steps))
         loss.backward()
-    return float(counter.get_total_flops()) * stage.steps
+    return float(counter.get_total_flops()) * stage.updates
 
 
 @torch.no_grad()

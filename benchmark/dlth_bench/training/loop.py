@@ -19,6 +19,7 @@ from dlth_bench.training.checkpoint import load_tensors, restore_training_state,
 from dlth_bench.training.methods.base import Method, Moment
 from dlth_bench.training.methods.text import TextClassifier
 from dlth_bench.training.optim import build_optimizer, clip_each_gradient, clip_gradients, plateau_drops, set_rates
+from dlth_bench.training.pruning.masking import Masking
 from dlth_bench.training.samples import FileSamples, ReadAhead, Samples
 from dlth_bench.training.seeds import seed_model_draws, stream_seed
 
@@ -42,6 +43,12 @@ class Stage:
     """int64 (samples,), on the device."""
     spec: TrainSpec
     seed: int
+    start: int = 0
+    """The update that it begins with: one that goes on from another's weights has the schedule go on, too."""
+    stop: int | None = None
+    """The update before which it ends; None: that of the whole duration."""
+    masking: Masking | None = None
+    """Weights that stay zero; None: none."""
 
     @cached_property
     def held_out(self) -> Tensor:
@@ -64,7 +71,17 @@ class Stage:
 
     @property
     def steps(self) -> int:
+        """Updates of the whole duration, which is what schedules are over."""
         return self.spec.duration.in_steps(self.trained_samples, self.spec.batch_size)
+
+    @property
+    def end(self) -> int:
+        return self.steps if self.stop is None else self.stop
+
+    @property
+    def updates(self) -> int:
+        """Updates that the stage makes."""
+        return self.end - self.start
 
     @property
     def epoch_steps(self) -> int:
@@ -159,6 +176,8 @@ class Trainer:
         """As `History` has it."""
         self.trained = [parameter for parameter in stage.method.parameters() if parameter.requires_grad]
         stage.method.train()
+        if stage.masking is not None:
+            stage.masking.zero_weights()
 
     def step(self, step: int) -> Tensor:
         """Update number ``step`` (from 0); returns the loss, detached, without waiting for the device."""
@@ -173,12 +192,16 @@ class Trainer:
         self.optimizer.zero_grad(set_to_none=True)
         self.fabric.backward(loss)
         method.before_step(moment)
+        if stage.masking is not None:  # before clipping, whose norms are then those of live weights alone
+            stage.masking.zero_gradients()
         if spec.clip_grad is not None:
             clip_each_gradient(self.trained, spec.clip_grad)
         if spec.clip_joint is not None:
             clip_gradients(self.trained, spec.clip_joint)
         set_rates(spec, self.optimizer, moment, plateau_drops(self.held_out))
         self.wrapped.step()
+        if stage.masking is not None:
+            stage.masking.zero_weights()
         method.after_step(moment)
         if isinstance(method, TextClassifier) and len(stage.held_out) and moment.ends_epoch:
             self.held_out.append(method.accuracy(stage.samples[stage.held_out], stage.labels[stage.held_out]))
@@ -194,7 +217,7 @@ def train(stage: Stage, fabric: Fabric, checkpoints: Checkpoints, after_step: Af
     trainer = Trainer(stage, fabric)
     history = _resume(stage, trainer.optimizer, checkpoints.path)
     trainer.held_out = history.held_out
-    total, every = stage.steps, max(1, stage.steps // CURVE_POINTS)
+    total, every = stage.end, max(1, stage.updates // CURVE_POINTS)
     losses: list[Tensor] = []
     started = saved = time.monotonic()
     before = history.seconds
@@ -217,7 +240,7 @@ def _resume(stage: Stage, optimizer: torch.optim.Optimizer, path: Path | None) -
     """The state of the checkpoint put into the stage, and its history; a fresh history when there is none."""
     loaded = None if path is None else load_tensors(path)
     if loaded is None or not usable(loaded[1]):
-        return History()
+        return History(step=stage.start)
     tensors, header = loaded
     restore_training_state(stage.method, optimizer, tensors)
     return History.from_header(header)

@@ -1,0 +1,185 @@
+"""How a config finds a lottery ticket: a mask by a score, in rounds, and the weights that the mask is put on.
+
+A ticket is a mask and weights to train from. With ``scored: trained`` this is iterative magnitude pruning with
+rewinding (Frankle et al. 2020) or its like with another score: train, remove a share of the weights that are left, go
+back to the weights of the rewind point, repeat. With ``scored: rewound`` the mask comes from the weights at the rewind
+point, untrained by default, and is trained once: pruning at initialisation (SNIP, GraSP, SynFlow) and random masks.
+Either way ``rounds`` and ``rate`` say how many weights are left, so that tickets of all kinds are equally sparse.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from dlth_bench.spec.duration import Duration
+from dlth_bench.spec.frozen import Frozen
+from dlth_bench.spec.recipe import TrainSpec
+
+Share = Annotated[float, Field(gt=0, lt=1)]
+
+
+class RewindPoint(Frozen):
+    """A point of training, counted from its start and in exactly one unit."""
+
+    epochs: Annotated[float | None, Field(gt=0, description="Passes over the training samples.")] = None
+    steps: Annotated[int | None, Field(gt=0, description="Optimizer updates.")] = None
+    images: Annotated[int | None, Field(gt=0, description="Samples drawn, all views of one counted once.")] = None
+    fraction: Annotated[Share | None, Field(description="Part of all updates of the training.")] = None
+
+    @model_validator(mode="after")
+    def _one_unit(self) -> Self:
+        if len(self.model_dump(exclude_none=True)) != 1:
+            raise ValueError("give exactly one of epochs, steps, images, fraction")
+        return self
+
+    def in_steps(self, train: TrainSpec, samples: int) -> int:
+        """Updates before the point, in a training on ``samples``; at least one.
+
+        Raises:
+            ValueError: the training is not longer than that.
+        """
+        total = train.duration.in_steps(samples, train.batch_size)
+        if self.fraction is not None:
+            step = max(1, round(self.fraction * total))
+        else:
+            length = Duration(epochs=self.epochs, steps=self.steps, images=self.images)
+            step = length.in_steps(samples, train.batch_size)
+        if step >= total:
+            raise ValueError(f"the rewind point, update {step}, is not before the end of training, update {total}")
+        return step
+
+
+class MagnitudeScore(Frozen):
+    """The weight's absolute value."""
+
+    kind: Literal["magnitude"]
+
+
+class SnipScore(Frozen):
+    """How much the loss changes with the weight's place in the mask, |dL/dm| (Lee et al. 2019)."""
+
+    kind: Literal["snip"]
+    samples_per_class: Annotated[int, Field(gt=0, description="Training samples that the loss is of.")] = 10
+
+
+class GraspScore(Frozen):
+    """How much of the gradient's norm is lost without the weight (Wang et al. 2020)."""
+
+    kind: Literal["grasp"]
+    samples_per_class: Annotated[int, Field(gt=0, description="Training samples that the loss is of.")] = 25
+    temperature: Annotated[float, Field(gt=0, description="Divides the logits.")] = 200.0
+
+
+class SynflowScore(Frozen):
+    """The weight's part of the flow through the network of absolute weights (Tanaka et al. 2020); needs no data."""
+
+    kind: Literal["synflow"]
+    shots: Annotated[int, Field(gt=0, description="Scored anew so often, the density falling exponentially.")] = 100
+
+
+class RandomScore(Frozen):
+    """All weights alike: a uniformly random mask."""
+
+    kind: Literal["random"]
+
+
+class RandomERKScore(Frozen):
+    """Random within a layer, of layer densities by the Erdos-Renyi kernel rule (Evci et al. 2020)."""
+
+    kind: Literal["random_erk"]
+
+
+ScoreSpec = Annotated[
+    MagnitudeScore | SnipScore | GraspScore | SynflowScore | RandomScore | RandomERKScore, Field(discriminator="kind")
+]
+
+Baseline = Literal["permute_layer", "reinit", "random_ticket"]
+"""What is trained in place of the ticket that was found, as a control.
+
+``permute_layer``: its mask shuffled within each layer, its weights. ``reinit``: its mask, new weights.
+``random_ticket``: its mask shuffled within each layer, new weights. New weights are trained from the first update on,
+so that with the ticket's own updates before the rewind point all see equally many.
+"""
+
+
+class PruningSpec(Frozen):
+    """The search for a ticket among the weights of convolutions and hidden linear layers; the classifier stays dense.
+
+    All trainings are the config's ``train``, each with a fresh optimizer; those from the rewind point on go on with
+    the schedule there. The accuracy of the run is that of the trained ticket after its last update.
+    """
+
+    rounds: Annotated[int, Field(ge=1, le=100, description="How often a share of the weights is removed.")]
+    rate: Annotated[Share, Field(description="Share of the weights that are left, removed in a round.")] = 0.2
+    score: Annotated[ScoreSpec, Field(description="By what weights are kept, the highest of all layers together.")] = (
+        MagnitudeScore(kind="magnitude")
+    )
+    scored: Annotated[
+        Literal["trained", "rewound"],
+        Field(description="trained: the weights at the end of each round; rewound: those at the rewind point, once."),
+    ] = "trained"
+    rewind: Annotated[
+        RewindPoint | None, Field(description="Whose weights the ticket is trained from; None: the initial ones.")
+    ] = None
+    baseline: Annotated[Baseline | None, Field(description="A control in place of the ticket; None: the ticket.")] = (
+        None
+    )
+
+    @model_validator(mode="after")
+    def _parts_fit(self) -> Self:
+        if self.score.kind.startswith("random") and self.scored == "trained":
+            raise ValueError(f"score {self.score.kind} does not look at weights: it needs scored: rewound")
+        return self
+
+    @property
+    def levels(self) -> int:
+        """Trainings of the search, before that of the ticket."""
+        return self.rounds if self.scored == "trained" else 0
+
+    def live_after(self, rounds: int, weights: int) -> int:
+        """How many of the prunable ``weights`` are left after some rounds."""
+        for _ in range(rounds):
+            weights -= round(self.rate * weights)
+        return weights
+
+    def rewind_step(self, train: TrainSpec, samples: int) -> int:
+        """Updates before the rewind point; 0 is the start.
+
+        Raises:
+            ValueError: the training is not longer than that.
+        """
+        return 0 if self.rewind is None else self.rewind.in_steps(train, samples)
+
+    def ticket_start(self, train: TrainSpec, samples: int) -> int:
+        """The update from which the ticket, or its control, is trained on."""
+        return 0 if self.baseline in {"reinit", "random_ticket"} else self.rewind_step(train, samples)
+
+    def updates(self, train: TrainSpec, samples: int) -> int:
+        """Updates of all trainings together: up to the rewind point, of each level, and of the ticket."""
+        total, rewind = train.duration.in_steps(samples, train.batch_size), self.rewind_step(train, samples)
+        return rewind + self.levels * (total - rewind) + total - self.ticket_start(train, samples)
+
+
+class Level(Frozen):
+    """One round's training: how sparse the network was and how well it did."""
+
+    density: Annotated[float, Field(ge=0, le=1, description="Share of the prunable weights that were left.")]
+    accuracy: Annotated[float, Field(ge=0, le=1, description="Last-epoch top-1 on the validation samples.")]
+    device_seconds: Annotated[float, Field(ge=0, description="Wall seconds of the training.")] = 0.0
+
+
+class TicketFacts(Frozen):
+    """What a result says of its ticket, beside the accuracy."""
+
+    rewind_step: Annotated[int, Field(ge=0, description="Updates before the rewind point.")]
+    prunable_weights: Annotated[int, Field(ge=1, description="Weights that a mask is over.")]
+    live_weights: Annotated[int, Field(ge=0, description="Of these, how many the mask keeps.")]
+    density: Annotated[float, Field(ge=0, le=1, description="Live over prunable weights.")]
+    total_density: Annotated[float, Field(ge=0, le=1, description="Live and unprunable over all parameters.")]
+    empty_layers: Annotated[int, Field(ge=0, description="Prunable layers that the mask left no weight of.")] = 0
+    mask_digest: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$", description="SHA-256 of the mask that was trained.")]
+    levels: Annotated[tuple[Level, ...], Field(description="The search's trainings, dense first.")] = ()
+    scoring_flops: Annotated[float, Field(ge=0, description="Operations of scoring; part of the run's cost.")] = 0.0
+    scoring_seconds: Annotated[float, Field(ge=0, description="Wall seconds of scoring; part of the run's cost.")] = 0.0

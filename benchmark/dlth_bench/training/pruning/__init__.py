@@ -1,0 +1,1 @@
+"""Finding lottery tickets: masks, scores, rounds with rewinding, and controls."""

@@ -1,0 +1,205 @@
+"""The search for a ticket: rounds of training, pruning and rewinding, resumable by level.
+
+A mask that is in the folder is not made again: its file says how the levels before it went, so all that is lost by a
+kill is what the level in progress did since its last checkpoint.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
+
+from dlth_bench.spec.pruning import Level, PruningSpec
+from dlth_bench.spec.result import TRAINING_VERSION
+from dlth_bench.training.augment import Pixels
+from dlth_bench.training.evaluation.accuracy import in_batches, top1
+from dlth_bench.training.loop import History, Stage, usable
+from dlth_bench.training.methods.base import Method
+from dlth_bench.training.methods.supervised import Supervised
+from dlth_bench.training.pruning.mask_file import load_mask, save_mask
+from dlth_bench.training.pruning.masking import Masking
+from dlth_bench.training.pruning.masks import Mask
+from dlth_bench.training.pruning.prune import Scorer
+from dlth_bench.training.samples import Samples
+
+Weights = dict[str, Tensor]
+"""A method's whole state: weights, and the buffers of its batch norms."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """A mask and what it took to find it.
+
+    Attributes:
+        levels: the trainings so far, one a mask before this one.
+        scoring_flops, scoring_seconds: of all scorings so far.
+    """
+
+    mask: Mask
+    levels: tuple[Level, ...] = ()
+    scoring_flops: float = 0.0
+    scoring_seconds: float = 0.0
+
+    def header(self) -> dict[str, Any]:
+        """What a mask's file says beside the mask, with the version of the loop that trained."""
+        return {
+            "training_version": TRAINING_VERSION,
+            "levels": [level.model_dump() for level in self.levels],
+            "scoring_flops": self.scoring_flops,
+            "scoring_seconds": self.scoring_seconds,
+        }
+
+    @classmethod
+    def from_header(cls, mask: Mask, header: dict[str, Any]) -> Found:
+        levels = tuple(Level(**level) for level in header["levels"])
+        return cls(mask, levels, header["scoring_flops"], header["scoring_seconds"])
+
+
+@dataclass(frozen=True)
+class LevelTrainer:
+    """How the levels of one run are trained and measured.
+
+    Attributes:
+        dense: the stage of a whole dense training, which the others are parts of.
+        new_method: the run's method with new weights, which come from the named stream of the seed.
+        train: trains a stage, or takes its weights from an earlier attempt at this run.
+        val_images, val_labels: what accuracies are measured on.
+        folder: where masks and weights are kept; None keeps none.
+    """
+
+    dense: Stage
+    new_method: Callable[[str], Method]
+    train: Callable[[Stage], History]
+    pixels: Pixels
+    val_images: Samples
+    val_labels: Tensor
+    folder: Path | None = None
+
+    def fresh(self, stream: str) -> Supervised:
+        """The run's method with the weights of a named stream of the seed."""
+        method = self.new_method(stream)
+        if not isinstance(method, Supervised):
+            raise TypeError("a search for tickets trains with labels")
+        return method
+
+    def accuracy(self, method: Supervised) -> float:
+        """Top-1 on the validation samples."""
+        method.eval()
+        return top1(in_batches(method.logits, self.val_images, self.pixels), self.val_labels)
+
+    def level(self, name: str, weights: Weights, mask: Mask, start: int) -> tuple[Supervised, History]:
+        """Train masked weights from an update on to the end of the schedule, with a fresh optimizer."""
+        method = self.with_weights(weights)
+        stage = replace(self.dense, name=name, method=method, start=start, masking=Masking(method, mask))
+        return method, self.train(stage)
+
+    def with_weights(self, weights: Weights) -> Supervised:
+        """A method of its own with these weights and batch-norm statistics."""
+        method = self.fresh("init")
+        method.load_state_dict(weights)
+        return method
+
+
+@dataclass
+class Search:
+    """The search of one run; ``find`` runs it to its end.
+
+    Attributes:
+        origin: the weights at the rewind point, which is ``rewind`` updates after the start.
+    """
+
+    spec: PruningSpec
+    trainer: LevelTrainer
+    scorer: Scorer
+    origin: Weights
+    rewind: int
+    dense: Mask = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.dense = Mask.dense(self.trainer.with_weights(self.origin))
+
+    def find(self) -> Found:
+        """The mask after all rounds, from the newest mask in the folder on."""
+        found = self._resumed()
+        if self.spec.scored == "rewound":
+            return found or self._scored_once()
+        found = found or Found(self.dense)
+        while len(found.levels) < self.spec.rounds:
+            found = self._round(found)
+        return found
+
+    def _round(self, found: Found) -> Found:
+        """Train with the mask, prune, and keep the new mask; the weights of the level are then needless."""
+        level = len(found.levels)
+        name = level_name(level)
+        method, history = self.trainer.level(name, self.origin, found.mask, self.rewind)
+        facts = Level(
+            density=found.mask.density, accuracy=self.trainer.accuracy(method), device_seconds=history.seconds
+        )
+        following = self._pruned(replace(found, levels=(*found.levels, facts)), method, level + 1)
+        self._discard(name)
+        return following
+
+    def _scored_once(self) -> Found:
+        return self._pruned(Found(self.dense), self.trainer.with_weights(self.origin), self.spec.rounds)
+
+    def _pruned(self, found: Found, method: Supervised, rounds: int) -> Found:
+        """The mask after some rounds by the scores of ``method``, saved."""
+        count = self.spec.live_after(rounds, self.dense.weights)
+        started = time.monotonic()
+        with FlopCounterMode(display=False) as counter:
+            mask = self.scorer.prune(method, found.mask, count, rounds)
+        flops, seconds = float(counter.get_total_flops()), time.monotonic() - started
+        following = replace(
+            found,
+            mask=mask,
+            scoring_flops=found.scoring_flops + flops,
+            scoring_seconds=found.scoring_seconds + seconds,
+        )
+        path = self._mask_path(rounds)
+        if path is not None:
+            save_mask(path, mask, following.header())
+        return following
+
+    def _resumed(self) -> Found | None:
+        """The newest mask of an earlier attempt at this run."""
+        for rounds in range(self.spec.rounds, 0, -1):
+            path = self._mask_path(rounds)
+            loaded = None if path is None else load_mask(path)
+            if loaded is not None and usable(loaded[1]):
+                return Found.from_header(*loaded)
+        return None
+
+    def _mask_path(self, rounds: int) -> Path | None:
+        folder = self.trainer.folder
+        return None if folder is None else folder / f"mask-{rounds}.safetensors"
+
+    def _discard(self, stage: str) -> None:
+        if self.trainer.folder is not None:
+            for name in (stage, f"{stage}-checkpoint"):
+                (self.trainer.folder / f"{name}.safetensors").unlink(missing_ok=True)
+
+
+def level_name(level: int) -> str:
+    """The stage that trains with the mask after ``level`` rounds; its draws are those of that name."""
+    return f"level-{level}"
+
+
+def kept(weights: Weights) -> Weights:
+    """A copy that training does not change."""
+    return {name: tensor.detach().clone() for name, tensor in weights.items()}
+
+
+def rewind_weights(trainer: LevelTrainer, rewind: int) -> tuple[Weights, History]:
+    """The weights at the rewind point, and the dense training up to it."""
+    method = trainer.fresh("init")
+    if rewind == 0:
+        return kept(method.state_dict()), History()
+    history = trainer.train(replace(trainer.dense, method=method, stop=rewind))
+    return kept(method.state_dict()), history
