@@ -19,6 +19,7 @@ from dlth_bench.spec.errors import InputError
 from dlth_bench.spec.frozen import Frozen
 from dlth_bench.spec.method import MethodSpec, MoCoSpec
 from dlth_bench.spec.protocol import Config, DataSpec
+from dlth_bench.spec.pruning import PruningSpec, RewindPoint
 from dlth_bench.spec.recipe import TrainSpec
 from dlth_bench.spec.run import Run
 from dlth_bench.spec.two_views import NNCLRSpec, SwAVSpec
@@ -57,8 +58,9 @@ def shortened(config: Config) -> Config:
     evaluation = config.evaluation
     if evaluation is not None:
         evaluation = evaluation.model_copy(update={"train": _short(evaluation.train)})
+    pruning = None if config.pruning is None else _one_round(config.pruning)
     changed = {"method": _small_queue(config.method), "train": _short(config.train), "evaluation": evaluation}
-    return config.model_copy(update=changed)
+    return config.model_copy(update=changed | {"pruning": pruning})
 
 
 def smoke(config: Config, data: DataSpec, dataset: Dataset, class_ids: Sequence[str], device: str) -> SmokeOutcome:
@@ -113,6 +115,12 @@ def temporary_cache() -> Iterator[None]:
 
 def _short(train: TrainSpec) -> TrainSpec:
     return train.model_copy(update={"duration": Duration(steps=STEPS), "batch_size": BATCH, "repeats": 1})
+
+
+def _one_round(pruning: PruningSpec) -> PruningSpec:
+    """One round as it is, from a rewind point inside the short training if there is one."""
+    rewind = None if pruning.rewind is None else RewindPoint(steps=1)
+    return pruning.model_copy(update={"rounds": 1, "rewind": rewind})
 
 
 def _small_queue(method: MethodSpec) -> MethodSpec:

@@ -76,6 +76,9 @@ def estimates(
 
 def _estimate(config: Config, first: _Step, second: _Step, samples: int) -> Estimate:
     steps, images = _length(config.train, samples)
+    if config.pruning is not None:  # all rounds
+        steps = config.pruning.updates(config.train, samples)
+        images = steps * config.train.batch_size
     flops, evaluation = first.flops * images, config.evaluation
     if evaluation is not None:
         more, drawn = _length(evaluation.train, samples)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -23,7 +23,7 @@ class TrainedTicket:
     """A ticket, or its control, after its last update.
 
     Attributes:
-        history: of its own training.
+        history: of its own training; its curve has that up to the rewind point before it, if its weights were there.
         earlier_seconds: wall seconds of all before that.
         updates: of all trainings together.
     """
@@ -51,10 +51,15 @@ def trained_ticket(spec: PruningSpec, trainer: LevelTrainer, scorer: Scorer) -> 
         save_mask(trainer.folder / MASK_FILE, mask, found.header())
     start = spec.ticket_start(dense.spec, samples)
     method, history = trainer.level(level_name(spec.rounds), weights, mask, start)
+    before = pretraining if start else History()
     searched = sum(level.device_seconds for level in found.levels)
     return TrainedTicket(
         method=method,
-        history=history,
+        history=replace(
+            history,
+            curve_steps=before.curve_steps + history.curve_steps,
+            curve_loss=before.curve_loss + history.curve_loss,
+        ),
         earlier_seconds=pretraining.seconds + searched + found.scoring_seconds,
         updates=spec.updates(dense.spec, samples),
         facts=_facts(method, mask, found, rewind),
