@@ -10,6 +10,7 @@ import typer
 import dlth_bench
 from dlth_bench.cli import (
     bench,
+    collect,
     embed_classes,
     evaluate_classes,
     leaderboard,
@@ -22,6 +23,7 @@ from dlth_bench.cli import (
     run,
     score,
     select,
+    status,
     submit,
     subsets,
 )
@@ -37,6 +39,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("run")(run.run)
+app.command("status")(status.status)
+app.command("collect")(collect.collect)
 app.command("score")(score.score)
 app.command("select", epilog=select.POLICY_LIST)(select.select)
 app.command("evaluate-classes")(evaluate_classes.evaluate_classes)
