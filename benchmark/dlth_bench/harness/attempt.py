@@ -39,19 +39,18 @@ def attempt(
         if stored is not None:
             return stored
         begun = record_attempt(folder, batch)
-        if batch and begun > ATTEMPTS:
-            result = failed(run, f"{ATTEMPTS} attempts in a row ended without a result or a new checkpoint")
-            store.save(run, result)
-            return result
         with beating(folder, report) as heard:
-            result = _trained(
-                run,
-                folder,
-                device=device,
-                keep_weights=keep_weights,
-                checkpoint_seconds=checkpoint_seconds,
-                report=heard,
-            )
+            if batch and begun > ATTEMPTS:
+                result = failed(run, f"{ATTEMPTS} attempts in a row ended without a result or a new checkpoint")
+            else:
+                result = _trained(
+                    run,
+                    folder,
+                    device=device,
+                    keep_weights=keep_weights,
+                    checkpoint_seconds=checkpoint_seconds,
+                    report=heard,
+                )
             store.save(run, result, keep_weights=keep_weights)
         return result
 

@@ -73,10 +73,10 @@ def read_attempts(folder: Path) -> list[Attempt]:
 
 def newest_checkpoint(folder: Path) -> str:
     """Name and time of the newest checkpoint in a run's folder; empty when there is none."""
-    dated = []
-    for path in folder.glob("*.safetensors"):
-        if path.name != ENCODER_FILE:  # written again by every attempt
-            dated.append((path.stat().st_mtime_ns, path.name))
+    with os.scandir(folder) as entries:
+        names = [entry.name for entry in entries if entry.name.endswith(".safetensors")]
+    # Every attempt writes the encoder anew, so that it says nothing.
+    dated = [((folder / name).stat().st_mtime_ns, name) for name in names if name != ENCODER_FILE]
     if not dated:
         return ""
     time_ns, name = max(dated)

@@ -7,6 +7,8 @@ store, which all nodes must see.
 from __future__ import annotations
 
 import os
+import re
+import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -29,6 +31,7 @@ RETRIES = 100
 """How often Ray starts a task anew that lost its worker; a run that gets nowhere ends sooner, by its attempts."""
 
 BUSY = "busy"
+REACH_SECONDS = 10.0
 WAIT_SECONDS = 10.0
 """How long a task waits for a run that another process holds: a dead one's lock is soon free."""
 
@@ -155,8 +158,9 @@ def _connected(options: RayOptions) -> Iterator[None]:
 
     The address is always given: what an unclean end of an older cluster left would otherwise be taken for a live one.
     """
+    _reachable(options.address)
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # a benchmark does not phone home
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # a run without a GPU is left what it sees
     import ray
 
     if ray.is_initialized():
@@ -172,3 +176,14 @@ def _connected(options: RayOptions) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+def _reachable(address: str) -> None:
+    """Refuse at once an address where nobody listens: Ray itself would try for minutes."""
+    match = re.fullmatch(r"(?:ray://)?\[?([^/]+?)\]?:([0-9]{1,5})", address)
+    if match is None:
+        return
+    try:
+        socket.create_connection((match[1], int(match[2])), timeout=REACH_SECONDS).close()
+    except (OSError, OverflowError) as error:
+        raise InputError(f"--engine ray: no cluster at {quoted(address)}: {error}") from None
