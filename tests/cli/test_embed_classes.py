@@ -13,7 +13,6 @@ import torch
 from command_line import refused, run
 from safetensors.torch import load_file, save_file
 
-from dlth_bench.cli import training
 from dlth_bench.datasets.registry import image_dataset
 from dlth_bench.harness.engines.local import LocalEngine
 from dlth_bench.harness.store import Store
@@ -91,7 +90,7 @@ def test_stored_runs_without_weights_are_counted(
     tiny_file: Path, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Asking for the weights of finished runs that have none trains nothing and says how to get them."""
-    monkeypatch.setattr(training.LocalEngine, "run_all", None)
+    monkeypatch.setattr(LocalEngine, "run_all", None)
     (tmp_path / "mine.txt").write_text("\n".join(CLASSES))
     lost = next(store.root.glob("*/*/encoder.safetensors"))
     moved = lost.rename(tmp_path / "aside")

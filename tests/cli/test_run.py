@@ -11,9 +11,9 @@ import pytest
 import yaml
 from command_line import refused, run
 
-from dlth_bench.cli import training
 from dlth_bench.datasets.registry import class_catalog
 from dlth_bench.harness.engines.events import Event
+from dlth_bench.harness.engines.local import LocalEngine
 from dlth_bench.harness.store import Store
 from dlth_bench.spec.protocol import Protocol
 from dlth_bench.spec.run import Run
@@ -33,7 +33,7 @@ def protocol(tiny: Protocol) -> Protocol:
 def place(protocol: Protocol, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A working folder with the protocol and a class list, where nothing may be trained."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(training.LocalEngine, "run_all", _refuse_to_train)
+    monkeypatch.setattr(LocalEngine, "run_all", _refuse_to_train)
     (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(protocol.model_dump(mode="json", exclude_defaults=True)))
     (tmp_path / "mine.txt").write_text("\n".join(CLASSES) + "\n")
     return tmp_path
@@ -147,7 +147,7 @@ def test_interrupt_says_how_to_go_on(place: Path, monkeypatch: pytest.MonkeyPatc
         raise KeyboardInterrupt
         yield
 
-    monkeypatch.setattr(training.LocalEngine, "run_all", interrupt)
+    monkeypatch.setattr(LocalEngine, "run_all", interrupt)
     assert "the same command goes on from there" in run(*COMMAND, code=130).output
 
 

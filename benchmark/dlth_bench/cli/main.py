@@ -11,6 +11,7 @@ import dlth_bench
 from dlth_bench.cli import (
     bench,
     check,
+    collect,
     embed_classes,
     evaluate_classes,
     leaderboard,
@@ -24,6 +25,7 @@ from dlth_bench.cli import (
     schemas,
     score,
     select,
+    status,
     submit,
     subsets,
     verify,
@@ -40,6 +42,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("run")(run.run)
+app.command("status")(status.status)
+app.command("collect")(collect.collect)
 app.command("score")(score.score)
 app.command("select", epilog=select.POLICY_LIST)(select.select)
 app.command("evaluate-classes")(evaluate_classes.evaluate_classes)

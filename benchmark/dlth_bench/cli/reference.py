@@ -10,6 +10,7 @@ import typer
 import yaml
 from rich.console import Console
 
+from dlth_bench.cli.engine_options import DetachOption, EngineOption, EngineOptionsOption, chosen_place
 from dlth_bench.cli.options import (
     DEFAULT_PROTOCOL,
     DEFAULT_STORE,
@@ -20,17 +21,16 @@ from dlth_bench.cli.options import (
     ProtocolOption,
     StoreOption,
     WorkersOption,
-    checked_device,
     split_names,
     use_data_dir,
-    worker_count,
 )
 from dlth_bench.cli.training import train_plan
-from dlth_bench.harness.grid import full_data, stored_result
+from dlth_bench.harness.grid import full_data, grid_runs, stored_result
 from dlth_bench.harness.plan import make_plan
 from dlth_bench.harness.reference import make_reference
 from dlth_bench.harness.store import Store
 from dlth_bench.spec.files import write_atomically
+from dlth_bench.spec.protocol import Protocol
 from dlth_bench.spec.protocol_file import find_protocol
 
 
@@ -41,6 +41,9 @@ def reference(
     configs: ConfigsOption = None,
     workers: WorkersOption = None,
     device: DeviceOption = "auto",
+    engine: EngineOption = "local",
+    engine_options: EngineOptionsOption = None,
+    detach: DetachOption = False,
     keep_weights: KeepWeightsOption = False,
     data_dir: DataDirOption = None,
     results: Annotated[
@@ -56,16 +59,36 @@ def reference(
     spec = find_protocol(protocol)
     use_data_dir(context, spec.data.dataset, data_dir)
     store = Store(out)
+    place = chosen_place(engine, engine_options, device, workers, detach=detach)
     plan = make_plan(spec, full_data(spec), store, configs=split_names(configs))
-    at_once = worker_count(workers, checked_device(device))
-    console = Console(stderr=True)
-    broken = train_plan(plan, store, workers=at_once, device=device, console=console, keep_weights=keep_weights)
+    broken = train_plan(
+        plan,
+        store,
+        place=place,
+        console=Console(stderr=True),
+        keep_weights=keep_weights,
+        purpose="reference",
+        name="all classes",
+    )
     if broken or configs is not None:
         raise typer.Exit(1 if broken else 0)
-    found = [result for run in plan.runs if (result := stored_result(store, run)) is not None]
+    show_reference(spec, store, results)
+
+
+def show_reference(protocol: Protocol, store: Store, results: Path | None = None) -> None:
+    """Print the reference that the stored runs on all classes amount to.
+
+    Args:
+        results: a file that also takes all of them, one JSON a line.
+
+    Raises:
+        InputError: a config has too few finished seeds.
+    """
+    stored = (stored_result(store, run) for run in grid_runs(protocol, full_data(protocol)))
+    found = [result for result in stored if result is not None]
     if results is not None:
         lines = "".join(result.model_dump_json(exclude_defaults=True) + "\n" for result in found)
         write_atomically(results, lines.encode())
     today = datetime.datetime.now(tz=datetime.UTC).date()
-    document = {"reference": make_reference(spec, found, today).model_dump(mode="json", exclude_defaults=True)}
+    document = {"reference": make_reference(protocol, found, today).model_dump(mode="json", exclude_defaults=True)}
     typer.echo(yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=120), nl=False)

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from dlth_bench.cli.engine_options import DetachOption, EngineOption, EngineOptionsOption, chosen_place
 from dlth_bench.cli.options import (
     DEFAULT_PROTOCOL,
     DEFAULT_STORE,
@@ -31,7 +32,6 @@ from dlth_bench.cli.options import (
     chosen_seeds,
     split_names,
     use_data_dir,
-    worker_count,
 )
 from dlth_bench.cli.preflight import assumptions, can_estimate, estimates, show_estimates
 from dlth_bench.cli.smoke import smoke_protocol
@@ -45,6 +45,7 @@ from dlth_bench.spec.errors import InputError
 from dlth_bench.spec.protocol import Protocol
 from dlth_bench.spec.protocol_file import find_protocol
 from dlth_bench.spec.quoting import printable
+from dlth_bench.spec.subset import Subset
 
 
 def run(
@@ -56,6 +57,9 @@ def run(
     configs: ConfigsOption = None,
     workers: WorkersOption = None,
     device: DeviceOption = "auto",
+    engine: EngineOption = "local",
+    engine_options: EngineOptionsOption = None,
+    detach: DetachOption = False,
     data_dir: DataDirOption = None,
     submissions: SubmissionsOption = DEFAULT_SUBMISSIONS,
     keep_weights: KeepWeightsOption = False,
@@ -74,6 +78,8 @@ def run(
     Example: dlth-bench run --subset demo-24 --workers 2
 
     Example: dlth-bench run --protocol imagenet-ssl --smoke --data-dir /data/imagenet
+
+    Example: dlth-bench run --subset demo-24 --engine slurm -e time=2:00:00
     """
     spec = find_protocol(protocol)
     use_data_dir(context, spec.data.dataset, data_dir)
@@ -87,13 +93,13 @@ def run(
     store = Store(out)
     chosen, named = chosen_seeds(seeds, spec.seeds), split_names(configs)
     plan = make_plan(spec, file.subset, store, seeds=chosen, configs=named)
-    at_once = worker_count(workers, checked_device(device))
+    place = chosen_place(engine, engine_options, device, workers, detach=detach)
     if dry_run:
-        _show_plan(plan, at_once, as_json=as_json)
+        _show_plan(plan, place.at_once or len(plan.pending) or 1, as_json=as_json)
         return
     console = Console(stderr=as_json)
-    broken = train_plan(plan, store, workers=at_once, device=device, console=console, keep_weights=keep_weights)
-    _show_score(spec, file, store, submissions, as_json=as_json)
+    broken = train_plan(plan, store, place=place, console=console, keep_weights=keep_weights, name=file.name)
+    show_score(spec, file.subset, file.name, store, submissions, as_json=as_json)
     if broken:
         raise typer.Exit(1)
 
@@ -109,14 +115,17 @@ def subset_for(name_or_path: str, protocol: Protocol) -> SubsetFile:
     return file
 
 
-def _show_score(protocol: Protocol, file: SubsetFile, store: Store, submissions: Path, *, as_json: bool) -> None:
+def show_score(
+    protocol: Protocol, subset: Subset, name: str, store: Store, submissions: Path, *, as_json: bool
+) -> None:
+    """Print the score of a subset's stored runs, and where it stands among the submissions."""
     from dlth_bench.cli.scorecard import show_scorecard  # numpy and scipy: not needed before
     from dlth_bench.harness.scored import score_stored
     from dlth_bench.leaderboard.standing import standing
     from dlth_bench.scoring.scorecard import NotScorable
 
     try:
-        scorecard = score_stored(protocol, file.subset, store)
+        scorecard = score_stored(protocol, subset, store)
     except NotScorable as problem:  # what was trained is stored: no error
         Console(stderr=True).print(Text(f"no score: {problem}"), soft_wrap=True)
         if as_json:
@@ -126,7 +135,7 @@ def _show_score(protocol: Protocol, file: SubsetFile, store: Store, submissions:
         typer.echo(scorecard.model_dump_json(indent=2))
         return
     console = Console()
-    show_scorecard(scorecard, file.name, console)
+    show_scorecard(scorecard, name, console)
     for line in standing(scorecard, submissions).splitlines():
         console.print(Text(printable(line, 1000)), soft_wrap=True)
 

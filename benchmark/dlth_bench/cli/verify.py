@@ -16,16 +16,15 @@ from rich.table import Table
 from rich.text import Text
 from typer.core import TyperGroup
 
+from dlth_bench.cli.engine_options import Place, chosen_place
 from dlth_bench.cli.options import (
     DataDirOption,
     DeviceOption,
     DryRunOption,
     JsonOption,
     WorkersOption,
-    checked_device,
     split_names,
     use_data_dir,
-    worker_count,
 )
 from dlth_bench.spec.errors import InputError
 from dlth_bench.spec.files import write_atomically
@@ -139,8 +138,8 @@ def retrain(
             typer.echo(f"{claim.config} seed {claim.seed}")
         return
     use_data_dir(context, protocol.data.dataset, data_dir)
-    at_once = worker_count(workers, checked_device(device))
-    retrained = _retrained(stored, protocol, drawn, out, at_once, device, Console(stderr=as_json))
+    place = chosen_place("local", None, device, workers, detach=False)
+    retrained = _retrained(stored, protocol, drawn, out, place, Console(stderr=as_json))
     noise = noise_of(stored, protocol)
     try:
         found = verification_of(stored, drawn, retrained, noise, by=by, points=sizes)
@@ -188,7 +187,7 @@ def _opened(name: str, commitment: Path | None, nonce_file: Path | None) -> tupl
 
 
 def _retrained(
-    stored: StoredSubmission, protocol: Protocol, drawn: Drawn, out: Path, workers: int, device: str, console: Console
+    stored: StoredSubmission, protocol: Protocol, drawn: Drawn, out: Path, place: Place, console: Console
 ) -> dict[str, Result]:
     """The results of the drawn runs, trained here; by digest.
 
@@ -203,7 +202,7 @@ def _retrained(
     wanted = {claim.run for claim in drawn.claims}
     whole = make_plan(protocol, stored.subset, store)
     plan = replace(whole, planned=tuple(planned for planned in whole.planned if planned.run.digest in wanted))
-    train_plan(plan, store, workers=workers, device=device, console=console)
+    train_plan(plan, store, place=place, console=console)
     results = {run.digest: store.settled(run.digest) for run in plan.runs}
     broken = [run.label for run in plan.runs if results[run.digest] is None]
     if broken:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable
 from pathlib import Path
 
 from dlth_bench.datasets.registry import protocol_dataset
-from dlth_bench.harness.store import Store
+from dlth_bench.harness.attempts import ATTEMPTS, record_attempt
+from dlth_bench.harness.heartbeat import Report, beating
+from dlth_bench.harness.store import Busy, Store
 from dlth_bench.spec.result import Result
 from dlth_bench.spec.run import Run
-
-Report = Callable[[str, int, int], None]
 
 
 def attempt(
@@ -23,10 +22,14 @@ def attempt(
     wait_seconds: float,
     checkpoint_seconds: float,
     report: Report,
+    batch: str = "",
 ) -> Result:
     """The run's result: the stored one, or that of training now from the run's last checkpoint.
 
     An error of training is a result too, with status ``failed``; its traceback is in the run's ``error.log``.
+
+    Args:
+        batch: for whom; a batch's attempts at a run are bounded, see `attempts`.
 
     Raises:
         Busy: another process trains the run.
@@ -35,10 +38,20 @@ def attempt(
         stored = store.settled(run.digest)
         if stored is not None:
             return stored
-        result = _trained(
-            run, folder, device=device, keep_weights=keep_weights, checkpoint_seconds=checkpoint_seconds, report=report
-        )
-        store.save(run, result, keep_weights=keep_weights)
+        begun = record_attempt(folder, batch)
+        with beating(folder, report) as heard:
+            if batch and begun > ATTEMPTS:
+                result = failed(run, f"{ATTEMPTS} attempts in a row ended without a result or a new checkpoint")
+            else:
+                result = _trained(
+                    run,
+                    folder,
+                    device=device,
+                    keep_weights=keep_weights,
+                    checkpoint_seconds=checkpoint_seconds,
+                    report=heard,
+                )
+            store.save(run, result, keep_weights=keep_weights)
         return result
 
 
@@ -67,3 +80,16 @@ def failed(run: Run, reason: str) -> Result:
     """The result of a run that broke down."""
     text = " ".join(reason.split()) or "no reason given"
     return Result(run=run.digest, config=run.config.name, seed=run.seed, status="failed", reason=text[:500])
+
+
+def given_up(run: Run, store: Store, reason: str) -> Result:
+    """Store that a run broke down, unless it is settled or in other hands; returns what is then known of it."""
+    result = failed(run, reason)
+    try:
+        with store.claim(run.digest):
+            settled = store.settled(run.digest)
+            if settled is None:
+                store.save(run, result)
+            return settled or result
+    except Busy:
+        return result

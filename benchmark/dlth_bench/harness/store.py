@@ -3,8 +3,11 @@
 <root>/<first two digits>/<digest>/run.json      what it is
                                    result.json   what it left; written once, whole
                                    lock          held while a process trains it
+                                   heartbeat.json  rewritten while it is trained: who, where, how far
+                                   attempts.jsonl  who set out to train it and from which checkpoint
                                    *.safetensors checkpoints, gone when the run is finished;
                                                  encoder.safetensors and mask.safetensors stay where asked to
+<root>/batches/<batch>/...   what was handed to a cluster, see `batch`
 """
 
 from __future__ import annotations
@@ -95,6 +98,17 @@ class Store:
             for path in folder.glob("*.safetensors"):
                 if not keep_weights or path.name not in {ENCODER_FILE, MASK_FILE}:
                     path.unlink(missing_ok=True)
+
+    def is_claimed(self, digest: str) -> bool:
+        """Whether a process holds the run's lock now."""
+        path = self.folder(digest) / "lock"
+        if not path.exists():
+            return False
+        try:
+            with FileLock(path, timeout=0.0):
+                return False
+        except Timeout:
+            return True
 
     @contextmanager
     def claim(self, digest: str, *, wait_seconds: float = 0.0) -> Iterator[Path]:

@@ -174,8 +174,8 @@ def test_schedule_goes_on_at_the_rewind_point(glyphs: Glyphs, monkeypatch: pytes
     seen: list[tuple[int, float]] = []
     original = loop.set_rates
 
-    def set_rates(spec: Any, optimizer: torch.optim.Optimizer, moment: Any) -> None:
-        original(spec, optimizer, moment)
+    def set_rates(spec: Any, optimizer: torch.optim.Optimizer, moment: Any, drops: int) -> None:
+        original(spec, optimizer, moment, drops)
         assert moment.total == STEPS
         seen.append((moment.step, optimizer.param_groups[0]["lr"]))
 
@@ -316,9 +316,9 @@ def kill_at(moments: set[str], monkeypatch: pytest.MonkeyPatch) -> list[str]:
             moments.remove(moment)
             raise Killed(moment)
 
-    def rates(spec: Any, optimizer: Any, moment: Any) -> None:
+    def rates(*given: Any) -> None:
         happens(f"update {len([each for each in happened if each.startswith('update')])}")
-        set_rates(spec, optimizer, moment)
+        set_rates(*given)
 
     def save(path: Path, mask: Mask, header: dict[str, Any]) -> None:
         happens(f"before {path.stem}")

@@ -13,7 +13,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
-from dlth_bench.harness.attempt import attempt, failed
+from dlth_bench.harness.attempt import attempt, failed, given_up
 from dlth_bench.harness.engines.events import Event, Finished, Progressed
 from dlth_bench.harness.store import Busy, Store
 from dlth_bench.spec.result import Result
@@ -25,11 +25,12 @@ ATTEMPTS = 2
 
 @dataclass
 class Worker:
-    """A process, our end of its pipe, and the run it is at."""
+    """A process, our end of its pipe, the run it is at, and whether it waits for that run to come free."""
 
     process: BaseProcess
     pipe: Connection
     run: Run | None = None
+    waits: bool = False
 
 
 @dataclass
@@ -40,6 +41,9 @@ class LocalEngine:
         device: ``cpu``, ``cuda``, ``mps`` or ``auto``.
         threads: CPU threads of each process; more than one a core makes all of them many times slower.
         checkpoint_seconds: how much work a kill may cost.
+        batch: the batch that the runs belong to, whose attempts are bounded; empty: none.
+        patience: seconds to wait at the end for runs that other processes train; negative: until they are free.
+            Runs that are not free by then are left to those processes, without an event.
     """
 
     store: Store
@@ -48,6 +52,8 @@ class LocalEngine:
     threads: int = 1
     keep_weights: bool = False
     checkpoint_seconds: float = 15.0
+    batch: str = ""
+    patience: float = -1.0
     _pool: list[Worker] = field(default_factory=list, init=False)
 
     def run_all(self, runs: Sequence[Run]) -> Iterator[Event]:
@@ -60,7 +66,7 @@ class LocalEngine:
             while todo or busy or any(worker.run for worker in self._pool):
                 if not todo and busy and not any(worker.run for worker in self._pool):
                     todo, busy = busy, todo
-                    self._assign(todo, wait_seconds=-1.0)
+                    self._assign(todo, wait_seconds=self.patience)
                 else:
                     self._assign(todo, wait_seconds=0.0)
                 yield from self._listen(todo, busy, deaths)
@@ -82,7 +88,7 @@ class LocalEngine:
                 self._dismiss(worker)
                 todo.appendleft(run)
             else:
-                worker.run = run
+                worker.run, worker.waits = run, wait_seconds != 0
 
     def _listen(self, todo: deque[Run], busy: deque[Run], deaths: dict[str, int]) -> Iterator[Event]:
         """Wait for word from workers and say what it means."""
@@ -102,7 +108,8 @@ class LocalEngine:
                 continue
             worker.run = None
             if kind == "busy":
-                busy.append(run)
+                if not worker.waits:
+                    busy.append(run)
             else:
                 result = Result.model_validate_json(payload)
                 if result.status == "failed":
@@ -116,8 +123,8 @@ class LocalEngine:
         if deaths[run.digest] < ATTEMPTS:
             todo.appendleft(run)
             return
-        result = failed(run, f"its process died {ATTEMPTS} times (exit code {worker.process.exitcode}); out of memory?")
-        yield Finished(run, self._given_up(run, result))
+        reason = f"its process died {ATTEMPTS} times (exit code {worker.process.exitcode}); out of memory?"
+        yield Finished(run, given_up(run, self.store, reason))
 
     def _dismiss(self, worker: Worker) -> None:
         """Let a worker go that is idle or dead; a closed pipe ends it."""
@@ -125,22 +132,11 @@ class LocalEngine:
         worker.process.join()
         self._pool.remove(worker)
 
-    def _given_up(self, run: Run, result: Result) -> Result:
-        """Store the failure, unless another process has settled the run or is at it."""
-        try:
-            with self.store.claim(run.digest):
-                settled = self.store.settled(run.digest)
-                if settled is None:
-                    self.store.save(run, result)
-                return settled or result
-        except Busy:
-            return result
-
     def _start(self) -> Worker:
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
         settings = WorkerSettings(
-            str(self.store.root), self.device, self.threads, self.keep_weights, self.checkpoint_seconds
+            str(self.store.root), self.device, self.threads, self.keep_weights, self.checkpoint_seconds, self.batch
         )
         process = context.Process(target=work, args=(theirs, settings), daemon=True)
         # OpenMP reads its thread count when it is loaded, so it must stand in the child's environment from the start.
@@ -160,7 +156,7 @@ class LocalEngine:
 
     def _stop(self) -> None:
         for worker in self._pool:
-            worker.process.terminate()
+            worker.process.kill()
         for worker in self._pool:
             worker.process.join()
             worker.pipe.close()
@@ -176,11 +172,17 @@ class WorkerSettings:
     threads: int
     keep_weights: bool
     checkpoint_seconds: float
+    batch: str
+
+
+IGNORED_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR2)
+"""What a terminal, a scheduler and Slurm's warning of a time limit send to all processes of a job at once."""
 
 
 def work(pipe: Connection, settings: WorkerSettings) -> None:
     """The worker process: take runs from the pipe until it closes."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what an interrupt means
+    for number in IGNORED_SIGNALS:  # the parent decides what they mean
+        signal.signal(number, signal.SIG_IGN)
     _die_with_parent()
     import torch
 
@@ -204,6 +206,7 @@ def work(pipe: Connection, settings: WorkerSettings) -> None:
                 wait_seconds=wait_seconds,
                 checkpoint_seconds=settings.checkpoint_seconds,
                 report=lambda stage, step, total: _tell(pipe, "progress", (stage, step, total)),
+                batch=settings.batch,
             )
         except Busy:
             _tell(pipe, "busy", None)

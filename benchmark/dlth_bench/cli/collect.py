@@ -1,0 +1,49 @@
+"""``dlth-bench collect``: the score of what a batch has left in the store."""
+
+from __future__ import annotations
+
+import typer
+from rich.console import Console
+
+from dlth_bench.cli.options import (
+    DEFAULT_STORE,
+    DEFAULT_SUBMISSIONS,
+    JsonOption,
+    StoreOption,
+    SubmissionsOption,
+)
+from dlth_bench.cli.reference import show_reference
+from dlth_bench.cli.run import show_score
+from dlth_bench.cli.status import BatchArgument
+from dlth_bench.harness.batch import find_batch
+from dlth_bench.harness.batch_state import counted, run_states
+from dlth_bench.harness.engines.slurm_queue import queued_jobs
+from dlth_bench.harness.store import Store
+
+
+def collect(
+    batch: BatchArgument = None,
+    out: StoreOption = DEFAULT_STORE,
+    submissions: SubmissionsOption = DEFAULT_SUBMISSIONS,
+    as_json: JsonOption = False,
+) -> None:
+    """Show what run or reference would have shown, for a batch that was handed to a cluster.
+
+    Reads the store alone, from any machine. Exit code 1 while runs are missing, or when some broke down.
+
+    Example: dlth-bench collect
+
+    Example: dlth-bench collect slurm-20261121 --out runs
+    """
+    store = Store(out)
+    folder = find_batch(store, batch)
+    grid, counts = folder.read().grid, counted(run_states(folder, queued_jobs()))
+    told = ", ".join(f"{number} {state}" for state, number in counts.items() if number)
+    Console(stderr=True).print(f"batch {folder.id}: {told}", highlight=False, soft_wrap=True)
+    complete = counts["finished"] == sum(counts.values())
+    if grid.purpose == "run":
+        show_score(grid.protocol, grid.subset, grid.subset_name, store, submissions, as_json=as_json)
+    elif complete:
+        show_reference(grid.protocol, store)
+    if not complete:
+        raise typer.Exit(1)

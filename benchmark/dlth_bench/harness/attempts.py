@@ -1,0 +1,83 @@
+"""The attempts at a run, one line each in its folder, and when there have been enough.
+
+A run that is stopped by a time limit or a lost node goes on from its last checkpoint as often as needed. One that
+kills its process would do so for ever; it is known by attempts in a row that all began from the same checkpoint.
+"""
+
+from __future__ import annotations
+
+import datetime
+import os
+import socket
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from dlth_bench.spec.frozen import Frozen
+from dlth_bench.spec.stored_run import ENCODER_FILE
+
+ATTEMPTS_FILE = "attempts.jsonl"
+
+ATTEMPTS = 3
+"""How many attempts of one batch may begin from the same checkpoint and leave neither a newer one nor a result."""
+
+
+class Attempt(Frozen):
+    """One process that set out to train a run."""
+
+    at: str
+    host: str
+    pid: int
+    batch: str = ""
+    checkpoint: str = ""
+    """Name and time of the newest checkpoint that it found; empty: none."""
+
+
+def record_attempt(folder: Path, batch: str = "") -> int:
+    """Note that this process begins; returns how many attempts of the batch in a row began where it does, itself too.
+
+    To be called by the holder of the run's lock.
+    """
+    attempt = Attempt(
+        at=datetime.datetime.now(tz=datetime.UTC).isoformat(timespec="seconds"),
+        host=socket.gethostname(),
+        pid=os.getpid(),
+        batch=batch,
+        checkpoint=newest_checkpoint(folder),
+    )
+    before = read_attempts(folder)
+    with (folder / ATTEMPTS_FILE).open("a+b") as file:
+        file.write(attempt.model_dump_json(exclude_defaults=True).encode() + b"\n")
+    alike = 1
+    for earlier in reversed(before):
+        if (earlier.batch, earlier.checkpoint) != (attempt.batch, attempt.checkpoint):
+            break
+        alike += 1
+    return alike
+
+
+def read_attempts(folder: Path) -> list[Attempt]:
+    """All attempts at the run in a folder, oldest first; a line that a kill cut off is passed over."""
+    try:
+        lines = (folder / ATTEMPTS_FILE).read_bytes().splitlines()
+    except FileNotFoundError:
+        return []
+    found = []
+    for line in lines:
+        try:
+            found.append(Attempt.model_validate_json(line))
+        except ValidationError:
+            continue
+    return found
+
+
+def newest_checkpoint(folder: Path) -> str:
+    """Name and time of the newest checkpoint in a run's folder; empty when there is none."""
+    with os.scandir(folder) as entries:
+        names = [entry.name for entry in entries if entry.name.endswith(".safetensors")]
+    # Every attempt writes the encoder anew, so that it says nothing.
+    dated = [((folder / name).stat().st_mtime_ns, name) for name in names if name != ENCODER_FILE]
+    if not dated:
+        return ""
+    time_ns, name = max(dated)
+    return f"{name}@{time_ns}"

@@ -1,0 +1,88 @@
+"""The engines by name. A cluster's library is imported when its engine is asked for, and not before."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from typing import Protocol
+
+from dlth_bench.harness.batch import Grid
+from dlth_bench.harness.engines.events import Event
+from dlth_bench.harness.store import Store
+from dlth_bench.spec.errors import InputError
+from dlth_bench.spec.quoting import quoted
+from dlth_bench.spec.run import Run
+
+ENGINES = ("local", "slurm", "ray")
+
+
+class Engine(Protocol):
+    """Where runs are computed."""
+
+    def run_all(self, runs: Sequence[Run]) -> Iterator[Event]:
+        """Train all runs that the store has not settled; yields progress and, once a run, its result.
+
+        Closing the iterator stops what would stop with this process; jobs in a queue go on.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class EngineSettings:
+    """What every engine is told.
+
+    Args:
+        grid: what the runs are runs of.
+        workers: runs trained at once, on a cluster jobs; None: the engine's own choice.
+        seconds: expected time of runs, by digest; those that nobody measured are not in it.
+        options: of the engine, as ``key=value``.
+    """
+
+    store: Store
+    grid: Grid
+    workers: int | None = None
+    device: str = "auto"
+    keep_weights: bool = False
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    options: tuple[str, ...] = ()
+
+
+def check_engine(name: str) -> str:
+    """The engine's name.
+
+    Raises:
+        InputError: there is none of that name, or the library that it needs is not installed.
+    """
+    if name not in ENGINES:
+        raise InputError(f"--engine: {quoted(name)} is none of {', '.join(ENGINES)}")
+    library = {"slurm": "submitit", "ray": "ray"}.get(name)
+    if library is not None and find_spec(library) is None:
+        raise InputError(f"--engine {name} needs {library}: pip install 'dlth-bench[{name}]'")
+    return name
+
+
+def make_engine(name: str, settings: EngineSettings) -> Engine:
+    """The engine of a name.
+
+    Raises:
+        InputError: no such engine, its library is missing, or an option is not one of its own.
+    """
+    check_engine(name)
+    if name == "slurm":
+        from dlth_bench.harness.engines.slurm import SlurmEngine
+        from dlth_bench.harness.engines.slurm_options import slurm_options
+
+        return SlurmEngine(settings, slurm_options(settings.options, settings.workers))
+    if name == "ray":
+        from dlth_bench.harness.engines.ray import RayEngine
+        from dlth_bench.harness.engines.ray_options import ray_options
+
+        return RayEngine(settings, ray_options(settings.options, settings.workers))
+    from dlth_bench.harness.engines.local import LocalEngine
+
+    if settings.options:
+        raise InputError("--engine-option: the local engine has none")
+    return LocalEngine(
+        settings.store, workers=settings.workers or 1, device=settings.device, keep_weights=settings.keep_weights
+    )
