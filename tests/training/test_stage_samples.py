@@ -83,7 +83,7 @@ def test_training_from_files_is_training_from_the_device(
 
     def result(**changes: Any) -> dict[str, Any]:
         for name, value in changes.items():
-            monkeypatch.setattr("dlth_bench.training.execute." + name, value)
+            monkeypatch.setattr("dlth_bench.training.resident." + name, value)
         fields = ("status", "accuracy", "train_accuracy", "class_accuracy", "curves", "manifest_digest")
         found = Execution(run_of(config), dataset, device="cpu").result()
         return {name: getattr(found, name) for name in fields}

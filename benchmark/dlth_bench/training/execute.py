@@ -3,29 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from lightning.fabric import Fabric
-from torch import Tensor
 
-from dlth_bench.datasets.base import Dataset, ImageArrays, TextDataset
-from dlth_bench.datasets.packed.images import PackedImages
-from dlth_bench.datasets.run_samples import run_samples
-from dlth_bench.datasets.token_sequences import TokenSequences
+from dlth_bench.datasets.base import Dataset, TextDataset
 from dlth_bench.spec.method import FinetuneSpec, LinearSpec
-from dlth_bench.spec.protocol import Cost
-from dlth_bench.spec.pruning import PruningSpec, TicketFacts
-from dlth_bench.spec.result import TRAINING_VERSION, Curves, Result
+from dlth_bench.spec.pruning import PruningSpec
+from dlth_bench.spec.result import TRAINING_VERSION, Result
 from dlth_bench.spec.run import Run
 from dlth_bench.spec.stored_run import ENCODER_FILE
 from dlth_bench.training.augment import Pixels
 from dlth_bench.training.checkpoint import load_tensors, save_tensors
-from dlth_bench.training.environment import environment, peak_memory_bytes, reset_peak_memory
-from dlth_bench.training.evaluation.accuracy import class_accuracy, in_batches, top1
+from dlth_bench.training.environment import environment, reset_peak_memory
+from dlth_bench.training.evaluation.accuracy import in_batches, top1
 from dlth_bench.training.evaluation.finetune import finetune_method
 from dlth_bench.training.evaluation.linear import LinearProbe, extract_features, linear_probe
 from dlth_bench.training.flops import forward_flops, stage_flops
@@ -33,40 +28,15 @@ from dlth_bench.training.loop import Checkpoints, Diverged, History, Stage, Watc
 from dlth_bench.training.methods import Method, build_method
 from dlth_bench.training.methods.supervised import Supervised
 from dlth_bench.training.methods.text import TextClassifier
+from dlth_bench.training.outcome import Outcome, measured
 from dlth_bench.training.pruning.prune import Scorer
 from dlth_bench.training.pruning.search import LevelTrainer
 from dlth_bench.training.pruning.ticket import trained_ticket
-from dlth_bench.training.samples import Samples, packed_samples
+from dlth_bench.training.resident import Resident, resident
 from dlth_bench.training.seeds import global_stream
-from dlth_bench.training.tokens import TokenSamples
 
 Report = Callable[[str, int, int], None]
 """Hears (stage, step, of steps)."""
-
-
-@dataclass(frozen=True)
-class Resident:
-    """Both splits, on the device or in files if they do not fit there, and their int64 labels on the device."""
-
-    train_images: Samples
-    train_labels: Tensor
-    val_images: Samples
-    val_labels: Tensor
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What one or two stages of a run left."""
-
-    train_logits: Tensor
-    val_logits: Tensor
-    pretrain: History
-    evaluation: History
-    images: int
-    flops: float
-    earlier_seconds: float = 0.0
-    """Wall seconds of the search, of configs that prune."""
-    ticket: TicketFacts | None = None
 
 
 class Execution:
@@ -108,14 +78,14 @@ class Execution:
         """Train, evaluate, and say how it went; only a diverged loss is turned into a result, other errors rise."""
         reset_peak_memory(self.fabric.device)
         try:
-            data = self._resident()
-            return self._measured(self._outcome(data), data)
+            data = self._data()
+            return Result(**self._identity, **measured(self._outcome(data), data, len(self.run.class_ids)))
         except Diverged as error:
             return Result(**self._identity, status="diverged", reason=str(error))
 
     def untrained_accuracy(self) -> float:
         """Top-1 of the config's evaluation on its backbone as initialised: the floor that pretraining must beat."""
-        data = self._resident()
+        data = self._data()
         return top1(self._evaluated(self.fresh_method(), data).val_logits, data.val_labels)
 
     @property
@@ -129,18 +99,8 @@ class Execution:
             "environment": environment(self.fabric.device),
         }
 
-    def _resident(self) -> Resident:
-        train_arrays, val_arrays = run_samples(self.dataset, self.run)
-        return Resident(*self._on_device(train_arrays), *self._on_device(val_arrays))
-
-    def _on_device(self, arrays: ImageArrays) -> tuple[Samples, Tensor]:
-        device = self.fabric.device
-        if isinstance(arrays.images, PackedImages):
-            files = arrays.images.files()
-            return packed_samples(files, device), torch.from_numpy(arrays.labels[files.rows]).to(device)
-        if isinstance(arrays.images, TokenSequences):
-            return TokenSamples.of(arrays.images, device), torch.from_numpy(arrays.labels).to(device)
-        return torch.from_numpy(arrays.images).to(device), torch.from_numpy(arrays.labels).to(device)
+    def _data(self) -> Resident:
+        return resident(self.dataset, self.run, self.fabric.device)
 
     def fresh_method(self, stream: str = "init") -> Method:
         """The config's method as the run's seed initialises it, on the device; other streams give other weights."""
@@ -151,7 +111,7 @@ class Execution:
 
     def pretrain_stage(self) -> Stage:
         """The first stage of the run, untrained."""
-        return self._pretrain_stage(self._resident())
+        return self._pretrain_stage(self._data())
 
     def _pretrain_stage(self, data: Resident) -> Stage:
         images, labels = data.train_images, data.train_labels
@@ -268,32 +228,3 @@ class Execution:
         outcome = self._supervised(tuned, data)
         flops = stage_flops(stage, lambda: on(self.fresh_method().encoder))
         return replace(outcome, evaluation=history, images=stage.steps * spec.train.batch_size, flops=flops)
-
-    def _measured(self, outcome: Outcome, data: Resident) -> Result:
-        if not torch.isfinite(outcome.val_logits).all():
-            # The last update can break the weights after the last loss was still a number.
-            raise Diverged("the scores of the trained model are not finite")
-        classes = len(self.run.class_ids)
-        accuracies, counts = class_accuracy(outcome.val_logits, data.val_labels, classes)
-        pretrain, evaluation = outcome.pretrain, outcome.evaluation
-        return Result(
-            **self._identity,
-            status="finished",
-            accuracy=top1(outcome.val_logits, data.val_labels),
-            class_accuracy=tuple(accuracies),
-            class_counts=tuple(counts),
-            train_accuracy=top1(outcome.train_logits, data.train_labels),
-            curves=Curves(
-                pretrain_steps=tuple(pretrain.curve_steps),
-                pretrain_loss=tuple(pretrain.curve_loss),
-                evaluation_steps=tuple(evaluation.curve_steps),
-                evaluation_loss=tuple(evaluation.curve_loss),
-            ),
-            cost=Cost(
-                images=outcome.images,
-                flops=outcome.flops,
-                device_seconds=outcome.earlier_seconds + pretrain.seconds + evaluation.seconds,
-            ),
-            ticket=outcome.ticket,
-            peak_memory_bytes=peak_memory_bytes(self.fabric.device),
-        )
