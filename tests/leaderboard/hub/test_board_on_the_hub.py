@@ -238,7 +238,7 @@ def test_datasets_reads_the_table(hub: LoopbackHub, held: Repository, tmp_path: 
     from dlth_bench.leaderboard.table import board_rows
 
     protocol = tiny_protocol()
-    stored = [submit(tmp_path, "mine", policy="=1+1"), submit(tmp_path, "other", subset=OTHER_SUBSET)]
+    stored = [submit(tmp_path, "mine", policy="pd-top"), submit(tmp_path, "other", subset=OTHER_SUBSET)]
     table = records([Board(protocol, board_rows(stored, protocol))])
     files = {**record_files(table), "README.md": dataset_card("lab/board", {protocol.key: 2})}
     board = hub_repository("lab/board", option="--publish")
