@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,7 +12,7 @@ import pytest
 
 from dlth_bench.harness.attempts import read_attempts
 from dlth_bench.harness.batch import Grid
-from dlth_bench.harness.engines.events import Finished, Progressed
+from dlth_bench.harness.engines.events import Finished
 from dlth_bench.harness.engines.local import LocalEngine
 from dlth_bench.harness.engines.ray import RayEngine
 from dlth_bench.harness.engines.ray_options import RayOptions
@@ -51,14 +53,16 @@ def test_a_lost_node_changes_no_number(cluster: Any, plan: Plan, tiny: Protocol,
     grid = Grid(purpose="run", protocol=tiny, subset=SUBSET, subset_name="letters")
     settings = EngineSettings(store, grid, device="cpu")
     engine = RayEngine(settings, RayOptions(address=cluster.address), poll_seconds=0.05, checkpoint_seconds=0.0)
-    results, killed = {}, False
-    for event in engine.run_all(runs):
-        if isinstance(event, Finished):
-            results[event.run.digest] = outcome(event.result)
-        elif isinstance(event, Progressed) and not killed and event.run == runs[0]:
-            cluster.remove_node(nodes[0], allow_graceful=False)
-            killed = True
-    assert killed
+
+    def kill_a_node() -> None:
+        while not all(read_attempts(store.folder(run.digest)) for run in runs):
+            time.sleep(0.05)
+        cluster.remove_node(nodes[0], allow_graceful=False)
+
+    killer = threading.Thread(target=kill_a_node)
+    killer.start()
+    results = {each.run.digest: outcome(each.result) for each in engine.run_all(runs) if isinstance(each, Finished)}
+    killer.join()
     attempts = [len(read_attempts(store.folder(run.digest))) for run in runs]
     assert sorted(attempts) == [1, 2]
     here = LocalEngine(Store(store.root.parent / "local"), workers=1, device="cpu")
