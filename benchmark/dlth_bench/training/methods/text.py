@@ -20,7 +20,7 @@ class TextClassifier(Method):
     """``EmbeddingBag`` and a linear layer trained together, both initialised uniformly, the bias with zeros.
 
     The original asks for dense gradients of the embedding; these are sparse, which is the same under SGD without
-    momentum and decay and takes a tenth of the time: a batch has a hundredth of the vocabulary.
+    momentum and decay and touches only the rows that a batch has.
 
     Args:
         vocabulary: how many token IDs there are.
