@@ -42,6 +42,37 @@ class ViTSpec(Frozen):
     ] = None
 
 
+class CNNSpec(Frozen):
+    """A small network of a well-known family for small images, with that family's blocks and initialisation.
+
+    The stem is one 3x3 convolution of stride 2 (ConvNeXt: patches of 2x2); each later stage halves the image.
+    """
+
+    kind: Literal["cnn"]
+    family: Literal["resnet", "resnext", "regnety", "densenet", "mobilenetv3", "convnext"]
+    widths: Annotated[
+        tuple[int, ...], Field(max_length=4, description="Channels of each stage; DenseNet's follow from its growth.")
+    ] = ()
+    blocks: Annotated[tuple[int, ...], Field(min_length=1, max_length=4, description="Blocks of each stage.")]
+    group_width: Annotated[int | None, Field(gt=0, description="ResNeXt and RegNetY: channels of a group.")] = None
+    growth: Annotated[int | None, Field(gt=0, description="DenseNet: channels that a layer adds.")] = None
+    drop_path: Annotated[Probability, Field(description="ConvNeXt: stochastic depth rate of the last block.")] = 0.0
+
+    @model_validator(mode="after")
+    def _fields_of_the_family(self) -> Self:
+        needs = {"resnext": "group_width", "regnety": "group_width", "densenet": "growth"}.get(self.family)
+        for name in ("group_width", "growth"):
+            given = getattr(self, name) is not None
+            if given != (name == needs):
+                raise ValueError(f"{self.family} {'takes no' if given else 'needs a'} {name}")
+        if self.drop_path and self.family != "convnext":
+            raise ValueError(f"{self.family} takes no drop_path")
+        stages = {"densenet": 0, "convnext": 4}.get(self.family, len(self.blocks))
+        if len(self.widths) != stages:
+            raise ValueError(f"{self.family} needs {stages} widths here, not {len(self.widths)}")
+        return self
+
+
 class LibrarySpec(Frozen):
     """A network of timm or torchvision by its name there, with that library's initialisation and untrained."""
 
@@ -59,7 +90,7 @@ class EmbeddingBagSpec(Frozen):
     ] = 0.5
 
 
-Backbone = Annotated[ResNetSpec | ViTSpec | LibrarySpec | EmbeddingBagSpec, Field(discriminator="kind")]
+Backbone = Annotated[ResNetSpec | ViTSpec | CNNSpec | LibrarySpec | EmbeddingBagSpec, Field(discriminator="kind")]
 
 PolicyName = Literal["autoaugment", "randaugment", "trivialaugment"]
 

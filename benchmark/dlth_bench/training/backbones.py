@@ -13,7 +13,8 @@ from torch import nn
 
 from dlth_bench.spec.errors import InputError
 from dlth_bench.spec.quoting import quoted
-from dlth_bench.spec.recipe import Backbone, EmbeddingBagSpec, LibrarySpec, ResNetSpec, ViTSpec
+from dlth_bench.spec.recipe import Backbone, CNNSpec, EmbeddingBagSpec, LibrarySpec, ResNetSpec, ViTSpec
+from dlth_bench.training.small_cnns import build_cnn
 
 
 def build_backbone(spec: Backbone, image_size: int, channels: int) -> nn.Module:
@@ -30,6 +31,8 @@ def build_backbone(spec: Backbone, image_size: int, channels: int) -> nn.Module:
         raise InputError("an embedding_bag is for texts, not for images")
     if isinstance(spec, ResNetSpec):
         return _resnet(spec, channels)
+    if isinstance(spec, CNNSpec):
+        return build_cnn(spec, channels)
     return _vit(spec, image_size, channels)
 
 

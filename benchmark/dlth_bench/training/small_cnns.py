@@ -1,0 +1,91 @@
+"""Small networks of well-known CNN families, put together from timm's blocks of these families."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from timm.models._efficientnet_blocks import SqueezeExcite
+from timm.models._efficientnet_builder import decode_arch_def, round_channels
+from timm.models.byobnet import ByoBlockCfg, ByobNet, ByoModelCfg
+from timm.models.convnext import ConvNeXt
+from timm.models.densenet import DenseNet
+from timm.models.mobilenetv3 import MobileNetV3
+from torch import nn
+
+from dlth_bench.spec.recipe import CNNSpec
+
+
+def build_cnn(spec: CNNSpec, channels: int) -> nn.Module:
+    """A randomly initialised network without classifier; attribute ``num_features`` is its output's width."""
+    builders = {"densenet": _densenet, "mobilenetv3": _mobilenetv3, "convnext": _convnext}
+    return builders.get(spec.family, _residual)(spec, channels)
+
+
+def _residual(spec: CNNSpec, channels: int) -> nn.Module:
+    """Bottleneck blocks: ResNet's narrow to a quarter, ResNeXt's to a half in groups, RegNetY's not at all, with SE."""
+    ratio = {"resnet": 0.25, "resnext": 0.5, "regnety": 1.0}[spec.family]
+    stages = tuple(
+        ByoBlockCfg(
+            type="bottle",
+            d=depth,
+            c=width,
+            s=1 if stage == 0 else 2,
+            gs=spec.group_width,
+            br=ratio,
+            block_kwargs={"downsample": "conv1x1"},
+        )
+        for stage, (depth, width) in enumerate(zip(spec.blocks, spec.widths, strict=True))
+    )
+    squeezed = spec.family == "regnety"
+    config = ByoModelCfg(
+        blocks=stages,
+        stem_chs=spec.widths[0],
+        stem_type="3x3",
+        stem_pool="",
+        attn_layer="se" if squeezed else None,
+        attn_kwargs={"rd_ratio": 0.25} if squeezed else {},
+    )
+    return ByobNet(config, num_classes=0, in_chans=channels)
+
+
+def _densenet(spec: CNNSpec, channels: int) -> nn.Module:
+    growth = spec.growth or 0  # never 0: the spec demands it of this family
+    network = DenseNet(growth_rate=growth, block_config=spec.blocks, num_classes=0, in_chans=channels)
+    stem = nn.Conv2d(channels, 2 * growth, 3, stride=2, padding=1, bias=False)
+    nn.init.kaiming_normal_(stem.weight)
+    network.features.set_submodule("conv0", stem)
+    network.features.set_submodule("pool0", nn.Identity())
+    return network
+
+
+def _mobilenetv3(spec: CNNSpec, channels: int) -> nn.Module:
+    """Inverted residuals of expansion 4 with SE; ReLU and 3x3 in the first stage, hard swish and 5x5 in later ones."""
+    stages = [
+        [f"ir_r{depth}_k3_s1_e4_c{width}_se0.25_nre" if stage == 0 else f"ir_r{depth}_k5_s2_e4_c{width}_se0.25"]
+        for stage, (depth, width) in enumerate(zip(spec.blocks, spec.widths, strict=True))
+    ]
+    last = 4 * spec.widths[-1]
+    network = MobileNetV3(
+        decode_arch_def(  # type: ignore[no-untyped-call]
+            [*stages, [f"cn_r1_k1_s1_c{last}"]]
+        ),
+        num_classes=0,
+        in_chans=channels,
+        stem_size=spec.widths[0],
+        num_features=2 * last,
+        act_layer=nn.Hardswish,
+        se_layer=partial(SqueezeExcite, gate_layer="hard_sigmoid", force_act_layer=nn.ReLU, rd_round_fn=round_channels),
+    )
+    setattr(network, "num_features", network.head_hidden_size)  # noqa: B010  # what comes out behind the head's convolution
+    return network
+
+
+def _convnext(spec: CNNSpec, channels: int) -> nn.Module:
+    return ConvNeXt(
+        in_chans=channels,
+        num_classes=0,
+        depths=spec.blocks,
+        dims=spec.widths,
+        patch_size=2,
+        drop_path_rate=spec.drop_path,
+    )
