@@ -135,6 +135,18 @@ def sample_catalog(name: str, images_per_class: int | None = None) -> SampleCata
     return _samples(name, images_per_class, dataset_folder(name))
 
 
+def nameable_samples(name: str, images_per_class: int | None = None) -> SampleCatalog:
+    """What a list of samples may name, on whatever machine it is checked: reads and downloads no data of others.
+
+    Of the shipped dataset these are the samples of `sample_catalog`; of others all that are named by its rule.
+    """
+    if name not in PUBLISHED:
+        return sample_catalog(name, images_per_class)
+    from dlth_bench.datasets.sample_rules import samples_by_rule
+
+    return samples_by_rule(class_catalog(name))
+
+
 @cache
 def _samples(name: str, images_per_class: int | None, folder: Path | None) -> SampleCatalog:
     """Once a process and place of the dataset."""
