@@ -25,7 +25,7 @@ def test_what_is_wrong_ends_with_exit_code_1(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr("dlth_bench.datasets.glyphs.dataset.Glyphs.computed_digest", lambda self: "0" * 64)
     printed = run("doctor", code=1).output
     assert "fail" in printed
-    assert "cannot be trusted yet" in printed
+    assert "checks failed: glyphs" in printed
     assert "golden" not in printed
 
 

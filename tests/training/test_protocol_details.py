@@ -11,12 +11,12 @@ import itertools
 import math
 from collections.abc import Callable
 from functools import cache
+from pathlib import Path
 
 import pytest
 import yaml
 
 from dlth_bench.cli.recipe_details import recipe_details
-from dlth_bench.shipped import shipped_folder
 from dlth_bench.spec.protocol_file import find_protocol
 from dlth_bench.training.recipe_facts import RecipeFacts, StageFacts
 
@@ -76,7 +76,7 @@ def dino(width: int, trained_norm: bool) -> int:
 RESNET50, RESNET18 = 25_557_032 - linear(2048, 1000), 11_168_832  # the latter with a 3x3 stem
 MAE = 111_907_840 - 197 * 768 - 197 * 512 + 768  # the official model; positions are fixed, lightly adds a mask token
 MOCO_V2 = RESNET50 + linear(2048, 2048) + linear(2048, 128)
-TORCHVISION = yaml.safe_load((shipped_folder("protocols").parent / "tests/spec/published_accuracies.yaml").read_text())
+TORCHVISION = yaml.safe_load((Path(__file__).parents[1] / "spec" / "published_accuracies.yaml").read_text())
 
 PARAMETERS = {  # of what is evaluated, and of what the first stage trains
     "moco-v1_r50_200ep": (RESNET50, RESNET50 + linear(2048, 128)),

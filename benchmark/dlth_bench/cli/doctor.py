@@ -146,7 +146,8 @@ def _show(checks: list[Check], console: Console) -> None:
 def _conclude(checks: list[Check], console: Console) -> None:
     counts = {status: sum(check.status == status for check in checks) for status in _STYLES}
     if counts["fail"]:
-        console.print(f"{counts['fail']} of {len(checks)} checks failed: results from here cannot be trusted yet")
+        failed = ", ".join(printable(check.name, 40) for check in checks if check.status == "fail")
+        console.print(Text(f"{counts['fail']} of {len(checks)} checks failed: {failed}"), soft_wrap=True)
     elif counts["warn"]:
         console.print(f"nothing is wrong; {counts['warn']} of {len(checks)} checks have something to say")
     else:
