@@ -37,7 +37,7 @@ def refused(hub: HubFiles, error: Exception, monkeypatch: pytest.MonkeyPatch, to
     ("hub", "error", "token", "told"),
     [
         (OPEN, OSError("no route to host\nand a traceback"), None, "the Hub says: no route to host; try again"),
-        (GATED, OSError("401 Client Error."), None, "accept its terms there and log in (hf auth login)"),
+        (GATED, OSError("401 Client Error."), None, "accept its terms there and log in by hf auth login"),
         (GATED, OSError("503 Server Error."), "hf_x", "the Hub says: 503 Server Error.; try again"),
         (
             OPEN,

@@ -160,7 +160,8 @@ def test_the_hub_is_asked_before_150_gb_are(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(huggingface_hub, "get_token", lambda: None)
     (check,) = dataset_checks(IMAGENET)
     assert check.status == "fail"
-    assert "accept its terms there and log in (hf auth login), or name a folder" in check.found
+    told = "accept its terms there and log in by hf auth login (the Hub says: 401 Client Error.), or name a folder"
+    assert told in check.found
 
 
 def test_the_hub_client_prints_nothing_of_its_own(

@@ -99,15 +99,16 @@ class HubFiles:
         from huggingface_hub import get_token
         from huggingface_hub.errors import GatedRepoError
 
+        said = printable(str(error).strip().partition("\n")[0])
         if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
             needed = f"{self.size_bytes / 1e9:,.0f} GB" if self.size_bytes >= 1e9 else "some room"
             advice = f"no space is left on the disk of the Hub's cache: give it {needed}, or another place by HF_HOME"
         elif self.gated and get_token() is None:
-            advice = "accept its terms there and log in (hf auth login)"
+            advice = f"accept its terms there and log in by hf auth login (the Hub says: {said})"
         elif isinstance(error, GatedRepoError):
             advice = "your token has no access: accept its terms there"
         else:
-            advice = f"the Hub says: {printable(str(error).strip().partition(chr(10))[0])}; try again"
+            advice = f"the Hub says: {said}; try again"
         return InputError(f"{self.name} is not on this machine but at {self.url}: {advice}, {_ELSEWHERE}")
 
 
