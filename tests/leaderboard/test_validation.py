@@ -111,6 +111,9 @@ def test_an_open_digest_is_held_to_published_sizes() -> None:
     edited = [results[0].model_copy(update={"cost": half}), *results[1:]]
     (finding,) = result_findings(edited, protocol, subset, Path("results.jsonl"))
     assert "saw 500 images in training, the run takes 984 to 1000, by the published sizes" in finding.told
+    large = [c.model_copy(update={"train": c.train.model_copy(update={"batch_size": 2048})}) for c in protocol.configs]
+    protocol = protocol.model_copy(update={"configs": tuple(large)})  # 1,000 images fill no batch: the size is refused
+    assert not list(result_findings(results_of(protocol, subset), protocol, subset, Path("results.jsonl")))
 
 
 def test_missing_runs_must_be_declared(tmp_path: Path) -> None:

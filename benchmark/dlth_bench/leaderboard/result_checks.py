@@ -100,7 +100,10 @@ def _images_seen(run: Run) -> tuple[int, int] | None:
     if published is None:
         return None
     fewest, most = (count * len(run.class_ids) for count in published.train_of_class)
-    return run.images_seen_with(math.floor(fewest * (1 - MOST_UNREADABLE))), run.images_seen_with(most)
+    try:
+        return run.images_seen_with(math.floor(fewest * (1 - MOST_UNREADABLE))), run.images_seen_with(most)
+    except ValueError:  # too few for one batch: no subset that the protocol takes
+        return None
 
 
 def _data_findings(results: Sequence[Result], protocol: Protocol, path: Path) -> Iterator[Finding]:
