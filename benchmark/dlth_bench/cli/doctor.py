@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -28,6 +29,7 @@ from dlth_bench.spec.protocol_file import find_protocol
 from dlth_bench.spec.quoting import printable
 
 if TYPE_CHECKING:
+    from dlth_bench.harness.doctor.golden import GoldenCell
     from dlth_bench.spec.protocol import Protocol
     from dlth_bench.spec.result import Result
 
@@ -89,16 +91,16 @@ def doctor(
 
 
 def _examine(
-    spec: Protocol | None, *, out: StoreOption, quick: bool, device: str, tell: Tell, console: Console
+    spec: Protocol | None, *, out: Path, quick: bool, device: str, tell: Tell, console: Console
 ) -> Result | None:
     """Everything in turn, told as it is found; the golden cell's result, or None where it was not trained."""
-    from dlth_bench.harness.doctor.data import dataset_checks, glyphs_check, protocols_check
     from dlth_bench.harness.doctor.versions import declared_requirements, version_checks
 
     versions = version_checks(declared_requirements())
     tell(versions)
     if not healthy(versions):  # what follows imports them
         return None
+    from dlth_bench.harness.doctor.data import dataset_checks, glyphs_check, protocols_check
     from dlth_bench.harness.doctor.machine import machine_checks
 
     tell(machine_checks(out))
@@ -111,22 +113,22 @@ def _examine(
     from dlth_bench.harness.doctor.golden import golden_cell, golden_checks
 
     cell = golden_cell()
-    retrained = _train(cell.label, device, console)
+    retrained = _train(cell, device, console)
     tell(golden_checks(cell, retrained))
     return retrained
 
 
-def _train(label: str, device: str, console: Console) -> Result:
-    from dlth_bench.harness.doctor.golden import golden_cell, train_golden
+def _train(cell: GoldenCell, device: str, console: Console) -> Result:
+    from dlth_bench.harness.doctor.golden import train_golden
 
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
-        bar = bars.add_task(f"training {label}")
+        bar = bars.add_task(f"training {cell.label}")
 
         def report(stage: str, step: int, total: int) -> None:
-            bars.update(bar, description=f"training {label}: {stage}", completed=step, total=total)
+            bars.update(bar, description=f"training {cell.label}: {stage}", completed=step, total=total)
 
-        return train_golden(golden_cell(), device, report)
+        return train_golden(cell, device, report)
 
 
 def _show(checks: list[Check], console: Console) -> None:
