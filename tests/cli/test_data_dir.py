@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import yaml
 from command_line import refused, run
+from rich.console import Console
 
+from dlth_bench.cli.packing import pack_images
+from dlth_bench.datasets.location import located
+from dlth_bench.datasets.registry import protocol_dataset
+from dlth_bench.spec.protocol import DataSpec
+from dlth_bench.spec.protocol_file import find_protocol
+from dlth_bench.spec.run import Run
 from imagenet_files import WNIDS, write_image_folder, write_parquet
 from tiny_grid import tiny_text
 
@@ -77,6 +86,33 @@ def test_what_is_wrong_with_the_data_is_one_line(place: Path, monkeypatch: pytes
     assert "lacks 1 of the 3 classes" in str(refused(*COMMAND))
     assert "come with the package" in str(refused("run", "--subset", "demo-24", "--data-dir", "imagenet"))
     assert not list(place.glob("runs/*/*/result.json"))
+
+
+def test_corrupt_images_and_a_full_disk_stop_before_training(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Too many broken files are counted and named, a disk too small is foretold: one line, and no run is stored."""
+    with monkeypatch.context() as patch:
+        patch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=1000))
+        told = str(refused(*COMMAND, "--data-dir", "imagenet"))
+    assert "are free here; name another folder in DLTH_BENCH_CACHE" in told
+    broken = place / "imagenet" / "train" / WNIDS[1] / f"{WNIDS[1]}_10030.JPEG"
+    broken.write_bytes(bytes(broken.stat().st_size))
+    told = str(refused(*COMMAND, "--data-dir", "imagenet"))
+    assert "1 of 48 train images cannot be decoded, more than 1%: n01443537/n01443537_10030 (not an image)" in told
+    assert not list(place.glob("*/*/*/result.json"))
+
+
+def test_a_few_corrupt_images_are_named_and_left_out(place: Path) -> None:
+    """Below the share that stops a run, the user reads how many and which before training begins."""
+    folder = place / "more"
+    broken = f"train/{WNIDS[0]}/{WNIDS[0]}_10030.JPEG"
+    write_image_folder(folder, train=60, wnids=WNIDS[:2], changed={broken: b"no image"})
+    data = DataSpec(dataset="imagenet", image_size=32, shorter_side=40, pixel_mean=(0.5,) * 3, pixel_std=(0.5,) * 3)
+    config = find_protocol("tiny.yaml").configs[0]
+    console = Console(file=io.StringIO(), width=200)
+    with located("imagenet", folder):
+        pack_images(protocol_dataset(data), Run(data=data, config=config, class_ids=WNIDS[:2], seed=0), console)
+    told = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "1 of 120 train images cannot be decoded and are left out: n01440764/n01440764_10030" in told
 
 
 def test_the_hub_without_a_token(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:

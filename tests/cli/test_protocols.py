@@ -57,6 +57,24 @@ def test_show_has_whole_config_names_at_80_columns(place: Path) -> None:
     assert "…" not in output
 
 
+def test_show_says_what_holds_the_data_and_the_score(place: Path) -> None:
+    """Which digest the data have or that it is open, and that without a reference there is no score."""
+    shown = " ".join(run("protocols", "show", "tiny").output.split())
+    assert f"data: glyphs, digest {'0' * 64}" in shown
+    assert "reference: none, so subsets can be trained but not scored" in shown
+    (place / "tiny.yaml").write_text(tiny_text().replace(f'manifest_digest: "{"0" * 64}"', "manifest_digest: null"))
+    shown = " ".join(run("protocols", "show", "tiny").output.split())
+    assert "data: glyphs, digest left open: each result records the digest it found" in shown
+
+
+def test_texts_are_not_downloaded_to_show_a_protocol(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without AG News on this machine its grid is shown all the same, and what is not known is said."""
+    monkeypatch.delenv("DLTH_BENCH_DATA", raising=False)
+    monkeypatch.setattr("dlth_bench.datasets.hub.HubFiles.cached", lambda self: None)
+    shown = run("protocols", "show", "agnews-text@1", "--details").output
+    assert "and 64 for each word of the training texts, which are not at hand" in shown
+
+
 def test_strangers_text_is_plain(place: Path) -> None:
     """A title can neither colour the terminal nor move its cursor."""
     evil = tiny_text().replace("title: Three small configs for tests", r'title: "[bold]x[/nope]\e[2J"')

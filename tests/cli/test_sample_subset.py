@@ -16,9 +16,10 @@ from dlth_bench.harness.attempt import attempt
 from dlth_bench.harness.engines.events import Event, Finished
 from dlth_bench.harness.engines.local import LocalEngine
 from dlth_bench.spec import protocol_file
-from dlth_bench.spec.protocol import Protocol, SizeRange
+from dlth_bench.spec.protocol import Protocol
 from dlth_bench.spec.protocol_file import read_protocol
 from dlth_bench.spec.run import Run
+from dlth_bench.spec.subset_rule import SizeRange
 from tiny_grid import CLASSES, tiny_text, with_reference
 
 FACES = 10

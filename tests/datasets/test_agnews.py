@@ -115,7 +115,7 @@ def test_without_a_folder_the_pinned_revision_is_asked_for(folder: Path, monkeyp
     monkeypatch.delenv("DLTH_BENCH_DATA", raising=False)
     monkeypatch.setattr("huggingface_hub.snapshot_download", snapshot_download)
     assert len(AGNews().load("val", ["World"]).labels) == 3
-    assert asked == [("fancyzhx/ag_news", dataset.REVISION, "dataset")]
+    assert asked == [("fancyzhx/ag_news", dataset.HUB.revision, "dataset")]
 
 
 def test_broken_files_are_named(folder: Path, tmp_path: Path) -> None:
@@ -128,7 +128,7 @@ def test_broken_files_are_named(folder: Path, tmp_path: Path) -> None:
         AGNews(tmp_path).load("train", ["World"])
     for texts, labels, names, message in (
         (["a", "b"], [0, 4], None, "row 1: the label '4' is not 0 to 3"),
-        (["a", None], [0, 1], TOPICS, "row 1: the text is 'None', not a string"),
+        (["a", None], [0, 2], TOPICS, "row 1: the text is 'None', not a string"),
         (["a", "b"], [0, 1], ("neg", "pos"), "its label has other names than AG News's, such as 'neg'"),
         (["a", "b"], [0, 1], TOPICS[::-1], "in another order or number"),
         (["a", "b"], [0, 1], TOPICS, "the train split has no texts of Business"),

@@ -18,7 +18,6 @@ from dlth_bench.spec.protocol import (
     DataSpec,
     Protocol,
     Reference,
-    SubsetRule,
     UnderfitGate,
 )
 from dlth_bench.spec.recipe import AugmentSpec, OptimizerSpec, ResNetSpec, TrainSpec
@@ -26,6 +25,7 @@ from dlth_bench.spec.result import Environment, Result
 from dlth_bench.spec.scorecard import ConfigScore, CorrelationScore, Scorecard
 from dlth_bench.spec.submission import Submission
 from dlth_bench.spec.subset import Subset
+from dlth_bench.spec.subset_rule import SubsetRule
 
 SUBSET = Subset(dataset="glyphs", ids=("U+0041", "U+0042", "U+0043"))
 OTHER_SUBSET = Subset(dataset="glyphs", ids=("U+0041", "U+0042", "U+0044"))

@@ -14,8 +14,9 @@ from dlth_bench.leaderboard.submissions import read_submission, write_submission
 from dlth_bench.leaderboard.table import board_markdown
 from dlth_bench.leaderboard.validation import check_submission
 from dlth_bench.spec.errors import InputError
-from dlth_bench.spec.protocol import Protocol, SizeRange, SubsetRule
+from dlth_bench.spec.protocol import Protocol
 from dlth_bench.spec.subset import Subset
+from dlth_bench.spec.subset_rule import SizeRange, SubsetRule
 
 FACES = sample_catalog("glyphs", 6).sample_ids
 SAMPLES = Subset(dataset="glyphs", unit="sample", ids=FACES[:18:2])

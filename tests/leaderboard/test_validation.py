@@ -10,10 +10,13 @@ from board_examples import COST, FULL, OTHER_SUBSET, SUBSET, metadata_of, result
 
 from dlth_bench.datasets.registry import image_dataset
 from dlth_bench.harness.scored import score_results
+from dlth_bench.leaderboard.result_checks import result_findings
 from dlth_bench.leaderboard.submissions import read_submission, write_submission
 from dlth_bench.leaderboard.validation import check_submission, content_findings
 from dlth_bench.spec.errors import InputError
+from dlth_bench.spec.protocol import DataSpec
 from dlth_bench.spec.result import Curves
+from dlth_bench.spec.subset import Subset
 
 TRUE_COST = COST.model_copy(update={"images": 24, "flops": COST.flops * 24 / COST.images})
 
@@ -95,6 +98,22 @@ def test_counts_are_those_of_the_dataset(tmp_path: Path) -> None:
     stored = submit(tmp_path, "mine", protocol=protocol)
     told = {finding.told for finding in content_findings(stored, protocol)}
     assert "config 'alpha' seed 0: says 100 validation samples of U+0041; glyphs has 61" in told
+
+
+def test_an_open_digest_is_held_to_published_sizes() -> None:
+    """Without the data: runs on another number of images than classes of their published sizes have are found."""
+    protocol, subset = tiny_protocol(), Subset(dataset="cifar100", ids=("apple", "bear"))
+    data = DataSpec(dataset="cifar100", pixel_mean=(0.5,) * 3, pixel_std=(0.5,) * 3)
+    protocol = protocol.model_copy(update={"data": data})
+    results = results_of(protocol, subset)  # on 1,000 images
+    assert not list(result_findings(results, protocol, subset, Path("results.jsonl")))
+    half = COST.model_copy(update={"images": 500, "flops": COST.flops / 2})
+    edited = [results[0].model_copy(update={"cost": half}), *results[1:]]
+    (finding,) = result_findings(edited, protocol, subset, Path("results.jsonl"))
+    assert "saw 500 images in training, the run takes 984 to 1000, by the published sizes" in finding.told
+    large = [c.model_copy(update={"train": c.train.model_copy(update={"batch_size": 2048})}) for c in protocol.configs]
+    protocol = protocol.model_copy(update={"configs": tuple(large)})  # 1,000 images fill no batch: the size is refused
+    assert not list(result_findings(results_of(protocol, subset), protocol, subset, Path("results.jsonl")))
 
 
 def test_missing_runs_must_be_declared(tmp_path: Path) -> None:

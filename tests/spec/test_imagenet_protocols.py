@@ -1,4 +1,4 @@
-"""ImageNet's protocols carry the published accuracies, and what they say about themselves changes no run."""
+"""ImageNet's protocols: what their configs differ in, and what they say about themselves changes no run."""
 
 from __future__ import annotations
 
@@ -9,22 +9,6 @@ from pydantic import ValidationError
 
 from dlth_bench.spec.protocol_file import find_protocol
 from dlth_bench.spec.recipe import EvalViewSpec, OptimizerSpec
-
-PUBLISHED = {
-    "imagenet-ssl": [60.6, 67.7, 71.1, 77.0, 78.2, 65.1, 83.3],
-    "imagenet-supervised": [76.13, 77.618, 78.948, 74.434, 74.042, 83.616],
-}
-"""Top-1 in percent: the official repositories and mmpretrain; torchvision's weights V1."""
-
-
-@pytest.mark.parametrize("name", list(PUBLISHED))
-def test_references_are_the_published_accuracies(name: str) -> None:
-    """Each with its source."""
-    protocol = find_protocol(name)
-    assert protocol.reference is not None
-    references = [protocol.reference.configs[config.name] for config in protocol.configs]
-    assert [reference.statistics[0] for reference in references] == pytest.approx([a / 100 for a in PUBLISHED[name]])
-    assert all(reference.source for reference in references)
 
 
 def test_sensitivity_changes_one_number_at_a_time() -> None:

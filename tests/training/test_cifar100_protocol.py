@@ -20,18 +20,18 @@ from dlth_bench.training.optim import learning_rate
 
 pytest.importorskip("pyarrow")
 
-PUBLISHED = {  # accuracy in points, optimizer, peak learning rate, weight decay
-    "barlow-twins": (70.90, "lars", 0.3, 1e-4),
-    "byol": (70.46, "lars", 1.0, 1e-5),
-    "dino": (66.76, "lars", 0.3, 1e-6),
-    "moco-v2-plus": (69.89, "sgd", 0.3, 1e-4),
-    "nnclr": (69.62, "lars", 0.4, 1e-5),
-    "simclr": (65.78, "lars", 0.4, 1e-5),
-    "simsiam": (66.04, "sgd", 0.5, 1e-5),
-    "swav": (64.88, "lars", 0.6, 1e-6),
-    "vicreg": (68.54, "lars", 0.3, 1e-4),
+PUBLISHED = {  # optimizer, peak learning rate, weight decay
+    "barlow-twins": ("lars", 0.3, 1e-4),
+    "byol": ("lars", 1.0, 1e-5),
+    "dino": ("lars", 0.3, 1e-6),
+    "moco-v2-plus": ("sgd", 0.3, 1e-4),
+    "nnclr": ("lars", 0.4, 1e-5),
+    "simclr": ("lars", 0.4, 1e-5),
+    "simsiam": ("sgd", 0.5, 1e-5),
+    "swav": ("lars", 0.6, 1e-6),
+    "vicreg": ("lars", 0.3, 1e-4),
 }
-"""solo-learn's README and bash_files/pretrain/cifar at fca55e3."""
+"""solo-learn's bash_files/pretrain/cifar at fca55e3."""
 
 EPOCH = 50_000 // 256
 
@@ -41,12 +41,10 @@ def protocol() -> Protocol:
     return find_protocol("cifar100-ssl@1")
 
 
-def test_accuracies_and_optimizers_are_the_published_ones(protocol: Protocol) -> None:
-    """Reference, optimizer, peak rate and weight decay of each method, as published together."""
-    assert protocol.reference is not None
+def test_optimizers_are_the_published_ones(protocol: Protocol) -> None:
+    """Optimizer, peak rate and weight decay of each method."""
     found = {
         config.name: (
-            pytest.approx(100 * protocol.reference.configs[config.name].statistics[0]),
             config.train.optimizer.kind,
             config.train.optimizer.lr,
             config.train.optimizer.weight_decay,
@@ -59,7 +57,7 @@ def test_accuracies_and_optimizers_are_the_published_ones(protocol: Protocol) ->
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_rates_at_chosen_epochs(protocol: Protocol, name: str) -> None:
     """Ten epochs of linear warm-up from 3e-3, then half a cosine to 0 (SwAV: 6e-4) at epoch 1000."""
-    train, peak = protocol.config(name).train, PUBLISHED[name][2]
+    train, peak = protocol.config(name).train, PUBLISHED[name][1]
     end = 6e-4 if name == "swav" else 0.0
     assert train.duration.in_steps(50_000, train.batch_size) == 1000 * EPOCH
     for epoch in (0, 5, 10, 100, 505, 900, 1000):

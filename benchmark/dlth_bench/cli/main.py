@@ -12,6 +12,7 @@ from dlth_bench.cli import (
     bench,
     check,
     collect,
+    doctor,
     embed_classes,
     evaluate_classes,
     leaderboard,
@@ -30,11 +31,14 @@ from dlth_bench.cli import (
     subsets,
     verify,
 )
+from dlth_bench.cli.usage_error import UsageError, usage_message
 from dlth_bench.spec.errors import InputError
 from dlth_bench.spec.quoting import printable
 
+PROGRAM = "dlth-bench"
+
 app = typer.Typer(
-    name="dlth-bench",
+    name=PROGRAM,
     help="Does a small subset of a dataset rank training recipes the way the whole dataset does?",
     epilog="Start with: dlth-bench run --subset my-classes.txt",
     no_args_is_help=True,
@@ -44,6 +48,7 @@ app = typer.Typer(
 app.command("run")(run.run)
 app.command("status")(status.status)
 app.command("collect")(collect.collect)
+app.command("doctor")(doctor.doctor)
 app.command("score")(score.score)
 app.command("select", epilog=select.POLICY_LIST)(select.select)
 app.command("evaluate-classes")(evaluate_classes.evaluate_classes)
@@ -79,9 +84,14 @@ def _options(
 
 
 def main() -> None:
-    """Run the command line; wrong input, or a file that cannot be written, is one line on stderr and exit code 2."""
+    """Run the command line; wrong input or use, or a file that cannot be written, is one line and exit code 2."""
     try:
-        app()
+        # What it returns is None, or the code that a command exits with.
+        sys.exit(app(prog_name=PROGRAM, standalone_mode=False))
+    except UsageError as error:
+        _refuse(usage_message(error))
+    except typer.Abort:
+        sys.exit(1)
     except InputError as error:
         _refuse(error.located)
     except BrokenPipeError:
@@ -93,7 +103,8 @@ def main() -> None:
 
 
 def _refuse(message: str) -> NoReturn:
-    sys.stderr.write(f"error: {printable(message, limit=2000)}\n")
+    if message:
+        sys.stderr.write(f"error: {printable(message, limit=2000)}\n")
     sys.exit(2)
 
 

@@ -29,7 +29,7 @@ def _pack(arrays: ImageArrays, console: Console) -> None:
     if not isinstance(images, PackedImages):
         return
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True) as bars:
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
         bar = bars.add_task(f"checking {images.split} images", total=len(images))
 
         def report(done: int, total: int) -> None:

@@ -17,7 +17,7 @@ from dlth_bench.leaderboard.number_text import percent
 from dlth_bench.shipped import shipped_folder
 from dlth_bench.spec.errors import InputError
 from dlth_bench.spec.files import write_atomically
-from dlth_bench.spec.protocol import Config, Protocol, SubsetRule
+from dlth_bench.spec.protocol import Config, DataSpec, Protocol
 from dlth_bench.spec.protocol_file import (
     LOCK_NAME,
     find_protocol,
@@ -28,6 +28,7 @@ from dlth_bench.spec.protocol_file import (
 )
 from dlth_bench.spec.quoting import printable
 from dlth_bench.spec.recipe import LibrarySpec
+from dlth_bench.spec.subset_rule import SubsetRule
 
 app = typer.Typer(name="protocols", help="List, show and check the frozen protocols.", no_args_is_help=True)
 
@@ -80,10 +81,13 @@ def show_protocol(
         console.print(Text(printable(protocol.description.strip(), 2000)))
     console.print(Text(f"digest {protocol.digest} ({state})"), soft_wrap=True)
     console.print(Text(f"takes subsets of {_sizes(protocol.subset)}"), soft_wrap=True)
+    console.print(Text(_data(protocol.data)), soft_wrap=True)
     console.print(_grid(protocol))
     if protocol.reference is not None:
         source = printable(protocol.reference.source, 500)
         console.print(Text(f"reference: {source}, {protocol.reference.date}"), soft_wrap=True)
+    else:
+        console.print(Text("reference: none, so subsets can be trained but not scored"), soft_wrap=True)
     print_details(facts, console)
     if not details and any(config.notes for config in protocol.configs):
         console.print(Text("what differs from the originals: --details"))
@@ -116,6 +120,14 @@ def check_protocols(
         typer.echo(f"{key}: locked, but its file is gone")
     if missing or "changed" in states.values():
         raise typer.Exit(1)
+
+
+def _data(data: DataSpec) -> str:
+    """Which data, and what holds a copy of them to be the right ones."""
+    if data.manifest_digest is not None:
+        return f"data: {data.dataset}, digest {data.manifest_digest}"
+    told = "each result records the digest it found, a scorecard takes one only, classes have their published sizes"
+    return f"data: {data.dataset}, digest left open: {told}"
 
 
 def _sizes(rule: SubsetRule) -> str:

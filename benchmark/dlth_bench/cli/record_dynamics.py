@@ -9,7 +9,14 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from dlth_bench.cli.options import DEFAULT_PROTOCOL, DeviceOption, ProtocolOption, checked_device
+from dlth_bench.cli.options import (
+    DEFAULT_PROTOCOL,
+    DataDirOption,
+    DeviceOption,
+    ProtocolOption,
+    checked_device,
+    use_data_dir,
+)
 from dlth_bench.datasets.subset_files import find_subset
 from dlth_bench.harness.dynamics import NotRecorded, RecordedRun, record_run, recording_run
 from dlth_bench.harness.grid import full_data
@@ -22,6 +29,7 @@ from dlth_bench.spec.subset import Subset
 
 
 def record_dynamics(
+    context: typer.Context,
     config: Annotated[str, typer.Option("--config", "-c", help="A config that learns from labels.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="The .safetensors file to write.")],
     protocol: ProtocolOption = DEFAULT_PROTOCOL,
@@ -35,6 +43,7 @@ def record_dynamics(
         typer.Option("--convention", help="When a sample is right: after an epoch, or as it was last trained on."),
     ] = "epoch-end",
     device: DeviceOption = "auto",
+    data_dir: DataDirOption = None,
 ) -> None:
     """Train a config and record for each training sample and epoch whether the model was right, and how sure.
 
@@ -44,6 +53,7 @@ def record_dynamics(
     Example: dlth-bench record-dynamics --config mae-finetune -o dynamics.safetensors
     """
     spec = find_protocol(protocol)
+    use_data_dir(context, spec.data.dataset, data_dir)
     run = recording_run(spec, config, _training_data(spec, subset), seed, convention)
     checked_device(device)
     try:

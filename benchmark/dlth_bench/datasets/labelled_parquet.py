@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from dlth_bench.datasets.location import DATA_VARIABLE
+from dlth_bench.datasets.hub import INSTALL
 from dlth_bench.spec.classes import ClassCatalog
 from dlth_bench.spec.errors import InputError
 from dlth_bench.spec.quoting import printable, quoted
@@ -21,28 +21,6 @@ if TYPE_CHECKING:
     from pyarrow.parquet import ParquetFile
 
 Labels = npt.NDArray[np.int64]
-
-
-def hub_folder(name: str, hub_id: str, revision: str) -> Path:
-    """The Parquet files of a dataset's pinned revision on the Hub, in its local cache.
-
-    Raises:
-        InputError: they cannot be had.
-    """
-    try:
-        from huggingface_hub import snapshot_download
-        from huggingface_hub.errors import HfHubHTTPError
-    except ImportError:
-        advice = "the Hub needs huggingface_hub: pip install 'dlth-bench[datasets]'"
-        raise InputError(f"{name} is not on this machine, and {advice}") from None
-    try:
-        return Path(snapshot_download(hub_id, repo_type="dataset", revision=revision, allow_patterns="*.parquet"))
-    except (HfHubHTTPError, OSError, ValueError) as error:
-        reason = printable(str(error).strip().partition("\n")[0])
-        raise InputError(
-            f"{name} is not on this machine and {hub_id} cannot be had from the Hub ({reason}); put its Parquet "
-            f"files into a folder {name} and set {DATA_VARIABLE} to the folder around that"
-        ) from None
 
 
 def split_paths(folder: Path, split: str, title: str) -> list[Path]:
@@ -72,7 +50,7 @@ class Layout:
             import pyarrow
             from pyarrow import parquet
         except ImportError:
-            raise InputError("reading Parquet needs pyarrow: pip install 'dlth-bench[datasets]'") from None
+            raise InputError(f"reading Parquet needs pyarrow: {INSTALL}") from None
         try:
             with parquet.ParquetFile(path) as file:
                 if not {self.samples, self.labels} <= set(file.schema_arrow.names):

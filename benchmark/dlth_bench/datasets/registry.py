@@ -8,7 +8,9 @@ from functools import cache
 from pathlib import Path
 
 from dlth_bench.datasets.base import Dataset, ImageDataset, TextDataset
+from dlth_bench.datasets.hub import HubFiles
 from dlth_bench.datasets.location import dataset_folder
+from dlth_bench.datasets.published_sizes import PUBLISHED
 from dlth_bench.spec.classes import ClassCatalog
 from dlth_bench.spec.errors import InputError
 from dlth_bench.spec.protocol import DataSpec
@@ -78,6 +80,28 @@ def image_dataset(name: str) -> ImageDataset:
     return imagenet()
 
 
+def hub_files(name: str) -> HubFiles:
+    """Where a dataset that is not shipped is on the Hub.
+
+    Raises:
+        InputError: no such dataset, or one that comes with the package.
+    """
+    _check(name)
+    if name == "agnews":
+        from dlth_bench.datasets.agnews import dataset as agnews_files
+
+        return agnews_files.HUB
+    if name == "cifar100":
+        from dlth_bench.datasets.cifar100 import files as cifar100_files
+
+        return cifar100_files.HUB
+    if name == "glyphs":
+        raise InputError("glyphs comes with the package")
+    from dlth_bench.datasets.imagenet import hub as imagenet_files
+
+    return imagenet_files.HUB
+
+
 def is_packed(name: str) -> bool:
     """Whether a dataset's images are large ones of different sizes, which are packed on disk before training."""
     return name == "imagenet"
@@ -111,6 +135,18 @@ def sample_catalog(name: str, images_per_class: int | None = None) -> SampleCata
     return _samples(name, images_per_class, dataset_folder(name))
 
 
+def nameable_samples(name: str, images_per_class: int | None = None) -> SampleCatalog:
+    """What a list of samples may name, on whatever machine it is checked: reads and downloads no data of others.
+
+    Of the shipped dataset these are the samples of `sample_catalog`; of others all that are named by its rule.
+    """
+    if name not in PUBLISHED:
+        return sample_catalog(name, images_per_class)
+    from dlth_bench.datasets.sample_rules import samples_by_rule
+
+    return samples_by_rule(class_catalog(name))
+
+
 @cache
 def _samples(name: str, images_per_class: int | None, folder: Path | None) -> SampleCatalog:
     """Once a process and place of the dataset."""
@@ -119,8 +155,7 @@ def _samples(name: str, images_per_class: int | None, folder: Path | None) -> Sa
 
 def published_train_images(name: str) -> int | None:
     """How many training samples a dataset has that is not shipped, as its publication says; None: not stated here."""
-    # Zhang et al. 2015; Krizhevsky 2009; ILSVRC 2012: Russakovsky et al. 2015 (arXiv:1409.0575), table 2.
-    return {"agnews": 120_000, "cifar100": 50_000, "imagenet": 1_281_167}.get(name)
+    return PUBLISHED[name].train if name in PUBLISHED else None
 
 
 def validation_counts(data: DataSpec, class_ids: Sequence[str]) -> tuple[int, ...] | None:
@@ -128,9 +163,8 @@ def validation_counts(data: DataSpec, class_ids: Sequence[str]) -> tuple[int, ..
 
     Data of another manifest than the protocol's are not these data.
     """
-    published = {"cifar100": 100, "imagenet": 50}.get(data.dataset)  # of every class; sources as above
-    if published is not None:
-        return (published,) * len(class_ids)
+    if data.dataset in PUBLISHED:
+        return (PUBLISHED[data.dataset].val_of_class,) * len(class_ids)
     dataset = image_dataset(data.dataset)
     if data.manifest_digest not in (None, dataset.manifest_digest):
         return None

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from dlth_bench.datasets.published_sizes import MOST_UNREADABLE, PUBLISHED
 from dlth_bench.datasets.registry import validation_counts
 from dlth_bench.harness.grid import grid_runs
 from dlth_bench.leaderboard.findings import Finding
@@ -72,8 +74,10 @@ def _implausible_cost(result: Result, run: Run, protocol: Protocol) -> Iterator[
     cost = result.cost
     if cost is None:
         return
-    if run.images_seen is not None and cost.images != run.images_seen:
-        yield "cost.images", f"saw {cost.images} images in training, the run takes {run.images_seen}", ""
+    seen = _images_seen(run)
+    if seen is not None and not seen[0] <= cost.images <= seen[1]:
+        takes = f"{seen[0]}" if seen[0] == seen[1] else f"{seen[0]} to {seen[1]}, by the published sizes of its classes"
+        yield "cost.images", f"saw {cost.images} images in training, the run takes {takes}", ""
     whole = None if protocol.reference is None else protocol.reference.configs[run.config.name].cost
     if whole is not None and whole.images and whole.flops and cost.images:
         expected = whole.flops / whole.images * cost.images
@@ -83,6 +87,23 @@ def _implausible_cost(result: Result, run: Run, protocol: Protocol) -> Iterator[
     if cost.device_seconds * _MAX_FLOPS_A_SECOND < cost.flops or not cost.device_seconds:
         problem = f"took {cost.device_seconds:.3g} device seconds for {cost.flops:.3g} FLOPs"
         yield "cost.device_seconds", problem, "no device is as fast as that"
+
+
+def _images_seen(run: Run) -> tuple[int, int] | None:
+    """Fewest and most images that a run sees; None where nothing is known of its classes' sizes.
+
+    A protocol that leaves its data's digest open is so held to the published dataset. Few images may be undecodable.
+    """
+    if run.images_seen is not None:
+        return run.images_seen, run.images_seen
+    published = PUBLISHED.get(run.data.dataset)
+    if published is None:
+        return None
+    fewest, most = (count * len(run.class_ids) for count in published.train_of_class)
+    try:
+        return run.images_seen_with(math.floor(fewest * (1 - MOST_UNREADABLE))), run.images_seen_with(most)
+    except ValueError:  # too few for one batch: no subset that the protocol takes
+        return None
 
 
 def _data_findings(results: Sequence[Result], protocol: Protocol, path: Path) -> Iterator[Finding]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-from dlth_bench.datasets.registry import class_catalog, sample_catalog
+from dlth_bench.datasets.registry import class_catalog, nameable_samples
 from dlth_bench.leaderboard.findings import Finding, Invalid, require_none
 from dlth_bench.leaderboard.untrusted import Model, parse_json
 from dlth_bench.spec.quoting import quoted
@@ -36,7 +36,7 @@ def read_subset(path: Path, dataset: str) -> Subset:
         InputError: it is not, or lists something else than classes or samples of the dataset.
     """
     text = read_text_file(path, MAX_SUBSET_BYTES)
-    subset = parse_subset(text, class_catalog(dataset), samples=partial(sample_catalog, dataset), source=path)
+    subset = parse_subset(text, class_catalog(dataset), samples=partial(nameable_samples, dataset), source=path)
     require_none(_strays(path, text, subset))
     return subset
 

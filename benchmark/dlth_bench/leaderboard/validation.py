@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
-from dlth_bench.datasets.registry import sample_catalog
+from dlth_bench.datasets.registry import nameable_samples
 from dlth_bench.harness.grid import grid_runs
 from dlth_bench.leaderboard.findings import Finding, findings_of, require_none
 from dlth_bench.leaderboard.result_checks import result_findings
@@ -66,7 +66,7 @@ def _subset_findings(stored: StoredSubmission, protocol: Protocol) -> Iterator[F
     try:
         check_subset(stored.subset, protocol, source=path)
         if stored.subset.unit == "sample":
-            samples = sample_catalog(protocol.data.dataset, protocol.data.images_per_class)
+            samples = nameable_samples(protocol.data.dataset, protocol.data.images_per_class)
             check_samples(stored.subset, samples, source=path)
     except InputError as error:
         yield from findings_of(error, path)

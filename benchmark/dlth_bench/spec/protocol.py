@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 from statistics import fmean, stdev
-from typing import Annotated, Literal, Self
+from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
@@ -14,6 +14,7 @@ from dlth_bench.spec.frozen import Frozen, digest_of
 from dlth_bench.spec.method import EvaluationSpec, MethodSpec
 from dlth_bench.spec.pruning import PruningSpec
 from dlth_bench.spec.recipe import Backbone, EvalViewSpec, TrainSpec
+from dlth_bench.spec.subset_rule import SubsetRule
 
 Slug = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
 Accuracy = Annotated[float, Field(ge=0, le=1, description="Top-1 accuracy as a fraction.")]
@@ -126,28 +127,6 @@ class DataSpec(Frozen):
         if len(self.pixel_mean) != len(self.pixel_std):
             raise ValueError("pixel_mean and pixel_std have a value a channel, so equally many")
         return self
-
-
-class SizeRange(Frozen):
-    """How many members a subset may have, both ends included."""
-
-    minimum: Annotated[int, Field(gt=1, description="Fewest members.")]
-    maximum: Annotated[int, Field(gt=1, description="Most members.")]
-
-    @model_validator(mode="after")
-    def _ordered(self) -> Self:
-        if self.minimum > self.maximum:
-            raise ValueError("the minimum is larger than the maximum")
-        return self
-
-
-class SubsetRule(SizeRange):
-    """What a subset must be to be scored under the protocol: how many classes it may have, or samples."""
-
-    unit: Literal["class"] = "class"
-    samples: Annotated[
-        SizeRange | None, Field(description="How many samples a sample subset may have; None: class subsets only.")
-    ] = None
 
 
 class Cost(Frozen):

@@ -70,9 +70,10 @@ class Run(Frozen):
     @property
     def images_seen(self) -> int | None:
         """Samples drawn in all stages, as in `Cost`; None when the number of training samples is the dataset's own."""
-        samples = self.samples
-        if samples is None:
-            return None
+        return None if self.samples is None else self.images_seen_with(self.samples)
+
+    def images_seen_with(self, samples: int) -> int:
+        """The same of a dataset that has so many training samples of the classes."""
         evaluation, pruning = self.config.evaluation, self.config.pruning
         if pruning is not None:
             return pruning.updates(self.config.train, samples) * self.config.train.batch_size

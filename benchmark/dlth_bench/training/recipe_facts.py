@@ -43,6 +43,8 @@ class RecipeFacts(Frozen):
     """Of what evaluation uses; with its classifier where there is no other evaluation."""
     trained_parameters: int
     """Of all that the first stage trains, heads and decoders included."""
+    values_a_word: int | None = None
+    """Width of word embeddings that the numbers of parameters leave out, as the vocabulary is not known."""
     notes: tuple[str, ...]
 
 
@@ -53,7 +55,7 @@ def recipe_facts(
 
     Args:
         image_size: side of the dataset's images in pixels, for which a network is built that no ``eval_view`` sizes.
-        vocabulary: how many token IDs a dataset of texts has.
+        vocabulary: how many token IDs a dataset of texts has; 0 where that is not known.
     """
     pixels = Pixels(image_size, data.pixel_mean, data.pixel_std, config.eval_view)
     method = untrained(config, pixels, classes, vocabulary)
@@ -66,6 +68,7 @@ def recipe_facts(
         evaluation=None if config.evaluation is None else stage_facts(config.evaluation.train, samples),
         encoder_parameters=_weights(evaluated) if config.evaluation is not None else trained,
         trained_parameters=trained,
+        values_a_word=config.backbone.dim if config.backbone.kind == "embedding_bag" and not vocabulary else None,
         notes=config.notes,
     )
 

@@ -7,56 +7,41 @@ metadata; ``coarse_label``, which is not needed.
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from dlth_bench.datasets.labelled_parquet import Layout, split_paths
-from dlth_bench.spec.classes import ClassCatalog
+from dlth_bench.datasets.hub import HubFiles
+from dlth_bench.datasets.labelled_parquet import Layout
 from dlth_bench.spec.errors import InputError
 
-HUB_ID = "uoft-cs/cifar100"
-REVISION = "aadb3af77e9048adbea6b47c21a81e47dd092ae5"
-"""The commit that made the dataset Parquet, pinned so that it cannot change under a result."""
+HUB = HubFiles(
+    name="cifar100",
+    repository="uoft-cs/cifar100",
+    revision="aadb3af77e9048adbea6b47c21a81e47dd092ae5",  # the commit that made the dataset Parquet
+    patterns=("*.parquet",),
+    size_bytes=1.5e8,
+)
 
 SIDE = 32
 
-_TITLE = "CIFAR-100"
-_LAYOUT = Layout(samples="img", labels="fine_label", like=HUB_ID)
+LAYOUT = Layout(samples="img", labels="fine_label", like=HUB.repository)
 
 
-@dataclass(frozen=True)
-class LabelledImages:
-    """One split: uint8 images (samples, 3, 32, 32) and int64 labels (samples,), in the files' order."""
-
-    images: npt.NDArray[np.uint8]
-    labels: npt.NDArray[np.int64]
-
-
-def read_split(folder: Path, split: str, catalog: ClassCatalog) -> LabelledImages:
-    """All samples of a split, decoded.
-
-    Args:
-        split: ``train`` or ``test``, with which the files' names begin.
-        catalog: the labels' meaning; where a file names its labels, the names must be these.
+def read_images(paths: Sequence[Path]) -> npt.NDArray[np.uint8]:
+    """All images of these files, uint8 (samples, 3, 32, 32) in the files' order.
 
     Raises:
-        InputError: no such file, no pyarrow, or a file that is broken or of another dataset; names file and row.
+        InputError: no pyarrow, or a file that is broken or of another dataset; names file and row.
     """
-    parts = [_images_of(path) for path in split_paths(folder, split, _TITLE)]
-    return LabelledImages(np.concatenate(parts), read_labels(folder, split, catalog))
-
-
-def read_labels(folder: Path, split: str, catalog: ClassCatalog) -> npt.NDArray[np.int64]:
-    """The labels of `read_split` without its images."""
-    return _LAYOUT.read_labels(split_paths(folder, split, _TITLE), catalog, _TITLE)
+    return np.concatenate([_images_of(path) for path in paths])
 
 
 def _images_of(path: Path) -> npt.NDArray[np.uint8]:
-    with _LAYOUT.opened(path) as file:
+    with LAYOUT.opened(path) as file:
         column = file.read(columns=["img"]).column("img").to_pylist()
     images = [_decoded(image, path, row) for row, image in enumerate(column)]
     return np.stack(images) if images else np.empty((0, 3, SIDE, SIDE), np.uint8)

@@ -11,7 +11,7 @@ import numpy as np
 
 from dlth_bench.datasets.base import ImageArrays, Split
 from dlth_bench.datasets.imagenet.catalog import imagenet_catalog
-from dlth_bench.datasets.imagenet.hub import hub_folder
+from dlth_bench.datasets.imagenet.hub import HUB
 from dlth_bench.datasets.imagenet.image_folder import ImageFolder
 from dlth_bench.datasets.imagenet.parquet import ParquetImages
 from dlth_bench.datasets.location import cache_folder, dataset_folder
@@ -108,7 +108,7 @@ def imagenet() -> ImageNet:
     Raises:
         InputError: it is not to be had.
     """
-    return _imagenet(dataset_folder(ImageNet.name) or hub_folder(), cache_folder())
+    return _imagenet(dataset_folder(ImageNet.name) or HUB.folder(), cache_folder())
 
 
 @cache

@@ -21,11 +21,9 @@ from dlth_bench.datasets.location import CACHE_VARIABLE
 from dlth_bench.datasets.packed.decode import Resolution, Unreadable, decode
 from dlth_bench.datasets.packed.shard import Broken, Decoded, Entry, Shard
 from dlth_bench.datasets.packed.source import EncodedImage, ImageSource, Wanted
+from dlth_bench.datasets.published_sizes import MOST_UNREADABLE
 from dlth_bench.spec.errors import InputError
 from dlth_bench.spec.quoting import printable
-
-MOST_UNREADABLE = 0.01
-"""Share of the images asked for that may be undecodable; above it something is wrong with the dataset."""
 
 BATCH = 256
 """Images decoded before they are written; two batches, at most a gigabyte at any sensible side, are in memory."""

@@ -1,0 +1,31 @@
+"""Which sizes of subsets a protocol takes."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from dlth_bench.spec.frozen import Frozen
+
+
+class SizeRange(Frozen):
+    """How many members a subset may have, both ends included."""
+
+    minimum: Annotated[int, Field(gt=1, description="Fewest members.")]
+    maximum: Annotated[int, Field(gt=1, description="Most members.")]
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.minimum > self.maximum:
+            raise ValueError("the minimum is larger than the maximum")
+        return self
+
+
+class SubsetRule(SizeRange):
+    """What a subset must be to be scored under the protocol: how many classes it may have, or samples."""
+
+    unit: Literal["class"] = "class"
+    samples: Annotated[
+        SizeRange | None, Field(description="How many samples a sample subset may have; None: class subsets only.")
+    ] = None
