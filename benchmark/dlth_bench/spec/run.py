@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from typing import Annotated, Self
 
 from pydantic import Field, model_validator
@@ -68,14 +69,27 @@ class Run(Frozen):
         return None if self.data.images_per_class is None else len(self.class_ids) * self.data.images_per_class
 
     @property
+    def class_sizes(self) -> tuple[int, ...] | None:
+        """Training samples of each class, in the order of ``class_ids``; None as for ``samples``."""
+        if self.sample_ids is not None:
+            counts = Counter(sample_id.partition("/")[0] for sample_id in self.sample_ids)
+            return tuple(counts[class_id] for class_id in self.class_ids)
+        each = self.data.images_per_class
+        return None if each is None else (each,) * len(self.class_ids)
+
+    @property
     def images_seen(self) -> int | None:
-        """Samples drawn in all stages, as in `Cost`; None when the number of training samples is the dataset's own."""
-        samples = self.samples
-        if samples is None:
+        """Samples drawn in all stages, as in `Cost`; None when it cannot be foretold.
+
+        That is where the number of training samples is the dataset's own, and of searches on some of the classes
+        where these have unequally many samples.
+        """
+        samples, sizes = self.samples, self.class_sizes
+        if samples is None or sizes is None:
             return None
         evaluation, pruning = self.config.evaluation, self.config.pruning
         if pruning is not None:
-            return pruning.updates(self.config.train, samples) * self.config.train.batch_size
+            return pruning.images(self.config.train, sizes)
         seen = _drawn(self.config.train, samples)
         if evaluation is None:
             return seen
