@@ -178,7 +178,9 @@ def _pruning(config: Config) -> str:
     pruning, total = config.pruning, 1_000_000
     control = "" if pruning.baseline is None else f", {pruning.baseline}"
     left = f"{100 * pruning.live_after(pruning.rounds, total) / total:.3g} % of weights"
-    return f"; {left} by {pruning.score.kind}{control}"
+    search = pruning.search
+    how = f", search by {search.method.kind}" if search is not None and search.method is not None else ""
+    return f"; {left} by {pruning.score.kind}{how}{control}"
 
 
 def _network(config: Config) -> str:

@@ -22,6 +22,7 @@ from dlth_bench.spec.protocol import Config, DataSpec
 from dlth_bench.spec.pruning import PruningSpec, RewindPoint
 from dlth_bench.spec.recipe import TrainSpec
 from dlth_bench.spec.run import Run
+from dlth_bench.spec.search import SearchSpec
 from dlth_bench.spec.two_views import NNCLRSpec, SwAVSpec
 
 STEPS = 2
@@ -120,7 +121,14 @@ def _short(train: TrainSpec) -> TrainSpec:
 def _one_round(pruning: PruningSpec) -> PruningSpec:
     """One round as it is, from a rewind point inside the short training if there is one."""
     rewind = None if pruning.rewind is None else RewindPoint(steps=1)
-    return pruning.model_copy(update={"rounds": 1, "rewind": rewind})
+    search = None if pruning.search is None else _short_search(pruning.search)
+    return pruning.model_copy(update={"rounds": 1, "rewind": rewind, "search": search})
+
+
+def _short_search(search: SearchSpec) -> SearchSpec:
+    """A search as it is, on as large a part of the few samples as fills a batch."""
+    parts = {name: 0.5 for name in ("share_of_samples", "share_of_classes") if getattr(search, name) is not None}
+    return search.model_copy(update=parts | {"train": None if search.train is None else _short(search.train)})
 
 
 def _small_queue(method: MethodSpec) -> MethodSpec:

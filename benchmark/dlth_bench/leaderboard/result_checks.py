@@ -99,11 +99,13 @@ def _images_seen(run: Run) -> tuple[int, int] | None:
     published = PUBLISHED.get(run.data.dataset)
     if published is None:
         return None
-    fewest, most = (count * len(run.class_ids) for count in published.train_of_class)
+    fewest, most = published.train_of_class
+    readable, classes = math.floor(fewest * (1 - MOST_UNREADABLE)), len(run.class_ids)
     try:
-        return run.images_seen_with(math.floor(fewest * (1 - MOST_UNREADABLE))), run.images_seen_with(most)
+        low, high = run.images_seen_with([readable] * classes), run.images_seen_with([most] * classes)
     except ValueError:  # too few for one batch: no subset that the protocol takes
         return None
+    return None if low is None or high is None else (low, high)
 
 
 def _data_findings(results: Sequence[Result], protocol: Protocol, path: Path) -> Iterator[Finding]:

@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from dlth_bench.spec.frozen import Frozen
+from dlth_bench.spec.pretext import PretextMethodSpec
 from dlth_bench.spec.recipe import EMA, AugmentSpec, Probability, Temperature, TrainSpec
 from dlth_bench.spec.two_views import TwoViewMethodSpec
 
@@ -116,7 +117,8 @@ class TextSpec(Frozen):
 
 
 MethodSpec = Annotated[
-    MoCoSpec | DINOSpec | MAESpec | SupervisedSpec | TextSpec | TwoViewMethodSpec, Field(discriminator="kind")
+    MoCoSpec | DINOSpec | MAESpec | SupervisedSpec | TextSpec | TwoViewMethodSpec | PretextMethodSpec,
+    Field(discriminator="kind"),
 ]
 
 Features = Literal["pooled", "cls", "cls_last4", "cls_and_mean"]

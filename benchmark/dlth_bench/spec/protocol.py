@@ -49,8 +49,10 @@ class Config(Frozen):
 
     @model_validator(mode="after")
     def _evaluable(self) -> Self:
-        if (self.method.kind in {"supervised", "text"}) != (self.evaluation is None):
+        if (self.method.kind in {"supervised", "text", "s4l"}) != (self.evaluation is None):
             raise ValueError(f"config {self.name}: supervised methods, and only they, take no evaluation")
+        if self.method.kind == "s4l" and self.train.repeats > 1:
+            raise ValueError(f"config {self.name}: the method s4l draws its batches itself and takes no repeats")
         self._check_text()
         if self.backbone.kind != "vit" and self.method.kind == "mae":
             raise ValueError(f"config {self.name}: mae needs a vit backbone")
@@ -81,6 +83,10 @@ class Config(Frozen):
             return self
         if self.method.kind != "supervised" or self.method.weight_average is not None:
             raise ValueError(f"config {self.name}: pruning needs a supervised method without weight average")
+        search, score = self.pruning.search, self.pruning.score.kind
+        problem = "" if search is None else search.problem(score, self.train)
+        if problem:
+            raise ValueError(f"config {self.name}: {problem}")
         flow = self.pruning.score.kind in {"snip", "grasp", "synflow"}
         if flow and self.backbone.kind == "vit":
             raise ValueError(f"config {self.name}: score {self.pruning.score.kind} is of convolutional networks")
@@ -224,6 +230,10 @@ class Protocol(Frozen):
             if config.train.duration.unit != self.budget:
                 problem = f"must be in {self.budget}, the protocol's budget"
                 raise _wrong(problem, "configs", index, "train", "duration")
+            search = None if config.pruning is None else config.pruning.search
+            if search is not None and search.train is not None and search.train.duration.unit != self.budget:
+                problem = f"must be in {self.budget}, the protocol's budget"
+                raise _wrong(problem, "configs", index, "pruning", "search", "train", "duration")
             names.append(config.name)
         self._check_reference(names)
         return self

@@ -9,13 +9,16 @@ Either way ``rounds`` and ``rate`` say how many weights are left, so that ticket
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
 from dlth_bench.spec.duration import Duration
 from dlth_bench.spec.frozen import Frozen
+from dlth_bench.spec.layer_depth import LayerDepth
 from dlth_bench.spec.recipe import TrainSpec
+from dlth_bench.spec.search import SearchData, SearchSpec
 
 Share = Annotated[float, Field(gt=0, lt=1)]
 
@@ -25,7 +28,10 @@ class RewindPoint(Frozen):
 
     epochs: Annotated[float | None, Field(gt=0, description="Passes over the training samples.")] = None
     steps: Annotated[int | None, Field(gt=0, description="Optimizer updates.")] = None
-    images: Annotated[int | None, Field(gt=0, description="Samples drawn, all views of one counted once.")] = None
+    images: Annotated[
+        int | None,
+        Field(gt=0, description="Samples drawn, all views of one counted once: late resetting by samples seen."),
+    ] = None
     fraction: Annotated[Share | None, Field(description="Part of all updates of the training.")] = None
 
     @model_validator(mode="after")
@@ -126,6 +132,12 @@ class PruningSpec(Frozen):
     baseline: Annotated[Baseline | None, Field(description="A control in place of the ticket; None: the ticket.")] = (
         None
     )
+    search: Annotated[
+        SearchSpec | None, Field(description="What the search does otherwise than the config; None: nothing.")
+    ] = None
+    depth: Annotated[
+        LayerDepth | None, Field(description="Which layers are pruned, and counted by rate; None: all.")
+    ] = None
 
     @model_validator(mode="after")
     def _parts_fit(self) -> Self:
@@ -154,20 +166,64 @@ class PruningSpec(Frozen):
 
     def ticket_start(self, train: TrainSpec, samples: int) -> int:
         """The update from which the ticket, or its control, is trained on."""
-        return 0 if self.baseline in {"reinit", "random_ticket"} else self.rewind_step(train, samples)
+        new = self.baseline in {"reinit", "random_ticket"} or self.search is not None
+        return 0 if new else self.rewind_step(train, samples)
 
     def updates(self, train: TrainSpec, samples: int) -> int:
-        """Updates of all trainings together: up to the rewind point, of each level, and of the ticket."""
+        """Updates of all trainings together: up to the rewind point, of each level, and of the ticket.
+
+        Of searches that are trained as the ticket is; see ``images`` for all.
+        """
         total, rewind = train.duration.in_steps(samples, train.batch_size), self.rewind_step(train, samples)
         return rewind + self.levels * (total - rewind) + total - self.ticket_start(train, samples)
+
+    def search_images(self, train: TrainSpec, sizes: Sequence[int]) -> int | None:
+        """Samples drawn in the search, up to the rewind point and in each level; None: as many as its classes have.
+
+        Args:
+            train: the config's.
+            sizes: training samples of each of the run's classes.
+        """
+        search = self.search or SearchSpec()
+        own, samples = search.train or train, search.samples(sizes)
+        if samples is None:
+            return None
+        total, rewind = own.duration.in_steps(samples, own.batch_size), self.rewind_step(own, samples)
+        return (rewind + self.levels * (total - rewind)) * own.batch_size
+
+    def ticket_images(self, train: TrainSpec, samples: int) -> int:
+        """Samples drawn in the training of the ticket."""
+        steps = train.duration.in_steps(samples, train.batch_size) - self.ticket_start(train, samples)
+        return steps * train.batch_size
+
+    def images(self, train: TrainSpec, sizes: Sequence[int]) -> int | None:
+        """Samples drawn in all trainings; None: as many as the classes have that the search draws."""
+        searched = self.search_images(train, sizes)
+        return None if searched is None else searched + self.ticket_images(train, sum(sizes))
 
 
 class Level(Frozen):
     """One round's training: how sparse the network was and how well it did."""
 
     density: Annotated[float, Field(ge=0, le=1, description="Share of the prunable weights that were left.")]
-    accuracy: Annotated[float, Field(ge=0, le=1, description="Last-epoch top-1 on the validation samples.")]
+    accuracy: Annotated[
+        float | None,
+        Field(
+            ge=0,
+            le=1,
+            description="Last-epoch top-1 on the validation samples: of classes, or of rotations in a search with "
+            "rotnet; None: of a search that classifies nothing.",
+        ),
+    ] = None
     device_seconds: Annotated[float, Field(ge=0, description="Wall seconds of the training.")] = 0.0
+    natural_sparsity: Annotated[
+        float | None,
+        Field(
+            ge=0,
+            le=1,
+            description="Of the dense training: share of all prunable weights that it took below 1e-8, unpruned.",
+        ),
+    ] = None
 
 
 class TicketFacts(Frozen):
@@ -181,5 +237,8 @@ class TicketFacts(Frozen):
     empty_layers: Annotated[int, Field(ge=0, description="Prunable layers that the mask left no weight of.")] = 0
     mask_digest: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$", description="SHA-256 of the mask that was trained.")]
     levels: Annotated[tuple[Level, ...], Field(description="The search's trainings, dense first.")] = ()
+    search_data: Annotated[
+        SearchData | None, Field(description="Of a search with a spec of its own: what it was trained on.")
+    ] = None
     scoring_flops: Annotated[float, Field(ge=0, description="Operations of scoring; part of the run's cost.")] = 0.0
     scoring_seconds: Annotated[float, Field(ge=0, description="Wall seconds of scoring; part of the run's cost.")] = 0.0

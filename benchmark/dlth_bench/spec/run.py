@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+from collections import Counter
+from collections.abc import Sequence
 from typing import Annotated, Self
 
 from pydantic import Field, model_validator
@@ -68,15 +70,29 @@ class Run(Frozen):
         return None if self.data.images_per_class is None else len(self.class_ids) * self.data.images_per_class
 
     @property
-    def images_seen(self) -> int | None:
-        """Samples drawn in all stages, as in `Cost`; None when the number of training samples is the dataset's own."""
-        return None if self.samples is None else self.images_seen_with(self.samples)
+    def class_sizes(self) -> tuple[int, ...] | None:
+        """Training samples of each class, in the order of ``class_ids``; None as for ``samples``."""
+        if self.sample_ids is not None:
+            counts = Counter(sample_id.partition("/")[0] for sample_id in self.sample_ids)
+            return tuple(counts[class_id] for class_id in self.class_ids)
+        each = self.data.images_per_class
+        return None if each is None else (each,) * len(self.class_ids)
 
-    def images_seen_with(self, samples: int) -> int:
-        """The same of a dataset that has so many training samples of the classes."""
+    @property
+    def images_seen(self) -> int | None:
+        """Samples drawn in all stages, as in `Cost`; None when it cannot be foretold.
+
+        That is where the number of training samples is the dataset's own, and of searches on some of the classes
+        where these have unequally many samples.
+        """
+        return None if self.class_sizes is None else self.images_seen_with(self.class_sizes)
+
+    def images_seen_with(self, sizes: Sequence[int]) -> int | None:
+        """The same of a dataset that has so many training samples of each class."""
+        samples = sum(sizes)
         evaluation, pruning = self.config.evaluation, self.config.pruning
         if pruning is not None:
-            return pruning.updates(self.config.train, samples) * self.config.train.batch_size
+            return pruning.images(self.config.train, sizes)
         seen = _drawn(self.config.train, samples)
         if evaluation is None:
             return seen

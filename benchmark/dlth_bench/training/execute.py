@@ -13,6 +13,7 @@ from lightning.fabric import Fabric
 
 from dlth_bench.datasets.base import Dataset, TextDataset
 from dlth_bench.spec.method import FinetuneSpec, LinearSpec
+from dlth_bench.spec.protocol import Config
 from dlth_bench.spec.pruning import PruningSpec
 from dlth_bench.spec.result import TRAINING_VERSION, Result
 from dlth_bench.spec.run import Run
@@ -24,13 +25,14 @@ from dlth_bench.training.evaluation.accuracy import in_batches, top1
 from dlth_bench.training.evaluation.finetune import finetune_method
 from dlth_bench.training.evaluation.linear import LinearProbe, extract_features, linear_probe
 from dlth_bench.training.flops import forward_flops, stage_flops
+from dlth_bench.training.labelled_part import visible_labels
 from dlth_bench.training.loop import Checkpoints, Diverged, History, Stage, Watch, train, unwatched, usable
 from dlth_bench.training.methods import Method, build_method
 from dlth_bench.training.methods.supervised import Supervised
 from dlth_bench.training.methods.text import TextClassifier
 from dlth_bench.training.outcome import Outcome, measured
-from dlth_bench.training.pruning.prune import Scorer
 from dlth_bench.training.pruning.search import LevelTrainer
+from dlth_bench.training.pruning.search_task import search_task
 from dlth_bench.training.pruning.ticket import trained_ticket
 from dlth_bench.training.resident import Resident, resident
 from dlth_bench.training.seeds import global_stream
@@ -104,9 +106,11 @@ class Execution:
 
     def fresh_method(self, stream: str = "init") -> Method:
         """The config's method as the run's seed initialises it, on the device; other streams give other weights."""
+        return self._new_method(self.config, len(self.run.class_ids), stream)
+
+    def _new_method(self, config: Config, classes: int, stream: str) -> Method:
         with global_stream(self.run.seed, stream):
-            classes = len(self.run.class_ids)
-            method = build_method(self.config, pixels=self.pixels, classes=classes, vocabulary=self.vocabulary)
+            method = build_method(config, pixels=self.pixels, classes=classes, vocabulary=self.vocabulary)
         return method.to(self.fabric.device)
 
     def pretrain_stage(self) -> Stage:
@@ -114,7 +118,7 @@ class Execution:
         return self._pretrain_stage(self._data())
 
     def _pretrain_stage(self, data: Resident) -> Stage:
-        images, labels = data.train_images, data.train_labels
+        images, labels = data.train_images, visible_labels(self.config.method, data.train_labels, self.run.seed)
         return Stage("pretrain", self.fresh_method(), images, labels, self.config.train, self.run.seed)
 
     def _outcome(self, data: Resident) -> Outcome:
@@ -133,20 +137,27 @@ class Execution:
             save_tensors(self.folder / ENCODER_FILE, method.encoder.state_dict(), {"run": self.run.digest})
 
     def _ticket(self, spec: PruningSpec, data: Resident) -> Outcome:
-        dense = self._pretrain_stage(data)
-        scorer = Scorer(spec.score, data.train_images, data.train_labels, self.pixels, self.run.seed)
-        validation = data.val_images, data.val_labels
+        dense, validation = self._pretrain_stage(data), (data.val_images, data.val_labels)
         trainer = LevelTrainer(dense, self.fresh_method, self._train, self.pixels, *validation, self.folder)
-        ticket = trained_ticket(spec, trainer, scorer)
+        task, searcher = None, trainer
+        if spec.search is not None:
+            task = search_task(self.config, spec.search, data.train_labels, len(self.run.class_ids), self.run.seed)
+            searcher = task.trainer(trainer, partial(self._new_method, task.config, task.classes))
+        ticket = trained_ticket(spec, trainer, searcher)
         self._keep_encoder(ticket.method)
         a_step = stage_flops(dense, self.fresh_method) / dense.updates
+        facts, updates = ticket.facts, ticket.search_updates
+        images, flops = updates * dense.spec.batch_size, updates * a_step
+        if task is not None:
+            own = task.facts(searcher, updates, self.run.class_ids)
+            facts, images, flops = facts.model_copy(update={"search_data": own}), own.images, own.flops
         return replace(
             self._supervised(ticket.method, data),
             pretrain=ticket.history,
-            images=ticket.updates * dense.spec.batch_size,
-            flops=ticket.updates * a_step + ticket.facts.scoring_flops,
+            images=images + ticket.updates * dense.spec.batch_size,
+            flops=flops + ticket.updates * a_step + facts.scoring_flops,
             earlier_seconds=ticket.earlier_seconds,
-            ticket=ticket.facts,
+            ticket=facts,
         )
 
     def _evaluated(self, method: Method, data: Resident) -> Outcome:

@@ -21,7 +21,9 @@ def stage_flops(stage: Stage, fresh: Callable[[], Method]) -> float:
     """
     method = fresh().to(stage.samples.device).train()
     generator = torch.Generator(device=stage.samples.device).manual_seed(0)
-    images, labels = stage.samples[: stage.spec.batch_size], stage.labels[: stage.spec.batch_size]
+    first = slice(stage.spec.batch_size)
+    picked = first if stage.only is None else stage.only[first].to(stage.labels.device)
+    images, labels = stage.samples[picked], stage.labels[picked]
     with torch.random.fork_rng(), FlopCounterMode(display=False) as counter:
         loss = method(method.views(images, generator), labels, Moment(0, stage.steps))
         loss.backward()

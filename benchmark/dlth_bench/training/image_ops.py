@@ -160,6 +160,11 @@ GEOMETRY = {
 
 def warped(images: Tensor, matrices: Tensor, interpolation: str, fill: Fill = ()) -> Tensor:
     """Each image through an affine map (batch, 2, 3) from output to input positions, in pixels from the corner."""
+    return moved(images, matrices, interpolation, fill).clamp_(0, 1)
+
+
+def moved(images: Tensor, matrices: Tensor, interpolation: str, fill: Fill = ()) -> Tensor:
+    """The same of images with values of any range, such as normalised ones, of which 0 is the mean colour."""
     height, width = images.shape[2:]
     size = matrices.new_tensor([width, height])
     rows = torch.arange(height, device=images.device) + 0.5
@@ -168,5 +173,5 @@ def warped(images: Tensor, matrices: Tensor, interpolation: str, fill: Fill = ()
     source = points.flatten(0, 1) @ matrices[:, :, :2].transpose(1, 2) + matrices[:, None, :, 2]
     grid = (source * (2 / size) - 1).view(len(images), height, width, 2)
     colour = images.new_tensor(fill or (0.0,))[:, None, None]
-    moved = F.grid_sample(images - colour, grid, mode=interpolation, padding_mode="zeros", align_corners=False)
-    return (moved + colour).clamp_(0, 1)
+    sampled = F.grid_sample(images - colour, grid, mode=interpolation, padding_mode="zeros", align_corners=False)
+    return sampled + colour

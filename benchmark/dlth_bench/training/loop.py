@@ -20,6 +20,7 @@ from dlth_bench.training.methods.base import Method, Moment
 from dlth_bench.training.methods.text import TextClassifier
 from dlth_bench.training.optim import build_optimizer, clip_each_gradient, clip_gradients, plateau_drops, set_rates
 from dlth_bench.training.pruning.masking import Masking
+from dlth_bench.training.sample_order import epoch_order
 from dlth_bench.training.samples import FileSamples, ReadAhead, Samples
 from dlth_bench.training.seeds import seed_model_draws, stream_seed
 
@@ -49,19 +50,23 @@ class Stage:
     """The update before which it ends; None: that of the whole duration."""
     masking: Masking | None = None
     """Weights that stay zero; None: none."""
+    only: Tensor | None = None
+    """Positions of the samples that are trained on, int64 on a CPU, of methods that hold none out; None: all."""
 
     @cached_property
     def held_out(self) -> Tensor:
-        """Positions of the samples that are not trained on, int64, on the labels' device."""
-        return self._split[self.trained_samples :]
+        """Positions of the samples that are kept for validation, int64, on the labels' device."""
+        return self._split[self.spec.trained_samples(len(self.labels)) :]
 
     @property
     def trained_samples(self) -> int:
-        return self.spec.trained_samples(len(self.labels))
+        return self.spec.trained_samples(len(self.labels)) if self.only is None else len(self.only)
 
     @cached_property
     def trained(self) -> Tensor | None:
         """Positions of the samples that are trained on, int64 on a CPU; None: all."""
+        if self.only is not None:
+            return self.only
         return self._split[: self.trained_samples].cpu() if self.spec.held_out else None
 
     @cached_property
@@ -150,12 +155,7 @@ class Batches:
         epoch, index = divmod(step, self.per_epoch)
         if epoch != self.epoch:
             generator = torch.Generator().manual_seed(stream_seed(self.stage.seed, f"{self.stage.name}/order", epoch))
-            order = torch.randperm(self.stage.trained_samples, generator=generator)
-            if self.stage.trained is not None:  # the rest is held out
-                order = self.stage.trained[order]
-            if self.stage.spec.repeats > 1:  # as many views of an image one after the other, of fewer images
-                order = order.repeat_interleave(self.stage.spec.repeats)[: len(order)]
-            self.order, self.epoch = order.to(self.device), epoch
+            self.order, self.epoch = epoch_order(self.stage, generator).to(self.device), epoch
         size = self.stage.spec.batch_size
         return self.order[index * size : (index + 1) * size]
 

@@ -19,6 +19,7 @@ from dlth_bench.spec.protocol import Config, DataSpec
 from dlth_bench.spec.recipe import OptimizerSpec, TrainSpec
 from dlth_bench.training.augment import Pixels
 from dlth_bench.training.methods.base import Method, Moment
+from dlth_bench.training.pruning.search_task import search_config
 from dlth_bench.training.recipe_facts import finetuned, untrained
 
 PROBED = 4
@@ -71,7 +72,37 @@ def estimates(
     elif isinstance(evaluation, LinearSpec):
         # A head's own steps are nothing beside the features that it sees.
         second = _Step(_forward_flops(method.encoder, pixels), 0, 0)
+    if config.pruning is not None and config.pruning.search is not None:
+        task = search_config(config, config.pruning.search)
+        searching = _probed(untrained(task, pixels, classes), task.train.optimizer, pixels)
+        return tuple(_ticket_estimate(config, first, searching, _equal(count, classes)) for count in samples)
     return tuple(_estimate(config, first, second, count) for count in samples)
+
+
+def _equal(samples: int, classes: int) -> list[int]:
+    """Sizes of classes with about as many samples each."""
+    return [max(1, samples // classes)] * classes
+
+
+def _ticket_estimate(config: Config, ticket: _Step, search: _Step, sizes: Sequence[int]) -> Estimate:
+    """Of a config whose search is a training of its own.
+
+    Args:
+        sizes: samples of each class, equally many.
+    """
+    pruning = config.pruning
+    if pruning is None or pruning.search is None:
+        raise ValueError(f"config {config.name} has no search of its own")
+    searched, trained = pruning.search_images(config.train, sizes) or 0, pruning.ticket_images(config.train, sum(sizes))
+    own = pruning.search.train or config.train
+    return Estimate(
+        config=config.name,
+        images=searched + trained,
+        steps=searched // own.batch_size + trained // config.train.batch_size,
+        flops=search.flops * searched + ticket.flops * trained,
+        fixed_bytes=max(search.fixed_bytes, ticket.fixed_bytes),
+        image_bytes=max(search.image_bytes, ticket.image_bytes),
+    )
 
 
 def _estimate(config: Config, first: _Step, second: _Step, samples: int) -> Estimate:

@@ -10,6 +10,7 @@ from torch import nn
 
 from dlth_bench.spec.frozen import Frozen
 from dlth_bench.spec.method import DINOSpec, FinetuneSpec, MethodSpec, MoCoSpec, TextSpec
+from dlth_bench.spec.pretext import ExemplarSpec, RotNetSpec, S4LSpec
 from dlth_bench.spec.protocol import Config, DataSpec
 from dlth_bench.spec.recipe import AugmentSpec, TrainSpec
 from dlth_bench.spec.two_views import TwoViewSpec
@@ -128,6 +129,10 @@ def _training_views(method: MethodSpec) -> list[str]:
             return [f"crop: {_view(view)}" for view in method.views]
         case MoCoSpec():
             return [f"2 crops: {_view(method.augment)}"]
+        case RotNetSpec() | S4LSpec():
+            return [f"1 crop in 4 rotations: {_view(method.augment)}"]
+        case ExemplarSpec():
+            return [f"{method.views} crops, turned by up to {method.rotation:g} degrees: {_view(method.augment)}"]
         case TextSpec():
             return ["texts as they are"]
         case _:

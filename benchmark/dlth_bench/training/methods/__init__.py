@@ -14,9 +14,12 @@ from dlth_bench.training.methods.barlow_twins import BarlowTwins
 from dlth_bench.training.methods.base import Method
 from dlth_bench.training.methods.byol import BYOL
 from dlth_bench.training.methods.dino import DINO
+from dlth_bench.training.methods.exemplar import Exemplar
 from dlth_bench.training.methods.mae import MAE
 from dlth_bench.training.methods.moco import MoCo
 from dlth_bench.training.methods.nnclr import NNCLR
+from dlth_bench.training.methods.rotnet import RotNet
+from dlth_bench.training.methods.s4l import S4L
 from dlth_bench.training.methods.simclr import SimCLR
 from dlth_bench.training.methods.simsiam import SimSiam
 from dlth_bench.training.methods.supervised import Supervised
@@ -71,6 +74,12 @@ def _on_backbone(config: Config, backbone: nn.Module, width: int, pixels: Pixels
             return SwAV(spec, backbone, width, pixels)
         case "vicreg":
             return VICReg(spec, backbone, width, pixels)
+        case "rotnet":
+            return RotNet(spec, backbone, width, pixels)
+        case "exemplar":
+            return Exemplar(spec, backbone, width, pixels)
+        case "s4l":
+            return S4L(spec, backbone, width, classes, pixels)
         case "text":
             raise ValueError(f"config {config.name}: text needs an embedding_bag")
         case "supervised":

@@ -55,6 +55,9 @@ class Method(nn.Module, ABC):
     sparse = False
     """Whether some gradients are sparse."""
 
+    half_labelled = False
+    """Whether half of each batch is of samples with a label and half of samples without; those are labelled -1."""
+
     unscheduled: tuple[str, ...] = ()
     """Prefixes of the names of parameters that are trained at the peak learning rate throughout."""
 

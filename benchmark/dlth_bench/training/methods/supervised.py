@@ -14,6 +14,17 @@ from dlth_bench.training.mixing import Mixing
 from dlth_bench.training.ragged import Images
 
 
+def as_classifier(method: Method) -> Supervised:
+    """The method, known to score classes.
+
+    Raises:
+        TypeError: it does not.
+    """
+    if not isinstance(method, Supervised):
+        raise TypeError(f"{type(method).__name__} does not score classes")
+    return method
+
+
 class Supervised(Method):
     """An encoder and a linear head trained together."""
 

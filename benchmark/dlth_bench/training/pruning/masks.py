@@ -14,11 +14,14 @@ from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd
 
 from dlth_bench.spec.errors import InputError
+from dlth_bench.spec.layer_depth import LayerDepth
 from dlth_bench.training.methods.base import Method
 
 
 def prunable_weights(method: Method) -> dict[str, Tensor]:
     """The weights of the encoder's convolutions and linear layers, by their names in ``method.state_dict()``.
+
+    In the order of the network's modules, from the input on.
 
     Biases, norms, embeddings and the classifier after the encoder are not among them.
 
@@ -47,10 +50,15 @@ class Mask:
     live: Mapping[str, Tensor]
 
     @classmethod
-    def dense(cls, method: Method) -> Mask:
-        """All prunable weights of a method."""
+    def dense(cls, method: Method, depth: LayerDepth | None = None) -> Mask:
+        """All prunable weights of a method, or of its first layers; all others stay dense.
+
+        Raises:
+            InputError: it has not as many layers.
+        """
         weights = prunable_weights(method)
-        return cls({name: torch.ones(weight.shape, dtype=torch.bool) for name, weight in weights.items()})
+        names = list(weights) if depth is None else list(weights)[: depth.count(len(weights))]
+        return cls({name: torch.ones(weights[name].shape, dtype=torch.bool) for name in names})
 
     @property
     def weights(self) -> int:

@@ -11,7 +11,8 @@ from torch import Tensor
 from dlth_bench.spec.pruning import GraspScore, ScoreSpec, SnipScore
 from dlth_bench.training.augment import Pixels
 from dlth_bench.training.loop import Diverged
-from dlth_bench.training.methods.supervised import Supervised
+from dlth_bench.training.methods.base import Method
+from dlth_bench.training.methods.supervised import as_classifier
 from dlth_bench.training.pruning.grasp import grasp_scores
 from dlth_bench.training.pruning.magnitude import magnitude_scores
 from dlth_bench.training.pruning.masks import Mask, ScoresNotFinite, keep_highest
@@ -37,7 +38,7 @@ class Scorer:
     pixels: Pixels
     seed: int
 
-    def prune(self, method: Supervised, mask: Mask, count: int, level: int) -> Mask:
+    def prune(self, method: Method, mask: Mask, count: int, level: int) -> Mask:
         """The mask of the ``count`` highest scores among the live weights of ``method``, which becomes useless.
 
         Args:
@@ -63,16 +64,16 @@ class Scorer:
                     raise Diverged(str(error)) from None
         return mask
 
-    def _scores(self, method: Supervised, generator: torch.Generator) -> Callable[[], dict[str, Tensor]]:
+    def _scores(self, method: Method, generator: torch.Generator) -> Callable[[], dict[str, Tensor]]:
         match self.spec:
             case SnipScore() as spec:
                 batches = self._batches(spec, generator)
-                return lambda: snip_scores(method, batches)
+                return lambda: snip_scores(as_classifier(method), batches)
             case GraspScore() as spec:
                 batches, temperature = self._batches(spec, generator), spec.temperature
-                return lambda: grasp_scores(method, batches, temperature)
+                return lambda: grasp_scores(as_classifier(method), batches, temperature)
         if self.spec.kind == "synflow":
-            return lambda: synflow_scores(method, self.pixels.channels, self.pixels.input_size)
+            return lambda: synflow_scores(as_classifier(method), self.pixels.channels, self.pixels.input_size)
         return lambda: magnitude_scores(method)
 
     def _batches(self, spec: SnipScore | GraspScore, generator: torch.Generator) -> list[Batch]:

@@ -30,6 +30,8 @@ def scoring_batches(
 ) -> list[Batch]:
     """Random samples, ``per_class`` of each class or all that there are, in batches of about equal size.
 
+    Those without a label, -1, are left out.
+
     Batches mix the classes, since networks normalise over them.
 
     Args:
@@ -40,7 +42,7 @@ def scoring_batches(
         raise TypeError("scores are of networks for images")
     order = torch.randperm(len(labels), generator=generator)
     ordered = labels.cpu()[order]
-    picked = [order[ordered == label][:per_class] for label in torch.unique(ordered)]
+    picked = [order[ordered == label][:per_class] for label in torch.unique(ordered) if label >= 0]
     chosen = torch.cat(picked)
     chosen = chosen[torch.randperm(len(chosen), generator=generator)]
     batches = []

@@ -21,15 +21,20 @@ from dlth_bench.training.augment import Pixels
 from dlth_bench.training.evaluation.accuracy import in_batches, top1
 from dlth_bench.training.loop import History, Stage, usable
 from dlth_bench.training.methods.base import Method
+from dlth_bench.training.methods.rotnet import ROTATIONS, RotNet
 from dlth_bench.training.methods.supervised import Supervised
 from dlth_bench.training.pruning.mask_file import load_mask, save_mask
 from dlth_bench.training.pruning.masking import Masking
 from dlth_bench.training.pruning.masks import Mask
+from dlth_bench.training.pruning.natural_sparsity import natural_sparsity
 from dlth_bench.training.pruning.prune import Scorer
 from dlth_bench.training.samples import Samples
 
 Weights = dict[str, Tensor]
 """A method's whole state: weights, and the buffers of its batch norms."""
+
+NewMethod = Callable[[str], Method]
+"""A method with new weights, which come from the named stream of the seed."""
 
 
 @dataclass(frozen=True)
@@ -63,45 +68,43 @@ class Found:
 
 @dataclass(frozen=True)
 class LevelTrainer:
-    """How the levels of one run are trained and measured.
+    """How the levels of one run are trained and measured; where the search has a task of its own, that or the ticket's.
 
     Attributes:
         dense: the stage of a whole dense training, which the others are parts of.
-        new_method: the run's method with new weights, which come from the named stream of the seed.
         train: trains a stage, or takes its weights from an earlier attempt at this run.
-        val_images, val_labels: what accuracies are measured on.
+        val_images, val_labels: what accuracies are measured on; -1: not on this one.
         folder: where masks and weights are kept; None keeps none.
     """
 
     dense: Stage
-    new_method: Callable[[str], Method]
+    new_method: NewMethod
     train: Callable[[Stage], History]
     pixels: Pixels
     val_images: Samples
     val_labels: Tensor
     folder: Path | None = None
 
-    def fresh(self, stream: str) -> Supervised:
-        """The run's method with the weights of a named stream of the seed."""
-        method = self.new_method(stream)
-        if not isinstance(method, Supervised):
-            raise TypeError("a search for tickets trains with labels")
-        return method
-
-    def accuracy(self, method: Supervised) -> float:
-        """Top-1 on the validation samples."""
+    def accuracy(self, method: Method) -> float | None:
+        """Top-1 on the validation samples, of what the method classifies; None when it classifies nothing."""
         method.eval()
-        return top1(in_batches(method.logits, self.val_images, self.pixels), self.val_labels)
+        known = self.val_labels >= 0
+        if isinstance(method, RotNet):
+            right = in_batches(method.correct_turns, self.val_images, self.pixels)[known]
+            return right.double().mean().item() / ROTATIONS
+        if not isinstance(method, Supervised):
+            return None
+        return top1(in_batches(method.logits, self.val_images, self.pixels)[known], self.val_labels[known])
 
-    def level(self, name: str, weights: Weights, mask: Mask, start: int) -> tuple[Supervised, History]:
+    def level(self, name: str, weights: Weights, mask: Mask, start: int) -> tuple[Method, History]:
         """Train masked weights from an update on to the end of the schedule, with a fresh optimizer."""
         method = self.with_weights(weights)
         stage = replace(self.dense, name=name, method=method, start=start, masking=Masking(method, mask))
         return method, self.train(stage)
 
-    def with_weights(self, weights: Weights) -> Supervised:
+    def with_weights(self, weights: Weights) -> Method:
         """A method of its own with these weights and batch-norm statistics."""
-        method = self.fresh("init")
+        method = self.new_method("init")
         method.load_state_dict(weights)
         return method
 
@@ -122,7 +125,7 @@ class Search:
     dense: Mask = field(init=False)
 
     def __post_init__(self) -> None:
-        self.dense = Mask.dense(self.trainer.with_weights(self.origin))
+        self.dense = Mask.dense(self.trainer.with_weights(self.origin), self.spec.depth)
 
     def find(self) -> Found:
         """The mask after all rounds, from the newest mask in the folder on."""
@@ -140,7 +143,10 @@ class Search:
         name = level_name(level)
         method, history = self.trainer.level(name, self.origin, found.mask, self.rewind)
         facts = Level(
-            density=found.mask.density, accuracy=self.trainer.accuracy(method), device_seconds=history.seconds
+            density=found.mask.density,
+            accuracy=self.trainer.accuracy(method),
+            device_seconds=history.seconds,
+            natural_sparsity=natural_sparsity(method) if level == 0 else None,
         )
         following = self._pruned(replace(found, levels=(*found.levels, facts)), method, level + 1)
         self._discard(name)
@@ -149,7 +155,7 @@ class Search:
     def _scored_once(self) -> Found:
         return self._pruned(Found(self.dense), self.trainer.with_weights(self.origin), self.spec.rounds)
 
-    def _pruned(self, found: Found, method: Supervised, rounds: int) -> Found:
+    def _pruned(self, found: Found, method: Method, rounds: int) -> Found:
         """The mask after some rounds by the scores of ``method``, saved."""
         count = self.spec.live_after(rounds, self.dense.weights)
         started = time.monotonic()
@@ -198,7 +204,7 @@ def kept(weights: Weights) -> Weights:
 
 def rewind_weights(trainer: LevelTrainer, rewind: int) -> tuple[Weights, History]:
     """The weights at the rewind point, and the dense training up to it."""
-    method = trainer.fresh("init")
+    method = trainer.new_method("init")
     if rewind == 0:
         return kept(method.state_dict()), History()
     history = trainer.train(replace(trainer.dense, method=method, stop=rewind))

@@ -1,4 +1,8 @@
-"""A run that prunes, from start to trained ticket: up to the rewind point, the search, a control's change, training."""
+"""A run that prunes, from start to trained ticket: up to the rewind point, the search, a control's change, training.
+
+The search and the ticket are trained alike, by one template of stages, or the search has a template of its own: another
+task, on which it finds the mask and the encoder's weights, while the ticket is trained and judged as the config says.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,7 @@ import torch
 from dlth_bench.spec.pruning import PruningSpec, TicketFacts
 from dlth_bench.spec.stored_run import MASK_FILE
 from dlth_bench.training.loop import History
-from dlth_bench.training.methods.supervised import Supervised
+from dlth_bench.training.methods.supervised import Supervised, as_classifier
 from dlth_bench.training.pruning.mask_file import save_mask
 from dlth_bench.training.pruning.masks import Mask
 from dlth_bench.training.pruning.prune import Scorer
@@ -25,33 +29,40 @@ class TrainedTicket:
     Attributes:
         history: of its own training; its curve has that up to the rewind point before it, if its weights were there.
         earlier_seconds: wall seconds of all before that.
-        updates: of all trainings together.
+        search_updates: up to the rewind point and of all levels.
+        updates: of its own training.
     """
 
     method: Supervised
     history: History
     earlier_seconds: float
+    search_updates: int
     updates: int
     facts: TicketFacts
 
 
-def trained_ticket(spec: PruningSpec, trainer: LevelTrainer, scorer: Scorer) -> TrainedTicket:
+def trained_ticket(spec: PruningSpec, trainer: LevelTrainer, searcher: LevelTrainer) -> TrainedTicket:
     """Find a ticket and train it.
+
+    Args:
+        trainer: how the ticket is trained.
+        searcher: how the levels of the search are: the same, unless the spec has a search of its own.
 
     Raises:
         ValueError: the rewind point is not before the end of training.
         Diverged: a loss or a score is no number.
     """
-    dense, samples = trainer.dense, len(trainer.dense.labels)
-    rewind = spec.rewind_step(dense.spec, samples)
-    origin, pretraining = rewind_weights(trainer, rewind)
-    found = Search(spec, trainer, scorer, origin, rewind).find()
+    dense, task = trainer.dense, searcher.dense
+    rewind = spec.rewind_step(task.spec, task.trained_samples)
+    origin, pretraining = rewind_weights(searcher, rewind)
+    scorer = Scorer(spec.score, task.samples, task.labels, searcher.pixels, task.seed)
+    found = Search(spec, searcher, scorer, origin, rewind).find()
     mask, weights = _subnetwork(spec, trainer, found, origin)
     if trainer.folder is not None:
         save_mask(trainer.folder / MASK_FILE, mask, found.header())
-    start = spec.ticket_start(dense.spec, samples)
-    method, history = trainer.level(level_name(spec.rounds), weights, mask, start)
-    before = pretraining if start else History()
+    start = spec.ticket_start(dense.spec, len(dense.labels))
+    trained, history = trainer.level(level_name(spec.rounds), weights, mask, start)
+    method, before = as_classifier(trained), pretraining if start else History()
     searched = sum(level.device_seconds for level in found.levels)
     return TrainedTicket(
         method=method,
@@ -61,20 +72,27 @@ def trained_ticket(spec: PruningSpec, trainer: LevelTrainer, scorer: Scorer) -> 
             curve_loss=before.curve_loss + history.curve_loss,
         ),
         earlier_seconds=pretraining.seconds + searched + found.scoring_seconds,
-        updates=spec.updates(dense.spec, samples),
+        search_updates=rewind + spec.levels * (task.steps - rewind),
+        updates=dense.steps - start,
         facts=_facts(method, mask, found, rewind),
     )
 
 
 def _subnetwork(spec: PruningSpec, trainer: LevelTrainer, found: Found, origin: Weights) -> tuple[Mask, Weights]:
     """The mask and the weights that are trained: the ticket's, or what a control has in their place."""
-    mask, weights = found.mask, origin
+    mask, weights = found.mask, origin if spec.search is None else _with_new_classifier(trainer, origin)
     if spec.baseline in {"permute_layer", "random_ticket"}:
         generator = torch.Generator().manual_seed(stream_seed(trainer.dense.seed, "permuted-mask"))
         mask = permuted_in_layers(mask, generator)
     if spec.baseline in {"reinit", "random_ticket"}:
-        weights = kept(trainer.fresh("reinit").state_dict())
+        weights = kept(trainer.new_method("reinit").state_dict())
     return mask, weights
+
+
+def _with_new_classifier(trainer: LevelTrainer, origin: Weights) -> Weights:
+    """The encoder of a search's rewind point, and a classifier of a stream of its own: the search may have had none."""
+    encoder = {name: tensor for name, tensor in origin.items() if name.startswith("encoder.")}
+    return kept(trainer.new_method("classifier").state_dict() | encoder)
 
 
 def _facts(method: Supervised, mask: Mask, found: Found, rewind: int) -> TicketFacts:
