@@ -68,13 +68,14 @@ class SlurmEngine:
         return follow(runs, store, self._outcome, self._look_after, poll_seconds=self.poll_seconds, sleep=sleep)
 
     def submit(self, runs: Sequence[Run]) -> BatchFolder | None:
-        """Hand in the runs that are not in the queue yet; returns their batch, None when all are.
+        """Hand in the runs that have no result and are not in the queue yet; returns their batch, None without any.
 
         Raises:
             InputError: this machine has no Slurm, or sbatch refuses the job.
         """
         self._find_queued(runs)
-        new = [run for run in runs if run.digest not in self._jobs]
+        store = self.settings.store
+        new = [run for run in runs if run.digest not in self._jobs and store.settled(run.digest) is None]
         return self._hand_in(new) if new else None
 
     def _find_queued(self, runs: Sequence[Run]) -> None:
@@ -114,7 +115,8 @@ class SlurmEngine:
         return folder
 
     def _outcome(self, run: Run) -> Result | None:
-        return self._folders[run.digest].outcome(run.digest)
+        folder = self._folders.get(run.digest)
+        return self.settings.store.settled(run.digest) if folder is None else folder.outcome(run.digest)
 
     def _look_after(self, left: list[Run]) -> list[Finished]:
         """Hand in again what nobody is at; give up what was handed in often enough."""
