@@ -4,14 +4,17 @@
 #     tests/slurm/run.sh [PYTHON]        as root, with Slurm and munge installed; says why it does nothing otherwise
 set -euo pipefail
 cd "$(dirname "$0")/../.."
+PATH=$PATH:/usr/sbin:/sbin
 if [ "$(id -u)" != 0 ]; then
     echo "skipped the tests on a real Slurm: its daemons need root here"
     exit
 fi
-if ! command -v slurmctld slurmd munged >/dev/null; then
-    echo "skipped the tests on a real Slurm: no slurmctld, slurmd or munged here (apt-get install slurm-wlm munge)"
-    exit
-fi
+for daemon in slurmctld slurmd munged; do
+    if ! command -v "$daemon" >/dev/null; then
+        echo "skipped the tests on a real Slurm: no $daemon here (apt-get install slurm-wlm munge)"
+        exit
+    fi
+done
 DLTH_SLURM_HOME=${DLTH_SLURM_HOME:-$(mktemp -d)}
 export DLTH_SLURM_HOME
 trap tests/slurm/stop.sh EXIT

@@ -2,7 +2,8 @@
 # Stop what start.sh started, by the process numbers that it left, with the jobs that are still there. A munged that
 # was there before is left to whoever needs it.
 home=${DLTH_SLURM_HOME:-/tmp/dlth-slurm}
-[ -s "$home/slurmctld.pid" ] || { echo "no Slurm of the tests in $home" >&2; exit 1; }
+PATH=$PATH:/usr/sbin:/sbin
+[ -d "$home" ] || { echo "no Slurm of the tests in $home" >&2; exit 1; }
 export SLURM_CONF=$home/slurm.conf
 jobs() { squeue --noheader --format=%A 2>/dev/null; }
 timeout 10 scancel --user="$(id -un)" --quiet 2>/dev/null
