@@ -13,8 +13,9 @@ demo: $(STAMP)  ## Train and score a 24-class subset of Glyphs, then rebuild the
 test: $(STAMP)  ## The tests, minutes on two cores.
 	$(BIN)/python -m pytest -n 2
 
-test-all: $(STAMP)  ## The tests that train or simulate for minutes, too.
+test-all: $(STAMP)  ## The tests that train or simulate for minutes, too; on a Slurm of two nodes where one can be started.
 	$(BIN)/python -m pytest -n 2 -m ""
+	tests/slurm/run.sh $(BIN)/python
 
 check: $(STAMP)  ## Lint, format and types.
 	$(BIN)/ruff check .

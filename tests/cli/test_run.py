@@ -156,3 +156,11 @@ def test_other_data_than_the_protocols(place: Path, protocol: Protocol) -> None:
     path = place / "tiny.yaml"
     path.write_text(path.read_text().replace(protocol.data.manifest_digest, "f" * 64))
     assert "glyphs is not the one tiny@1 was frozen with" in str(refused(*COMMAND))
+
+
+def test_a_store_that_cannot_be_written_is_refused_before_training(place: Path) -> None:
+    """One line that names it, not a table of failed runs hours later; a dry run needs no store."""
+    (place / "file").write_text("")
+    error = refused(*COMMAND, "--out", "file/runs")
+    assert (error.message, error.source) == ("the store cannot be written: Not a directory", "file/runs")
+    run(*COMMAND, "--out", "file/runs", "--dry-run")

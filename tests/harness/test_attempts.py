@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -80,10 +81,21 @@ def test_attempts_of_this_machine_alone_are_not_bounded(attempted: Callable[...,
             attempted(batch="")
 
 
-def test_a_line_that_a_kill_cut_off_is_passed_over(tmp_path: Path) -> None:
+def test_a_clock_that_was_set_back_hides_no_progress(tmp_path: Path) -> None:
+    """A new checkpoint counts though an older one is dated later."""
+    for number in range(3 * ATTEMPTS):
+        for name, seconds in (("pretrain", 2e9), ("evaluation", 1e9 + number)):
+            path = tmp_path / f"{name}.safetensors"
+            path.write_text("")
+            os.utime(path, (seconds, seconds))
+        assert record_attempt(tmp_path, "slurm-1") == 1
+
+
+@pytest.mark.parametrize("cut_off", ['{"at": "2026-', '{"at": "2026-\n'])
+def test_a_line_that_a_kill_cut_off_is_passed_over(tmp_path: Path, cut_off: str) -> None:
     """The record of attempts survives the deaths that it is about."""
     record_attempt(tmp_path, "slurm-1")
     with (tmp_path / "attempts.jsonl").open("a") as file:
-        file.write('{"at": "2026-\n')
+        file.write(cut_off)
     assert record_attempt(tmp_path, "slurm-1") == 2
     assert [each.batch for each in read_attempts(tmp_path)] == ["slurm-1", "slurm-1"]

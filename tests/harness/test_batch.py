@@ -9,7 +9,7 @@ import pytest
 
 from dlth_bench.harness.batch import BatchFolder, Grid, JobNumbers, batches, find_batch, new_batch, queue_name
 from dlth_bench.harness.batch_state import counted, run_states
-from dlth_bench.harness.heartbeat import STALE_SECONDS, beating
+from dlth_bench.harness.heartbeat import STALE_SECONDS, Pulse, read_beat
 from dlth_bench.harness.plan import Plan
 from dlth_bench.harness.store import Store
 from dlth_bench.spec.errors import InputError
@@ -68,7 +68,9 @@ def test_the_store_decides_and_the_queue_fills_in(folder: BatchFolder, plan: Pla
     store.save(plan.runs[2], broken(plan.runs[2]))
     running = store.folder(plan.runs[4].digest)
     running.mkdir(parents=True)
-    with beating(running, lambda stage, step, total: None):
+    with Pulse(first_seconds=0.001) as pulse, pulse.of(running, lambda stage, step, total: None):
+        while read_beat(running) is None:
+            pass
         found = states(folder, in_queue(folder, "7_0"))
     assert found == ["finished", "queued", "diverged", "lost", "running", "lost"]
     assert counted(run_states(folder, in_queue(folder, "7_0", "7_1", "7_2")))["queued"] == 4

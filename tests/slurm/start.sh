@@ -6,10 +6,15 @@
 # No accounting, on purpose: the engine must do without it.
 set -euo pipefail
 home=${DLTH_SLURM_HOME:-/tmp/dlth-slurm}
-command -v slurmctld munged >/dev/null || DEBIAN_FRONTEND=noninteractive apt-get install -y -qq slurm-wlm munge >&2
+PATH=$PATH:/usr/sbin:/sbin
+{ command -v slurmctld && command -v munged; } >/dev/null || DEBIAN_FRONTEND=noninteractive apt-get install -y -qq slurm-wlm munge >&2
 mkdir -p "$home"/{state,n1,n2} /run/munge
+chmod 755 "$home"
 chown munge:munge /run/munge
-pgrep -x munged >/dev/null || runuser -u munge -- munged >&2
+if ! pgrep -x munged >/dev/null; then
+    runuser -u munge -- munged >&2
+    pgrep -x munged >"$home/munged.pid"
+fi
 
 cat >"$home/slurm.conf" <<CONF
 ClusterName=dlth

@@ -1,7 +1,17 @@
 #!/usr/bin/env bash
-# Stop what start.sh started, by the process numbers that it left. munged is left to whoever else needs it.
+# Stop what start.sh started, by the process numbers that it left, with the jobs that are still there. A munged that
+# was there before is left to whoever needs it.
 home=${DLTH_SLURM_HOME:-/tmp/dlth-slurm}
-for file in "$home"/n1.pid "$home"/n2.pid "$home"/slurmctld.pid; do
-    [ -s "$file" ] && kill "$(cat "$file")"
+PATH=$PATH:/usr/sbin:/sbin
+[ -d "$home" ] || { echo "no Slurm of the tests in $home" >&2; exit 1; }
+export SLURM_CONF=$home/slurm.conf
+jobs() { squeue --noheader --format=%A 2>/dev/null; }
+timeout 10 scancel --user="$(id -un)" --quiet 2>/dev/null
+for _ in $(seq 20); do [ -z "$(timeout 5 bash -c "$(declare -f jobs); jobs")" ] && break; sleep 0.5; done
+for file in "$home"/n1.pid "$home"/n2.pid "$home"/slurmctld.pid "$home"/munged.pid; do
+    [ -s "$file" ] || continue
+    number=$(cat "$file")
+    kill "$number" 2>/dev/null
+    for _ in $(seq 40); do kill -0 "$number" 2>/dev/null || break; sleep 0.25; done
 done
 rm -rf "$home"

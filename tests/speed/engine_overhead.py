@@ -1,11 +1,14 @@
-"""What each engine costs a run: 500 runs that do nothing, timed from the first result to the last.
+"""What each engine costs a run: 500 runs that do nothing, in wall time and in processor time.
 
     python tests/speed/engine_overhead.py [--runs 500] [--engines local ray slurm] [--workers 2]
 
-Training is replaced by a made-up result in whatever process an engine uses, by a module that Python imports when it
-starts; all else is as it is: claim, attempt, heartbeat, result file, and word to the command that waits. Start-up, to
-the first result, is told beside it. Results are written to disk (fsync), so the disk counts; TMPDIR says which.
-Slurm takes 500 runs in jobs of 50, as it would take short ones.
+Training is replaced by a made-up result (tests/no_training); all else is as it is. Wall time is told from the first
+result to the last, and the time to the first, which is that of starting processes, beside it. Processor time counts
+the work of the processes that train and of the command that waits, from the first result on, so that other load on the
+machine does not show in it. Results are written to disk safely (two calls of fsync a run), so the disk counts in wall
+time; TMPDIR says which, and /dev/shm leaves it out. Slurm takes the runs in jobs of 50, as it takes short ones.
+
+Afterwards the same runs are given to the engine again: it must train none.
 """
 
 from __future__ import annotations
@@ -15,66 +18,70 @@ import os
 import sys
 import tempfile
 import time
+from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 
 from tabulate import tabulate
 
+from dlth_bench.harness.attempts import read_attempts
 from dlth_bench.harness.batch import Grid
 from dlth_bench.harness.engines.events import Finished
 from dlth_bench.harness.engines.registry import EngineSettings, make_engine
 from dlth_bench.harness.grid import grid_runs
 from dlth_bench.harness.store import Store
 from dlth_bench.spec.protocol_file import find_protocol
+from dlth_bench.spec.result import Result
+from dlth_bench.spec.run import Run
 from dlth_bench.spec.subset import Subset
 
-NO_TRAINING = """
-import importlib.abc, importlib.util, sys
-
-class Replace(importlib.abc.MetaPathFinder):
-    '''Puts a training that does nothing in place of the real one, when that is first imported.'''
-    def find_spec(self, name, path, target=None):
-        if name != "dlth_bench.harness.attempt":
-            return None
-        sys.meta_path.remove(self)
-        spec = importlib.util.find_spec(name)
-        load = spec.loader.exec_module
-        def exec_module(module):
-            load(module)
-            from dlth_bench.spec.protocol import Cost
-            from dlth_bench.spec.result import Result
-            def trained(run, folder, **settings):
-                cost = Cost(images=1, flops=1.0, device_seconds=0.0)
-                return Result(run=run.digest, config=run.config.name, seed=run.seed, status="finished", accuracy=0.5,
-                              cost=cost)
-            module._trained = trained
-        spec.loader.exec_module = exec_module
-        return spec
-
-sys.meta_path.insert(0, Replace())
-"""
-OPTIONS = {"local": (), "ray": (), "slurm": ("time=10", "grace=30", "pack=50")}
+NO_TRAINING = Path(__file__).parents[1] / "no_training"
+PACK = 50
+OPTIONS = {"local": (), "ray": (), "slurm": ("time=10", "grace=30", f"pack={PACK}")}
+SECONDS = 60.0
+"""What a run is said to take, so that PACK minutes of them share a job of Slurm."""
 
 
 def measure(engine: str, count: int, workers: int, folder: Path) -> list[object]:
-    """Engine, seconds to the first result, and milliseconds a run from there on."""
+    """A row of the table: engine, seconds to the first result, then wall and processor milliseconds a run."""
     protocol = find_protocol("glyphs-ssl")
     subset = Subset(dataset="glyphs", ids=tuple(f"U+{number:04X}" for number in range(0x41, 0x41 + 12)))
-    config = protocol.configs[0].name
-    runs = grid_runs(protocol, subset, configs=[config], seeds=range(count))
+    runs = grid_runs(protocol, subset, configs=[protocol.configs[0].name], seeds=range(count))
+    store = Store(folder / engine)
     grid = Grid(purpose="run", protocol=protocol, subset=subset, subset_name="letters")
-    settings = EngineSettings(
-        Store(folder / engine), grid, workers=workers, device="cpu", seconds={run.digest: 60.0 for run in runs},
-        options=OPTIONS[engine],
-    )  # fmt: skip
-    begun, first, results = time.perf_counter(), 0.0, 0
+    seconds = {run.digest: SECONDS for run in runs}
+    settings = EngineSettings(store, grid, workers=workers, device="cpu", seconds=seconds, options=OPTIONS[engine])
+    begun, first, results = time.perf_counter(), 0.0, list[Result]()
     for event in make_engine(engine, settings).run_all(runs):
         if isinstance(event, Finished):
-            first = first or time.perf_counter()
-            results += event.result.status == "finished"
-    ended = time.perf_counter()
-    if results != count:
-        raise RuntimeError(f"{engine}: {results} of {count} runs finished")
-    return [engine, first - begun, 1000 * (ended - first) / (count - 1), ended - begun]
+            if not results:
+                first, before = time.perf_counter(), time.process_time()
+            results.append(event.result)
+    ended, waiting = time.perf_counter(), time.process_time() - before
+    check(engine, [result.status for result in results], runs, store)
+    if engine == "local":  # a cluster's engines are not asked for what the plan has found in the store
+        check(engine, [e.result.status for e in make_engine(engine, settings).run_all(runs) if isinstance(e, Finished)],
+              runs, store)  # fmt: skip
+    rest = count - 1
+    return [engine, first - begun, 1000 * (ended - first) / rest, 1000 * waiting / rest, 1000 * working(results)]
+
+
+def working(results: Sequence[Result]) -> float:
+    """Processor seconds a run of the processes that train, over those that trained several."""
+    clocks = defaultdict[str, list[float]](list)
+    for result in results:
+        clocks[result.reason].append(result.cost.device_seconds if result.cost else 0.0)
+    several = [times for times in clocks.values() if len(times) > 1]
+    between = sum(len(times) - 1 for times in several)
+    return sum(max(times) - min(times) for times in several) / between if between else float("nan")
+
+
+def check(engine: str, statuses: Sequence[str], runs: Sequence[Run], store: Store) -> None:
+    """Refuse to tell the speed of an engine that lost a run, or trained one twice."""
+    finished = statuses.count("finished")
+    trained = sum(len(read_attempts(store.folder(run.digest))) for run in runs)
+    if (len(statuses), finished, trained) != (len(runs),) * 3:
+        raise RuntimeError(f"{engine}: {len(statuses)} results, {finished} finished, {trained} trained of {len(runs)}")
 
 
 def main() -> None:
@@ -83,13 +90,13 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--engines", nargs="+", default=["local"], choices=sorted(OPTIONS))
     arguments = parser.parse_args()
+    os.environ["PYTHONPATH"] = os.pathsep.join([str(NO_TRAINING), os.environ.get("PYTHONPATH", "")])
+    sys.stdout.write(f"load average before: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores\n")
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        (folder / "sitecustomize.py").write_text(NO_TRAINING)
-        os.environ["PYTHONPATH"] = os.pathsep.join([name, os.environ.get("PYTHONPATH", "")])
-        rows = [measure(engine, arguments.runs, arguments.workers, folder) for engine in arguments.engines]
-    headers = ["engine", "first result (s)", "then ms a run", f"{arguments.runs} runs (s)"]
+        rows = [measure(engine, arguments.runs, arguments.workers, Path(name)) for engine in arguments.engines]
+    headers = ["engine", "first result (s)", "wall ms a run", "CPU ms a run, command", "CPU ms a run, worker"]
     sys.stdout.write(tabulate(rows, headers=headers, floatfmt=".2f") + "\n")
+    sys.stdout.write(f"load average after: {os.getloadavg()[0]:.1f}\n")
 
 
 if __name__ == "__main__":

@@ -46,6 +46,7 @@ def train_plan(
     grid = Grid(purpose=purpose, protocol=plan.protocol, subset=plan.subset, subset_name=name)
     engine = make_engine(place.engine, _settings(plan, store, grid, place, keep_weights))
     if plan.pending:
+        store.check_writable()
         if is_packed(data.dataset):
             pack_images(protocol_dataset(data), plan.pending[0].run, console)
         _announce(plan, place, console)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import traceback
+from contextlib import nullcontext
 from pathlib import Path
 
 from dlth_bench.datasets.registry import protocol_dataset
 from dlth_bench.harness.attempts import ATTEMPTS, record_attempt
-from dlth_bench.harness.heartbeat import Report, beating
+from dlth_bench.harness.heartbeat import Pulse, Report
 from dlth_bench.harness.store import Busy, Store
 from dlth_bench.spec.result import Result
 from dlth_bench.spec.run import Run
@@ -22,6 +23,7 @@ def attempt(
     wait_seconds: float,
     checkpoint_seconds: float,
     report: Report,
+    pulse: Pulse | None = None,
     batch: str = "",
 ) -> Result:
     """The run's result: the stored one, or that of training now from the run's last checkpoint.
@@ -29,17 +31,19 @@ def attempt(
     An error of training is a result too, with status ``failed``; its traceback is in the run's ``error.log``.
 
     Args:
+        pulse: of the process; None: one for this attempt alone.
         batch: for whom; a batch's attempts at a run are bounded, see `attempts`.
 
     Raises:
         Busy: another process trains the run.
     """
-    with store.claim(run.digest, wait_seconds=wait_seconds) as folder:
-        stored = store.settled(run.digest)
+    digest = run.digest
+    with store.claim(digest, wait_seconds=wait_seconds) as folder:
+        stored = store.settled(digest)
         if stored is not None:
             return stored
         begun = record_attempt(folder, batch)
-        with beating(folder, report) as heard:
+        with Pulse() if pulse is None else nullcontext(pulse) as beating, beating.of(folder, report) as heard:
             if batch and begun > ATTEMPTS:
                 result = failed(run, f"{ATTEMPTS} attempts in a row ended without a result or a new checkpoint")
             else:
@@ -83,7 +87,10 @@ def failed(run: Run, reason: str) -> Result:
 
 
 def given_up(run: Run, store: Store, reason: str) -> Result:
-    """Store that a run broke down, unless it is settled or in other hands; returns what is then known of it."""
+    """Store that a run broke down, unless it is settled or in other hands; returns what is then known of it.
+
+    It is told even where it cannot be stored: a full disk may be what broke the run.
+    """
     result = failed(run, reason)
     try:
         with store.claim(run.digest):
@@ -91,5 +98,5 @@ def given_up(run: Run, store: Store, reason: str) -> Result:
             if settled is None:
                 store.save(run, result)
             return settled or result
-    except Busy:
+    except (Busy, OSError):
         return result

@@ -30,7 +30,7 @@ class Attempt(Frozen):
     pid: int
     batch: str = ""
     checkpoint: str = ""
-    """Name and time of the newest checkpoint that it found; empty: none."""
+    """Names and times of the checkpoints that it found; empty: none."""
 
 
 def record_attempt(folder: Path, batch: str = "") -> int:
@@ -43,13 +43,15 @@ def record_attempt(folder: Path, batch: str = "") -> int:
         host=socket.gethostname(),
         pid=os.getpid(),
         batch=batch,
-        checkpoint=newest_checkpoint(folder),
+        checkpoint=checkpoints(folder),
     )
-    before = read_attempts(folder)
     with (folder / ATTEMPTS_FILE).open("a+b") as file:
-        file.write(attempt.model_dump_json(exclude_defaults=True).encode() + b"\n")
+        file.seek(0)
+        before = file.read()
+        cut_off = b"\n" if before and not before.endswith(b"\n") else b""
+        file.write(cut_off + attempt.model_dump_json(exclude_defaults=True).encode() + b"\n")
     alike = 1
-    for earlier in reversed(before):
+    for earlier in reversed(_parsed(before)):
         if (earlier.batch, earlier.checkpoint) != (attempt.batch, attempt.checkpoint):
             break
         alike += 1
@@ -59,11 +61,14 @@ def record_attempt(folder: Path, batch: str = "") -> int:
 def read_attempts(folder: Path) -> list[Attempt]:
     """All attempts at the run in a folder, oldest first; a line that a kill cut off is passed over."""
     try:
-        lines = (folder / ATTEMPTS_FILE).read_bytes().splitlines()
+        return _parsed((folder / ATTEMPTS_FILE).read_bytes())
     except FileNotFoundError:
         return []
+
+
+def _parsed(lines: bytes) -> list[Attempt]:
     found = []
-    for line in lines:
+    for line in lines.splitlines():
         try:
             found.append(Attempt.model_validate_json(line))
         except ValidationError:
@@ -71,13 +76,14 @@ def read_attempts(folder: Path) -> list[Attempt]:
     return found
 
 
-def newest_checkpoint(folder: Path) -> str:
-    """Name and time of the newest checkpoint in a run's folder; empty when there is none."""
-    with os.scandir(folder) as entries:
-        names = [entry.name for entry in entries if entry.name.endswith(".safetensors")]
+def checkpoints(folder: Path) -> str:
+    """Names and times of the checkpoints in a run's folder; empty when there is none.
+
+    All of them, not the newest alone: which one that is nobody knows once a clock was set back.
+    """
     # Every attempt writes the encoder anew, so that it says nothing.
-    dated = [((folder / name).stat().st_mtime_ns, name) for name in names if name != ENCODER_FILE]
-    if not dated:
+    try:
+        found = [path for path in folder.iterdir() if path.suffix == ".safetensors" and path.name != ENCODER_FILE]
+    except FileNotFoundError:
         return ""
-    time_ns, name = max(dated)
-    return f"{name}@{time_ns}"
+    return ", ".join(f"{path.name}@{path.stat().st_mtime_ns}" for path in sorted(found))

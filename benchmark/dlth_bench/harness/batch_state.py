@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from dlth_bench.harness.batch import BatchFolder, queue_name
-from dlth_bench.harness.heartbeat import STALE_SECONDS, Beat, file_clock, read_beat, silent_seconds
+from dlth_bench.harness.heartbeat import Beat, file_clock, is_fresh, read_beat, silent_seconds
 from dlth_bench.harness.store import Store
 from dlth_bench.spec.result import Result
 from dlth_bench.spec.run import Run
@@ -57,14 +57,13 @@ def _state(run: Run, folder: BatchFolder, expected: bool | None, now: float) -> 
     return RunState(run, "queued" if expected else "lost", None, beat, silent)
 
 
-def is_running(run: Run, store: Store, now: float, stale_seconds: float = STALE_SECONDS) -> bool:
+def is_running(run: Run, store: Store, now: float) -> bool:
     """Whether somebody trains the run: its heartbeat is fresh, or its lock is held.
 
     Args:
         now: by `file_clock`.
     """
-    silent = silent_seconds(store.folder(run.digest), now)
-    return (silent is not None and silent < stale_seconds) or store.is_claimed(run.digest)
+    return is_fresh(silent_seconds(store.folder(run.digest), now)) or store.is_claimed(run.digest)
 
 
 def counted(states: list[RunState]) -> dict[State, int]:

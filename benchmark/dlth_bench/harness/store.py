@@ -12,6 +12,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -39,6 +40,20 @@ class Store:
         if root.exists() and not root.is_dir():
             raise InputError("is a file; the store must be a folder", source=root)
         self.root = root
+
+    def check_writable(self) -> None:
+        """Make the folder of the store if there is none.
+
+        Raises:
+            InputError: nothing can be written there, so that training would be in vain.
+        """
+        probe = self.root / f".writable.{os.getpid()}.tmp"
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+            write_atomically(probe, b"results of runs go here\n")
+            probe.unlink(missing_ok=True)
+        except OSError as error:
+            raise InputError(f"the store cannot be written: {error.strerror}", source=self.root) from None
 
     def folder(self, digest: str) -> Path:
         return self.root / digest[:2] / digest
@@ -91,12 +106,13 @@ class Store:
         Args:
             keep_weights: leave the pretrained encoder and a ticket's mask; optimizers, heads and averages go.
         """
-        folder = self.folder(run.digest)
+        folder = self.folder(result.run)
         write_atomically(folder / RUN_FILE, (run.model_dump_json(exclude_defaults=True) + "\n").encode())
         write_atomically(folder / RESULT_FILE, (result.model_dump_json(exclude_defaults=True) + "\n").encode())
         if result.status != "failed":
-            for path in folder.glob("*.safetensors"):
-                if not keep_weights or path.name not in {ENCODER_FILE, MASK_FILE}:
+            kept = {ENCODER_FILE, MASK_FILE} if keep_weights else set()
+            for path in list(folder.iterdir()):
+                if path.suffix == ".safetensors" and path.name not in kept:
                     path.unlink(missing_ok=True)
 
     def is_claimed(self, digest: str) -> bool:
@@ -109,6 +125,8 @@ class Store:
                 return False
         except Timeout:
             return True
+        except OSError:  # a store that may only be read: whoever looks must do with heartbeats
+            return False
 
     @contextmanager
     def claim(self, digest: str, *, wait_seconds: float = 0.0) -> Iterator[Path]:
@@ -128,8 +146,9 @@ class Store:
         except Timeout:
             raise Busy(digest) from None
         try:
-            for leftover in folder.glob(".*.tmp"):  # of a process killed while it wrote
-                leftover.unlink(missing_ok=True)
+            for path in list(folder.iterdir()):
+                if path.suffix == ".tmp" and path.name.startswith("."):  # of a process killed while it wrote
+                    path.unlink(missing_ok=True)
             yield folder
         finally:
             lock.release()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import BinaryIO
 
 
 def write_atomically(path: Path, data: bytes) -> None:
@@ -12,10 +13,9 @@ def write_atomically(path: Path, data: bytes) -> None:
     Raises:
         OSError: naming ``path`` or its folder; the old file is as it was.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with temporary.open("wb") as file:
+        with _opened(temporary) as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
@@ -25,3 +25,12 @@ def write_atomically(path: Path, data: bytes) -> None:
         if isinstance(error, OSError):  # names the temporary file, which means nothing to a user, or none
             raise OSError(error.errno, error.strerror, str(path)) from error
         raise
+
+
+def _opened(path: Path) -> BinaryIO:
+    """A new file; its folder is made when it is missing, which is rare and costs a call to the disk to find out."""
+    try:
+        return path.open("wb")
+    except FileNotFoundError:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path.open("wb")

@@ -1,8 +1,7 @@
-"""The Ray engine on two simulated nodes: a lost node costs time, and no number."""
+"""The Ray engine: a small cluster trains what the local engine trains, and a lost node costs time, and no number."""
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 from collections.abc import Iterator
@@ -12,8 +11,6 @@ import pytest
 
 from dlth_bench.harness.attempts import read_attempts
 from dlth_bench.harness.batch import Grid
-from dlth_bench.harness.engines.events import Finished
-from dlth_bench.harness.engines.local import LocalEngine
 from dlth_bench.harness.engines.ray import RayEngine
 from dlth_bench.harness.engines.ray_options import RayOptions
 from dlth_bench.harness.engines.registry import EngineSettings
@@ -21,58 +18,78 @@ from dlth_bench.harness.plan import Plan
 from dlth_bench.harness.store import Store
 from dlth_bench.spec.errors import InputError
 from dlth_bench.spec.protocol import Protocol
-from dlth_bench.spec.result import Result
+from dlth_bench.spec.run import Run
+from grid_of_21 import numbers_of, small_grid, trained_here
 from tiny_grid import SUBSET
 
 ray = pytest.importorskip("ray")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
+def grid(tiny: Protocol) -> Grid:
+    return Grid(purpose="run", protocol=tiny, subset=SUBSET, subset_name="letters")
+
+
+@pytest.fixture
 def cluster() -> Iterator[Any]:
-    """A head without CPUs; tests add nodes."""
+    """Two nodes of a CPU each, and a head without."""
     from ray.cluster_utils import Cluster
 
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
+    for _ in range(2):
+        cluster.add_node(num_cpus=1)
     yield cluster
     ray.shutdown()
     cluster.shutdown()
 
 
-def outcome(result: Result) -> dict[str, object]:
-    """All of a result that must be the same wherever its run was trained."""
-    document = json.loads(result.model_dump_json(exclude={"peak_memory_bytes", "environment"}))
-    document["cost"].pop("device_seconds")
-    return document
+@pytest.fixture
+def ray_here() -> Iterator[None]:
+    """Ray on this machine, with one CPU."""
+    ray.init(address="local", num_cpus=1, include_dashboard=False, log_to_driver=False)
+    yield
+    ray.shutdown()
+
+
+def test_a_run_on_ray_is_the_local_engines_and_is_not_repeated(
+    ray_here: None, grid: Grid, plan: Plan, store: Store
+) -> None:
+    """The result is the local engine's, bit for bit; handed in again it is the stored one, with nothing trained."""
+    run = next(run for run in plan.runs if run.config.name == "supervised")
+    engine = RayEngine(EngineSettings(store, grid, device="cpu"), RayOptions(), poll_seconds=0.05)
+    found = numbers_of(engine.run_all([run]))
+    assert numbers_of(engine.run_all([run])) == found
+    assert len(read_attempts(store.folder(run.digest))) == 1
+    assert found == trained_here([run], store.root.parent / "local", workers=1)
 
 
 @pytest.mark.slow
-def test_a_lost_node_changes_no_number(cluster: Any, plan: Plan, tiny: Protocol, store: Store) -> None:
-    """The runs of a killed node are trained on the other, and end bit for bit as the local engine's."""
-    runs = plan.runs[:2]
-    nodes = [cluster.add_node(num_cpus=1) for _ in range(2)]
-    grid = Grid(purpose="run", protocol=tiny, subset=SUBSET, subset_name="letters")
+def test_a_grid_survives_a_node(cluster: Any, store: Store) -> None:
+    """One of two nodes is killed while both train: the 21 runs are completed, equal to the local engine's."""
+    grid, runs = small_grid()
     settings = EngineSettings(store, grid, device="cpu")
     engine = RayEngine(settings, RayOptions(address=cluster.address), poll_seconds=0.05, checkpoint_seconds=0.0)
 
     def kill_a_node() -> None:
-        while not all(read_attempts(store.folder(run.digest)) for run in runs):
-            time.sleep(0.05)
-        cluster.remove_node(nodes[0], allow_graceful=False)
+        while len(in_training(store, runs)) < 2:
+            time.sleep(0.02)
+        cluster.remove_node(cluster.list_all_nodes()[-1], allow_graceful=False)
 
     killer = threading.Thread(target=kill_a_node)
     killer.start()
-    results = {each.run.digest: outcome(each.result) for each in engine.run_all(runs) if isinstance(each, Finished)}
+    found = numbers_of(engine.run_all(runs))
     killer.join()
-    attempts = [len(read_attempts(store.folder(run.digest))) for run in runs]
-    assert sorted(attempts) == [1, 2]
-    here = LocalEngine(Store(store.root.parent / "local"), workers=1, device="cpu")
-    expected = {each.run.digest: outcome(each.result) for each in here.run_all(runs) if isinstance(each, Finished)}
-    assert results == expected
+    assert sum(len(read_attempts(store.folder(run.digest))) for run in runs) > len(runs)
+    assert found == trained_here(runs, store.root.parent / "local")
 
 
-def test_no_cluster_at_the_address(plan: Plan, tiny: Protocol, store: Store) -> None:
+def in_training(store: Store, runs: list[Run]) -> list[Run]:
+    """The runs that were begun and have no result yet."""
+    return [run for run in runs if read_attempts(store.folder(run.digest)) and store.settled(run.digest) is None]
+
+
+def test_no_cluster_at_the_address(grid: Grid, plan: Plan, store: Store) -> None:
     """A wrong address is one line, and nothing is left in the store."""
-    grid = Grid(purpose="run", protocol=tiny, subset=SUBSET, subset_name="letters")
     engine = RayEngine(EngineSettings(store, grid), RayOptions(address="127.0.0.1:1"))
     with pytest.raises(InputError, match="no cluster at '127"):
         list(engine.run_all(plan.runs))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 
 import pytest
@@ -13,6 +14,7 @@ from dlth_bench.harness.engines.registry import EngineSettings
 from dlth_bench.harness.engines.slurm import SUBMISSIONS, SlurmEngine
 from dlth_bench.harness.engines.slurm_job import SlurmJob
 from dlth_bench.harness.engines.slurm_options import SlurmOptions
+from dlth_bench.harness.heartbeat import STALE_SECONDS, Listener
 from dlth_bench.harness.plan import Plan
 from dlth_bench.harness.store import Store
 from dlth_bench.spec.protocol import Protocol
@@ -82,6 +84,41 @@ def test_what_is_in_the_queue_is_not_handed_in_again(
     assert folder is not None
     assert folder.read().runs == list(plan.runs[4:])
     assert new_engine(store, tiny).submit(plan.runs) is None
+
+
+def test_what_has_finished_is_not_handed_in(
+    cluster: Cluster, engine: SlurmEngine, plan: Plan, store: Store, tiny: Protocol
+) -> None:
+    """Its stored result is told, and with nothing left there is no batch."""
+    for run in plan.runs[:2]:
+        store.save(run, finished(run))
+    folder = engine.submit(plan.runs[:3])
+    assert folder is not None
+    assert folder.read().runs == [plan.runs[2]]
+    assert outcomes(list(new_engine(store, tiny).run_all(plan.runs[:2]))) == {
+        run.digest: "finished" for run in plan.runs[:2]
+    }
+    assert len(cluster.batches) == 1
+
+
+def test_a_dead_run_is_handed_in_though_its_heartbeat_is_dated_later(
+    cluster: Cluster, engine: SlurmEngine, plan: Plan, store: Store
+) -> None:
+    """The file server's clock was set back after a job was killed: its run is waited for no longer than any other."""
+    (run,) = plan.runs[:1]
+    clock = [0.0]
+    engine._listener = Listener(clock=lambda: clock[0])
+    engine.submit([run])
+    assert cluster.queue is not None
+    cluster.queue.clear()
+    place = store.folder(run.digest)
+    place.mkdir(parents=True)
+    (place / "heartbeat.json").write_text('{"host": "n2", "pid": 7}')
+    os.utime(place / "heartbeat.json", (4e9, 4e9))
+    for seconds, handed_in in ((0.0, 1), (STALE_SECONDS - 1, 1), (STALE_SECONDS + 1, 2)):
+        clock[0] = seconds
+        engine._look_after([run])
+        assert len(cluster.batches) == handed_in
 
 
 def test_a_run_whose_job_is_gone_is_handed_in_again(

@@ -4,33 +4,36 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import signal
-import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
-from pathlib import Path
 
-from dlth_bench.harness.attempt import attempt, failed, given_up
+from dlth_bench.harness.attempt import given_up
+from dlth_bench.harness.attempts import ATTEMPTS, checkpoints
 from dlth_bench.harness.engines.events import Event, Finished, Progressed
-from dlth_bench.harness.store import Busy, Store
+from dlth_bench.harness.engines.local_worker import WorkerSettings, work
+from dlth_bench.harness.store import Store
 from dlth_bench.spec.result import Result
 from dlth_bench.spec.run import Run
 
-ATTEMPTS = 2
-"""How often a run may kill its process (out of memory, say) before it counts as failed."""
+STARTS = 5
+"""How many processes in a row may die before they are ready to train, before that counts as a run's own doing."""
 
 
 @dataclass
 class Worker:
-    """A process, our end of its pipe, the run it is at, and whether it waits for that run to come free."""
+    """A process, our end of its pipe, the run it is at, and whether it waits for that run to come free.
+
+    It is ready once its libraries are loaded; before that it cannot have begun its run.
+    """
 
     process: BaseProcess
     pipe: Connection
     run: Run | None = None
     waits: bool = False
+    ready: bool = False
 
 
 @dataclass
@@ -55,13 +58,17 @@ class LocalEngine:
     batch: str = ""
     patience: float = -1.0
     _pool: list[Worker] = field(default_factory=list, init=False)
+    _deaths: dict[str, tuple[str, int]] = field(default_factory=dict, init=False)
+    """The checkpoints that a run's last process died with, and how many died with these, by its digest."""
+    _stillborn: int = field(default=0, init=False)
+    """How many processes died in a row before they were ready."""
 
     def run_all(self, runs: Sequence[Run]) -> Iterator[Event]:
         """Train all runs; yields progress and, once a run, its result.
 
         Runs that another process is training are waited for at the end.
         """
-        todo, busy, deaths = deque(runs), deque[Run](), dict.fromkeys((run.digest for run in runs), 0)
+        todo, busy = deque(runs), deque[Run]()
         try:
             while todo or busy or any(worker.run for worker in self._pool):
                 if not todo and busy and not any(worker.run for worker in self._pool):
@@ -69,7 +76,7 @@ class LocalEngine:
                     self._assign(todo, wait_seconds=self.patience)
                 else:
                     self._assign(todo, wait_seconds=0.0)
-                yield from self._listen(todo, busy, deaths)
+                yield from self._listen(todo, busy)
         finally:
             self._stop()
 
@@ -90,7 +97,7 @@ class LocalEngine:
             else:
                 worker.run, worker.waits = run, wait_seconds != 0
 
-    def _listen(self, todo: deque[Run], busy: deque[Run], deaths: dict[str, int]) -> Iterator[Event]:
+    def _listen(self, todo: deque[Run], busy: deque[Run]) -> Iterator[Event]:
         """Wait for word from workers and say what it means."""
         by_pipe = {worker.pipe: worker for worker in self._pool if worker.run is not None}
         for pipe in wait(list(by_pipe)):
@@ -101,7 +108,10 @@ class LocalEngine:
             try:
                 kind, payload = worker.pipe.recv()
             except (EOFError, OSError):
-                yield from self._bury(worker, run, todo, deaths)
+                yield from self._bury(worker, run, todo)
+                continue
+            if kind == "ready":
+                worker.ready, self._stillborn = True, 0
                 continue
             if kind == "progress":
                 yield Progressed(run, *payload)
@@ -116,15 +126,24 @@ class LocalEngine:
                     self._dismiss(worker)  # what broke a run may have broken its process, as an error on a GPU does
                 yield Finished(run, result)
 
-    def _bury(self, worker: Worker, run: Run, todo: deque[Run], deaths: dict[str, int]) -> Iterator[Event]:
+    def _bury(self, worker: Worker, run: Run, todo: deque[Run]) -> Iterator[Event]:
         """A worker process died: try its run again, from its checkpoint, or give it up."""
         self._dismiss(worker)
-        deaths[run.digest] += 1
-        if deaths[run.digest] < ATTEMPTS:
+        code = worker.process.exitcode
+        if worker.ready:
+            digest = run.digest
+            found, before = checkpoints(self.store.folder(digest)), self._deaths.get(digest, ("", 0))
+            deaths = before[1] + 1 if before[0] == found else 1
+            self._deaths[digest] = (found, deaths)
+            enough, reason = deaths >= ATTEMPTS, f"its process died {deaths} times (exit code {code}); out of memory?"
+        else:
+            self._stillborn += 1
+            enough = self._stillborn >= STARTS
+            reason = f"{self._stillborn} processes in a row died while they started (exit code {code})"
+        if enough:
+            yield Finished(run, given_up(run, self.store, reason))
+        else:
             todo.appendleft(run)
-            return
-        reason = f"its process died {ATTEMPTS} times (exit code {worker.process.exitcode}); out of memory?"
-        yield Finished(run, given_up(run, self.store, reason))
 
     def _dismiss(self, worker: Worker) -> None:
         """Let a worker go that is idle or dead; a closed pipe ends it."""
@@ -161,76 +180,3 @@ class LocalEngine:
             worker.process.join()
             worker.pipe.close()
         self._pool.clear()
-
-
-@dataclass(frozen=True)
-class WorkerSettings:
-    """What a worker process needs to know."""
-
-    root: str
-    device: str
-    threads: int
-    keep_weights: bool
-    checkpoint_seconds: float
-    batch: str
-
-
-IGNORED_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR2)
-"""What a terminal, a scheduler and Slurm's warning of a time limit send to all processes of a job at once."""
-
-
-def work(pipe: Connection, settings: WorkerSettings) -> None:
-    """The worker process: take runs from the pipe until it closes."""
-    for number in IGNORED_SIGNALS:  # the parent decides what they mean
-        signal.signal(number, signal.SIG_IGN)
-    _die_with_parent()
-    import torch
-
-    from dlth_bench.training.quiet import quiet_libraries
-
-    quiet_libraries()
-    torch.set_num_threads(settings.threads)
-    store = Store(Path(settings.root))
-    while True:
-        try:
-            text, wait_seconds = pipe.recv()
-        except (EOFError, OSError):
-            return
-        run = Run.model_validate_json(text)
-        try:
-            result = attempt(
-                run,
-                store,
-                device=settings.device,
-                keep_weights=settings.keep_weights,
-                wait_seconds=wait_seconds,
-                checkpoint_seconds=settings.checkpoint_seconds,
-                report=lambda stage, step, total: _tell(pipe, "progress", (stage, step, total)),
-                batch=settings.batch,
-            )
-        except Busy:
-            _tell(pipe, "busy", None)
-            continue
-        except Exception as error:  # noqa: BLE001 - the store itself cannot be used: say so, the rest goes on
-            result = failed(run, f"{type(error).__name__}: {error}")
-        _tell(pipe, "result", result.model_dump_json(exclude_defaults=True))
-
-
-def _tell(pipe: Connection, kind: str, payload: object) -> None:
-    """Send word to the parent; without one there is nobody to work for."""
-    try:
-        pipe.send((kind, payload))
-    except OSError:
-        os._exit(1)
-
-
-def _die_with_parent() -> None:
-    """End this process when the parent does, even when that is killed: an orphan would hold its run's lock."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-
-        def watch() -> None:
-            parent.join()
-            os._exit(1)
-
-        threading.Thread(target=watch, daemon=True).start()

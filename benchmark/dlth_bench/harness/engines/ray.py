@@ -65,6 +65,8 @@ class RayEngine:
             follower, busy = Follower(store), list[Run]()
             while pending or busy:
                 done, _ = ray.wait(list(pending), num_returns=1, timeout=self.poll_seconds) if pending else ([], [])
+                if done and len(pending) > 1:  # short runs come in many at once
+                    done, _ = ray.wait(list(pending), num_returns=len(pending), timeout=0)
                 for reference in done:
                     run = pending.pop(reference)
                     result = self._result(reference, run)

@@ -15,7 +15,6 @@ from dataclasses import dataclass, field
 
 from dlth_bench.harness.attempt import given_up
 from dlth_bench.harness.batch import BatchFolder, JobNumbers, batches, new_batch, queue_name
-from dlth_bench.harness.batch_state import is_running
 from dlth_bench.harness.engines.events import Event, Finished
 from dlth_bench.harness.engines.follow import follow
 from dlth_bench.harness.engines.jobs import pack
@@ -23,7 +22,7 @@ from dlth_bench.harness.engines.registry import EngineSettings
 from dlth_bench.harness.engines.slurm_job import SlurmJob
 from dlth_bench.harness.engines.slurm_options import SlurmOptions
 from dlth_bench.harness.engines.slurm_queue import queued_jobs
-from dlth_bench.harness.heartbeat import STALE_SECONDS, file_clock
+from dlth_bench.harness.heartbeat import STALE_SECONDS, Listener, file_clock
 from dlth_bench.spec.errors import InputError
 from dlth_bench.spec.quoting import printable
 from dlth_bench.spec.result import Result
@@ -57,6 +56,10 @@ class SlurmEngine:
     """The batch whose word on a run's failure is taken, by its digest."""
     _submitted: dict[str, int] = field(default_factory=dict, init=False)
     _missed: dict[str, float] = field(default_factory=dict, init=False)
+    _listener: Listener = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._listener = Listener(self.stale_seconds)
 
     def run_all(self, runs: Sequence[Run]) -> Iterator[Event]:
         """Hand in the runs that no earlier batch has in the queue, and wait for all of them."""
@@ -65,13 +68,14 @@ class SlurmEngine:
         return follow(runs, store, self._outcome, self._look_after, poll_seconds=self.poll_seconds, sleep=sleep)
 
     def submit(self, runs: Sequence[Run]) -> BatchFolder | None:
-        """Hand in the runs that are not in the queue yet; returns their batch, None when all are.
+        """Hand in the runs that have no result and are not in the queue yet; returns their batch, None without any.
 
         Raises:
             InputError: this machine has no Slurm, or sbatch refuses the job.
         """
         self._find_queued(runs)
-        new = [run for run in runs if run.digest not in self._jobs]
+        store = self.settings.store
+        new = [run for run in runs if run.digest not in self._jobs and store.settled(run.digest) is None]
         return self._hand_in(new) if new else None
 
     def _find_queued(self, runs: Sequence[Run]) -> None:
@@ -111,7 +115,8 @@ class SlurmEngine:
         return folder
 
     def _outcome(self, run: Run) -> Result | None:
-        return self._folders[run.digest].outcome(run.digest)
+        folder = self._folders.get(run.digest)
+        return self.settings.store.settled(run.digest) if folder is None else folder.outcome(run.digest)
 
     def _look_after(self, left: list[Run]) -> list[Finished]:
         """Hand in again what nobody is at; give up what was handed in often enough."""
@@ -136,12 +141,15 @@ class SlurmEngine:
         """
         if queue is None:
             return []
-        lost, now = [], file_clock(self.settings.store.root)
+        lost, store = [], self.settings.store
+        now = file_clock(store.root)
         for run in left:
-            if self._jobs[run.digest] & queue or is_running(run, self.settings.store, now, self.stale_seconds):
-                self._missed.pop(run.digest, None)
-            elif seconds - self._missed.setdefault(run.digest, seconds) >= self.lost_seconds:
-                del self._missed[run.digest]
+            digest = run.digest
+            heard = self._listener.hears(store.folder(digest), now)
+            if self._jobs[digest] & queue or heard or store.is_claimed(digest):
+                self._missed.pop(digest, None)
+            elif seconds - self._missed.setdefault(digest, seconds) >= self.lost_seconds:
+                del self._missed[digest]
                 lost.append(run)
         return lost
 
