@@ -83,7 +83,7 @@ class Store:
         path = self.folder(digest) / RESULT_FILE
         try:
             result = Result.model_validate_json(path.read_bytes())
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
         except ValidationError as error:
             first = error.errors()[0]
