@@ -48,7 +48,7 @@ def test_a_detached_grid_is_scored_from_its_results(place: Path) -> None:
     """Submitted on one machine, trained on others, scored on a third: the score is the one of ``run`` itself."""
     told = run(*SUBMIT).output
     assert "6 of 6 runs to train on slurm" in told
-    assert "as 1 jobs" in told
+    assert "submitted as 1 job\n" in told
     for command in ("status", "collect"):
         assert f"dlth-bench {command} slurm-" in told
     store = Store(place / "runs")
@@ -72,6 +72,9 @@ def test_status_says_what_became_of_each_run(place: Path) -> None:
         "diverged": 1,
         "queued": 4,
     }
+    overview = run("status").output
+    assert document["batch"] in overview
+    assert "1 finished, 1 diverged, 4 queued" in " ".join(overview.replace("│", " ").split())
     shown = run("status", document["batch"]).output
     assert "loss is not finite at step 7" in shown
     assert any(runs[0].label in line and "finished" in line for line in shown.splitlines())

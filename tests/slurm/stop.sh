@@ -5,9 +5,11 @@ home=${DLTH_SLURM_HOME:-/tmp/dlth-slurm}
 PATH=$PATH:/usr/sbin:/sbin
 [ -d "$home" ] || { echo "no Slurm of the tests in $home" >&2; exit 1; }
 export SLURM_CONF=$home/slurm.conf
-jobs() { squeue --noheader --format=%A 2>/dev/null; }
 timeout 10 scancel --user="$(id -un)" --quiet 2>/dev/null
-for _ in $(seq 20); do [ -z "$(timeout 5 bash -c "$(declare -f jobs); jobs")" ] && break; sleep 0.5; done
+for _ in $(seq 20); do
+    timeout 5 squeue --noheader 2>/dev/null | grep -q . || break
+    sleep 0.5
+done
 for file in "$home"/n1.pid "$home"/n2.pid "$home"/slurmctld.pid "$home"/munged.pid; do
     [ -s "$file" ] || continue
     number=$(cat "$file")

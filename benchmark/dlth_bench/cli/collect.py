@@ -14,9 +14,9 @@ from dlth_bench.cli.options import (
 )
 from dlth_bench.cli.reference import show_reference
 from dlth_bench.cli.run import show_score
-from dlth_bench.cli.status import BatchArgument
+from dlth_bench.cli.status import BatchArgument, told_counts
 from dlth_bench.harness.batch import find_batch
-from dlth_bench.harness.batch_state import counted, run_states
+from dlth_bench.harness.batch_state import run_states
 from dlth_bench.harness.engines.slurm_queue import queued_jobs
 from dlth_bench.harness.store import Store
 
@@ -37,10 +37,9 @@ def collect(
     """
     store = Store(out)
     folder = find_batch(store, batch)
-    grid, counts = folder.read().grid, counted(run_states(folder, queued_jobs()))
-    told = ", ".join(f"{number} {state}" for state, number in counts.items() if number)
-    Console(stderr=True).print(f"batch {folder.id}: {told}", highlight=False, soft_wrap=True)
-    complete = counts["finished"] == sum(counts.values())
+    grid, states = folder.read().grid, run_states(folder, queued_jobs())
+    Console(stderr=True).print(f"batch {folder.id}: {told_counts(states)}", highlight=False, soft_wrap=True)
+    complete = all(state.state == "finished" for state in states)
     if grid.purpose == "run":
         show_score(grid.protocol, grid.subset, grid.subset_name, store, submissions, as_json=as_json)
     elif complete:

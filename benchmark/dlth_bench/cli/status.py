@@ -12,7 +12,7 @@ from rich.text import Text
 
 from dlth_bench.cli.options import DEFAULT_STORE, JsonOption, StoreOption
 from dlth_bench.harness.batch import BatchFolder, batches, find_batch
-from dlth_bench.harness.batch_state import STATES, RunState, counted, run_states
+from dlth_bench.harness.batch_state import RunState, counted, run_states
 from dlth_bench.harness.engines.slurm_queue import queued_jobs
 from dlth_bench.harness.store import Store
 from dlth_bench.leaderboard.number_text import duration, percent
@@ -49,12 +49,19 @@ def status(batch: BatchArgument = None, out: StoreOption = DEFAULT_STORE, as_jso
 
 
 def _show_batches(states: dict[BatchFolder, list[RunState]], console: Console) -> None:
-    table = Table("Batch", "Protocol", "Subset", "Runs", *(state.capitalize() for state in STATES))
+    table = Table()
+    table.add_column("Batch", no_wrap=True)  # what collect and status are to be given
+    for name in ("Protocol", "Subset", "Runs"):
+        table.add_column(name)
     for folder, found in states.items():
         grid = folder.read().grid
-        counts = (str(number or "") for number in counted(found).values())
-        table.add_row(folder.id, grid.protocol.key, Text(printable(grid.subset_name, 40)), str(len(found)), *counts)
+        table.add_row(folder.id, grid.protocol.key, Text(printable(grid.subset_name, 40)), told_counts(found))
     console.print(table)
+
+
+def told_counts(states: list[RunState]) -> str:
+    """``12 finished, 9 queued``."""
+    return ", ".join(f"{number} {state}" for state, number in counted(states).items() if number)
 
 
 def _show_runs(states: list[RunState], console: Console) -> None:

@@ -105,7 +105,7 @@ def _detach(engine: Engine, plan: Plan, console: Console) -> None:
         console.print("all of them are in the queue already: dlth-bench status")
         raise typer.Exit
     numbers, store = folder.numbers(), folder.store.root
-    jobs = f" as {len(numbers.jobs)} jobs" if numbers is not None else ""
+    jobs = "" if numbers is None else " as 1 job" if len(numbers.jobs) == 1 else f" as {len(numbers.jobs)} jobs"
     console.print(f"batch {folder.id} submitted{jobs}", highlight=False, soft_wrap=True)
     for command in ("status", "collect"):
         line = f"  dlth-bench {command} {folder.id} --out {store}"

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Sequence
-from typing import Annotated, Self
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Annotated, Any, Self
 
 from pydantic import Field, model_validator
 
@@ -34,6 +35,11 @@ class Run(Frozen):
     ] = None
     seed: int
 
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        copied = super().model_copy(update=update, deep=deep)
+        copied.__dict__.pop("digest", None)  # pydantic copies what is cached, too
+        return copied
+
     @classmethod
     def on(cls, subset: Subset, data: DataSpec, config: Config, seed: int) -> Self:
         """The run of a config on a subset of the data."""
@@ -50,8 +56,9 @@ class Run(Frozen):
             raise ValueError("the classes must be those of the samples")
         return self
 
-    @property
+    @cached_property
     def digest(self) -> str:
+        """Computed once: whoever waits for hundreds of runs asks for it all the time."""
         identity = {
             "data": self.data.model_dump(mode="json", exclude_defaults=True),
             "recipe": self.config.recipe_digest,
