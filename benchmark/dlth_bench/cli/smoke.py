@@ -12,12 +12,23 @@ from rich.text import Text
 from dlth_bench.datasets.registry import protocol_dataset
 from dlth_bench.datasets.subset_files import find_subset
 from dlth_bench.harness.grid import chosen_configs
-from dlth_bench.harness.smoke import BATCH, STEPS, SmokeOutcome, classes_at_hand, smoke, temporary_cache
+from dlth_bench.harness.smoke import (
+    BATCH,
+    STEPS,
+    TRANSFORMER_BATCH,
+    SmokeOutcome,
+    classes_at_hand,
+    smoke,
+    temporary_cache,
+)
 from dlth_bench.leaderboard.number_text import duration
 from dlth_bench.spec.protocol import Protocol
 from dlth_bench.spec.quoting import printable
 
-NO_SCORE = f"a smoke test: {STEPS} steps of {BATCH} samples a stage, stored nowhere. The results are not a score."
+NO_SCORE = (
+    f"a smoke test: {STEPS} steps of {TRANSFORMER_BATCH} or {BATCH} samples a stage, stored nowhere. "
+    "The results are not a score."
+)
 
 
 def smoke_protocol(

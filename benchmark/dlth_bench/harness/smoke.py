@@ -29,7 +29,10 @@ STEPS = 2
 """Updates of each stage."""
 
 BATCH = 4
-"""Samples an update."""
+"""Samples an update; batch norm on fewer can undo a network at its start."""
+
+TRANSFORMER_BATCH = 2
+"""The same of transformers, which are the large networks and have no batch norm."""
 
 SAMPLES_PER_CLASS = 4
 CLASSES = 3
@@ -57,10 +60,12 @@ def smoke_run(config: Config, data: DataSpec, class_ids: Sequence[str]) -> Run:
 def shortened(config: Config) -> Config:
     """The config with a few steps of a few samples in each stage; what is trained stays what it is."""
     evaluation = config.evaluation
+    batch = TRANSFORMER_BATCH if config.backbone.kind == "vit" else BATCH
     if evaluation is not None:
-        evaluation = evaluation.model_copy(update={"train": _short(evaluation.train)})
+        probed = BATCH if evaluation.kind == "linear" else batch
+        evaluation = evaluation.model_copy(update={"train": _short(evaluation.train, probed)})
     pruning = None if config.pruning is None else _one_round(config.pruning)
-    changed = {"method": _small_queue(config.method), "train": _short(config.train), "evaluation": evaluation}
+    changed = {"method": _small_queue(config.method), "train": _short(config.train, batch), "evaluation": evaluation}
     return config.model_copy(update=changed | {"pruning": pruning})
 
 
@@ -114,8 +119,8 @@ def temporary_cache() -> Iterator[None]:
                 os.environ[CACHE_VARIABLE] = before
 
 
-def _short(train: TrainSpec) -> TrainSpec:
-    return train.model_copy(update={"duration": Duration(steps=STEPS), "batch_size": BATCH, "repeats": 1})
+def _short(train: TrainSpec, batch: int) -> TrainSpec:
+    return train.model_copy(update={"duration": Duration(steps=STEPS), "batch_size": batch, "repeats": 1})
 
 
 def _one_round(pruning: PruningSpec) -> PruningSpec:
