@@ -27,7 +27,7 @@ from dlth_bench.spec.protocol_file import (
     shipped_protocols,
 )
 from dlth_bench.spec.quoting import printable
-from dlth_bench.spec.recipe import LibrarySpec
+from dlth_bench.spec.recipe import CNNSpec, LibrarySpec
 from dlth_bench.spec.subset_rule import SubsetRule
 
 app = typer.Typer(name="protocols", help="List, show and check the frozen protocols.", no_args_is_help=True)
@@ -184,7 +184,10 @@ def _pruning(config: Config) -> str:
 
 
 def _network(config: Config) -> str:
-    return config.backbone.name if isinstance(config.backbone, LibrarySpec) else config.backbone.kind
+    backbone = config.backbone
+    if isinstance(backbone, LibrarySpec):
+        return backbone.name
+    return backbone.family if isinstance(backbone, CNNSpec) else backbone.kind
 
 
 def _reference(protocol: Protocol, config: str) -> str:
