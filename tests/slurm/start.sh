@@ -13,7 +13,7 @@ chmod 755 "$home"
 chown munge:munge /run/munge
 if ! pgrep -x munged >/dev/null; then
     runuser -u munge -- munged >&2
-    pgrep -x munged >"$home/munged.pid"
+    ln -sf /run/munge/munged.pid "$home/munged.pid"  # ours to stop
 fi
 
 cat >"$home/slurm.conf" <<CONF

@@ -32,12 +32,10 @@ def grid(tiny: Protocol) -> Grid:
 
 @pytest.fixture
 def cluster() -> Iterator[Any]:
-    """Two nodes of a CPU each, and a head without."""
+    """A head without CPUs; tests add nodes."""
     from ray.cluster_utils import Cluster
 
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
-    for _ in range(2):
-        cluster.add_node(num_cpus=1)
     yield cluster
     ray.shutdown()
     cluster.shutdown()
@@ -67,13 +65,14 @@ def test_a_run_on_ray_is_the_local_engines_and_is_not_repeated(
 def test_a_grid_survives_a_node(cluster: Any, store: Store) -> None:
     """One of two nodes is killed while both train: the 21 runs are completed, equal to the local engine's."""
     grid, runs = small_grid()
+    nodes = [cluster.add_node(num_cpus=1) for _ in range(2)]
     settings = EngineSettings(store, grid, device="cpu")
     engine = RayEngine(settings, RayOptions(address=cluster.address), poll_seconds=0.05, checkpoint_seconds=0.0)
 
     def kill_a_node() -> None:
         while len(in_training(store, runs)) < 2:
             time.sleep(0.02)
-        cluster.remove_node(cluster.list_all_nodes()[-1], allow_graceful=False)
+        cluster.remove_node(nodes[0], allow_graceful=False)
 
     killer = threading.Thread(target=kill_a_node)
     killer.start()
