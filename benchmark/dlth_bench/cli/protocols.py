@@ -173,7 +173,7 @@ def _pruning(config: Config) -> str:
 
 def _search(search: SearchSpec) -> str:
     """What a search has less of than the training of its ticket."""
-    parts = [] if search.method is None else [search.method.kind]
+    parts: list[str] = [] if search.method is None else [search.method.kind]
     parts += [f"{100 * search.share_of_samples:g} % of samples"] if search.share_of_samples else []
     parts += [f"{100 * search.share_of_classes:g} % of classes"] if search.share_of_classes else []
     parts += ["permuted labels"] if search.permute_labels else []
