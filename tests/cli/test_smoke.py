@@ -48,7 +48,12 @@ def smoke_tested(protocol: str, folder: Path | None) -> dict[str, bool]:
     return {row["config"]: row["ran"] and len(row["losses"]) == smoke.STEPS for row in document["configs"]}
 
 
-@pytest.mark.parametrize("name", ["agnews-text", "glyphs-ssl", "glyphs-sensitivity", "glyphs-tickets", "cifar100-ssl"])
+LOWSUP = str(Path(__file__).parents[2] / "docs" / "glyphs-lowsup.yaml")
+
+
+@pytest.mark.parametrize(
+    "name", ["agnews-text", "glyphs-ssl", "glyphs-sensitivity", "glyphs-tickets", "cifar100-ssl", LOWSUP]
+)
 def test_every_config_of_a_small_protocol_runs(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each config takes its steps, and the working folder and the caches stay as they were."""
     monkeypatch.chdir(tmp_path)

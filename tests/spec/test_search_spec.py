@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from dlth_bench.spec.errors import InputError
 from dlth_bench.spec.layer_depth import LayerDepth
 from dlth_bench.spec.method import SupervisedSpec
 from dlth_bench.spec.protocol import Protocol
+from dlth_bench.spec.protocol_file import find_protocol
 from dlth_bench.spec.pruning import PruningSpec, RewindPoint
 from dlth_bench.spec.recipe import AugmentSpec, OptimizerSpec, TrainSpec
 from dlth_bench.spec.search import SearchSpec
@@ -112,6 +114,14 @@ def test_search_keeps_the_protocol_s_budget(tiny: Protocol) -> None:
     changed = pruned(config, search={"train": train.model_dump()})
     with pytest.raises(ValidationError, match="must be in epochs"):
         Protocol.model_validate(tiny.model_dump() | {"configs": [*tiny.configs[:-1], changed], "reference": None})
+
+
+def test_the_documented_example_is_valid() -> None:
+    """A user can start from the file that the docs point to: a config of each kind of search."""
+    protocol = find_protocol(str(Path(__file__).parents[2] / "docs" / "glyphs-lowsup.yaml"))
+    searches = [config.pruning.search for config in protocol.configs if config.pruning is not None]
+    assert None not in searches
+    assert {search.method.kind for search in searches if search and search.method} == {"rotnet", "exemplar", "s4l"}
 
 
 def test_depth_counts_layers() -> None:

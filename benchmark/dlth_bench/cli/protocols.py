@@ -28,6 +28,7 @@ from dlth_bench.spec.protocol_file import (
 )
 from dlth_bench.spec.quoting import printable
 from dlth_bench.spec.recipe import CNNSpec, LibrarySpec
+from dlth_bench.spec.search import SearchSpec
 from dlth_bench.spec.subset_rule import SubsetRule
 
 app = typer.Typer(name="protocols", help="List, show and check the frozen protocols.", no_args_is_help=True)
@@ -178,9 +179,17 @@ def _pruning(config: Config) -> str:
     pruning, total = config.pruning, 1_000_000
     control = "" if pruning.baseline is None else f", {pruning.baseline}"
     left = f"{100 * pruning.live_after(pruning.rounds, total) / total:.3g} % of weights"
-    search = pruning.search
-    how = f", search by {search.method.kind}" if search is not None and search.method is not None else ""
-    return f"; {left} by {pruning.score.kind}{how}{control}"
+    search = "" if pruning.search is None else _search(pruning.search)
+    return f"; {left} by {pruning.score.kind}{search}{control}"
+
+
+def _search(search: SearchSpec) -> str:
+    """What a search has less of than the training of its ticket."""
+    parts: list[str] = [] if search.method is None else [search.method.kind]
+    parts += [f"{100 * search.share_of_samples:g} % of samples"] if search.share_of_samples else []
+    parts += [f"{100 * search.share_of_classes:g} % of classes"] if search.share_of_classes else []
+    parts += ["permuted labels"] if search.permute_labels else []
+    return f", search with {', '.join(parts)}" if parts else ""
 
 
 def _network(config: Config) -> str:

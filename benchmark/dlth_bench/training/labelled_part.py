@@ -13,6 +13,12 @@ UNLABELLED = -1
 """The label of a sample that has none for training."""
 
 
+def few_labelled(labels: Tensor, share: float, seed: int) -> Tensor:
+    """`drawn_of_each_class` by the run's seed: few samples and few labels of equal shares are of the same samples."""
+    generator = torch.Generator().manual_seed(stream_seed(seed, "few-labelled"))
+    return drawn_of_each_class(labels, share, generator)
+
+
 def drawn_of_each_class(labels: Tensor, share: float, generator: torch.Generator) -> Tensor:
     """Positions of a random part of each class's samples, at least one of each, int64 in ascending order.
 
@@ -32,8 +38,7 @@ def visible_labels(method: MethodSpec, labels: Tensor, seed: int) -> Tensor:
     """The labels that a method trains with, int64 (samples,); s4l sees those of its share, drawn by the seed."""
     if method.kind != "s4l":
         return labels
-    generator = torch.Generator().manual_seed(stream_seed(seed, "labelled"))
-    kept = drawn_of_each_class(labels.cpu(), method.labelled, generator).to(labels.device)
+    kept = few_labelled(labels.cpu(), method.labelled, seed).to(labels.device)
     visible = torch.full_like(labels, UNLABELLED)
     visible[kept] = labels[kept]
     return visible

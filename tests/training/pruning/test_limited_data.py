@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 
+from dlth_bench.spec.pretext import S4LSpec
+from dlth_bench.spec.recipe import AugmentSpec
 from dlth_bench.spec.search import SearchSpec
-from dlth_bench.training.labelled_part import UNLABELLED
+from dlth_bench.training.labelled_part import UNLABELLED, visible_labels
 from dlth_bench.training.pruning.limited_data import LimitedData, limited_data
 
 LABELS = torch.arange(12).repeat(10)[torch.randperm(120, generator=torch.Generator().manual_seed(5))]
@@ -27,6 +29,12 @@ def test_low_shot_by_samples_keeps_all_classes() -> None:
     assert int((few.labels != UNLABELLED).sum()) == few.samples == 24
     assert set(few.positions.tolist()) < set(more.positions.tolist())
     assert few.kept is None
+
+
+def test_few_labels_and_few_samples_are_the_same() -> None:
+    """Semi-supervised and low-shot searches with equal shares differ in the unlabelled samples alone."""
+    spec = S4LSpec(kind="s4l", augment=AugmentSpec(), labelled=0.3)
+    assert torch.equal(visible_labels(spec, LABELS, 0), seen(share_of_samples=0.3).labels)
 
 
 def test_low_shot_by_classes_keeps_all_samples_of_some() -> None:

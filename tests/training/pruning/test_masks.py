@@ -6,11 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import timm
 import torch
 from tiny_training import GREY, IDENTITY, RESNET, VIT
 from torch import Tensor, nn
 
 from dlth_bench.spec.errors import InputError
+from dlth_bench.spec.layer_depth import LayerDepth
 from dlth_bench.training.backbones import build_backbone
 from dlth_bench.training.methods.supervised import Supervised
 from dlth_bench.training.pruning.mask_file import load_mask, save_mask
@@ -53,6 +55,22 @@ def test_convolutions_and_hidden_linear_layers_are_pruned() -> None:
     vit = method_of(build_backbone(VIT, 32, 1), 16)
     assert len(prunable_weights(vit)) == 1 + 4 * VIT.depth
     assert all(weight is vit.get_parameter(name) for name, weight in prunable_weights(vit).items())
+
+
+def test_depth_goes_through_a_resnet_stage_by_stage() -> None:
+    """The first 11, 24 and 43 of a ResNet-50's 53 convolutions are its stem with one, two and three stages."""
+    with torch.device("meta"):
+        method = method_of(timm.create_model("resnet50", num_classes=0), 2048)
+    assert len(Mask.dense(method).live) == 53
+    for layers, stages in (
+        (1, set()),
+        (11, {"layer1"}),
+        (24, {"layer1", "layer2"}),
+        (43, {"layer1", "layer2", "layer3"}),
+    ):
+        names = list(Mask.dense(method, LayerDepth(layers=layers)).live)
+        assert len(names) == layers
+        assert {name.split(".")[1] for name in names} == {"conv1"} | stages
 
 
 def test_a_network_without_such_layers_is_refused() -> None:

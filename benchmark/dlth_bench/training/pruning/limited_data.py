@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from dlth_bench.spec.search import SearchSpec
-from dlth_bench.training.labelled_part import UNLABELLED, drawn_of_each_class
+from dlth_bench.training.labelled_part import UNLABELLED, few_labelled
 from dlth_bench.training.seeds import stream_seed
 
 
@@ -56,7 +56,7 @@ def limited_data(spec: SearchSpec, labels: Tensor, classes: int, seed: int) -> L
     """
     data = LimitedData(None, labels)
     if spec.share_of_samples is not None:
-        positions = drawn_of_each_class(labels, spec.share_of_samples, _stream(seed, "search/samples"))
+        positions = few_labelled(labels, spec.share_of_samples, seed)
         data = LimitedData(positions, _only_at(positions, labels))
     if spec.share_of_classes is not None:
         order = torch.randperm(classes, generator=_stream(seed, "search/classes"))
@@ -80,7 +80,7 @@ def permuted(labels: Tensor, positions: Tensor, generator: torch.Generator) -> T
 
 def _renumbered(labels: Tensor, kept: Tensor) -> Tensor:
     """The position of each label in ``kept``, -1 of those that are not there."""
-    numbers = labels.new_full((int(max(labels.max(), kept.max())) + 1,), UNLABELLED)
+    numbers = labels.new_full((max(int(labels.max()), int(kept.max())) + 1,), UNLABELLED)
     numbers[kept.to(labels.device)] = torch.arange(len(kept), device=labels.device)
     return numbers[labels]
 
