@@ -175,11 +175,7 @@ class Execution:
                 return self._supervised(method, data)
 
     def _train(self, stage: Stage, folder: Path | None = None) -> History:
-        """Train a stage, or take its finished weights from an earlier attempt at this run or what else ``folder`` has.
-
-        Args:
-            folder: for its files; None: the run's.
-        """
+        """Train a stage, or take its finished weights from its folder: the given one, else the run's."""
         folder = folder or self.folder
         finished = None if folder is None else folder / f"{stage.name}.safetensors"
         loaded = None if finished is None else load_tensors(finished)
