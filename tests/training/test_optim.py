@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 import torch
@@ -15,6 +17,7 @@ from dlth_bench.spec.method import FinetuneSpec
 from dlth_bench.spec.recipe import OptimizerSpec
 from dlth_bench.training.backbones import build_backbone
 from dlth_bench.training.evaluation.finetune import finetune_method
+from dlth_bench.training.fused_adamw import CPUFusedAdamW
 from dlth_bench.training.methods.base import Moment
 from dlth_bench.training.methods.mae import MAE
 from dlth_bench.training.optim import (
@@ -290,6 +293,31 @@ def test_adamw_is_torch_s_plain_adamw() -> None:
     plain = torch.optim.AdamW(groups, lr=0.01, betas=(0.9, 0.95), eps=1e-8, fused=False, foreach=False)
     for mine, expected in zip(ours, _trained(plain, module, _gradients()), strict=True):
         torch.testing.assert_close(mine, expected, atol=1e-6, rtol=1e-5)
+
+
+def _rested(optimizer: Optimizer, module: nn.Module, *, reload: bool = False) -> list[Tensor]:
+    """Weights after steps in which the bias has gradients from the third to the fourth only."""
+    for number, (towards, aside) in enumerate(_gradients(6)):
+        if reload and number == 3:
+            optimizer.load_state_dict(copy.deepcopy(optimizer.state_dict()))
+        module.get_parameter("weight").grad = towards
+        module.get_parameter("bias").grad = aside if number in {2, 3} else None
+        optimizer.step()
+    return [parameter.detach().clone() for parameter in module.parameters()]
+
+
+@pytest.mark.parametrize("reload", [False, True])
+def test_adamw_on_a_cpu_is_torch_s_fused_one_bit_for_bit(reload: bool) -> None:
+    """Also where a parameter rests for some steps, as DINO's last layer does, and after a checkpoint."""
+    settings: dict[str, Any] = {"lr": 0.01, "betas": (0.9, 0.95), "eps": 1e-8}
+    mine, theirs = _Pair(), _Pair()
+    ours = CPUFusedAdamW([{"params": list(mine.parameters()), "weight_decay": 0.3}], **settings)
+    torchs = torch.optim.AdamW(theirs.parameters(), weight_decay=0.3, fused=True, **settings)
+    for one, other in zip(_rested(ours, mine, reload=reload), _rested(torchs, theirs), strict=True):
+        assert torch.equal(one, other)
+    slots, expected = ours.state_dict()["state"], torchs.state_dict()["state"]
+    assert {index: float(slot["step"]) for index, slot in slots.items()} == {0: 6.0, 1: 2.0}
+    assert all(torch.equal(slots[index][name], value) for index in expected for name, value in expected[index].items())
 
 
 def test_nesterov_and_rmsprop_are_their_formulas() -> None:

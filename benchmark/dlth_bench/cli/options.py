@@ -27,6 +27,10 @@ SmokeOption = Annotated[
     bool,
     typer.Option("--smoke", help="Only see whether every config trains here: a few steps each, no score, no store."),
 ]
+RacingOption = Annotated[
+    bool,
+    typer.Option("--racing", help="Spend no further seed on a config whose place is settled. Then there is no rank."),
+]
 StoreOption = Annotated[Path, typer.Option("--out", "-o", help="Folder of the store of runs.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON on stdout; progress goes to stderr.")]
 WorkersOption = Annotated[

@@ -23,6 +23,7 @@ from dlth_bench.cli.options import (
     KeepWeightsOption,
     OptionalSubsetOption,
     ProtocolOption,
+    RacingOption,
     SeedsOption,
     SmokeOption,
     StoreOption,
@@ -34,6 +35,7 @@ from dlth_bench.cli.options import (
     use_data_dir,
 )
 from dlth_bench.cli.preflight import assumptions, can_estimate, estimates, show_estimates
+from dlth_bench.cli.racing import train_racing
 from dlth_bench.cli.smoke import smoke_protocol
 from dlth_bench.cli.training import train_plan
 from dlth_bench.datasets.subset_files import SubsetFile, find_subset
@@ -63,6 +65,7 @@ def run(
     data_dir: DataDirOption = None,
     submissions: SubmissionsOption = DEFAULT_SUBMISSIONS,
     keep_weights: KeepWeightsOption = False,
+    racing: RacingOption = False,
     dry_run: DryRunOption = False,
     smoke: SmokeOption = False,
     as_json: JsonOption = False,
@@ -98,7 +101,12 @@ def run(
         _show_plan(plan, place.at_once or len(plan.pending) or 1, as_json=as_json)
         return
     console = Console(stderr=as_json)
-    broken = train_plan(plan, store, place=place, console=console, keep_weights=keep_weights, name=file.name)
+    if racing:
+        if seeds is not None:
+            raise InputError("--racing decides on seeds itself: not with --seeds")
+        broken = train_racing(spec, file, store, configs=named, place=place, console=console, keep_weights=keep_weights)
+    else:
+        broken = train_plan(plan, store, place=place, console=console, keep_weights=keep_weights, name=file.name)
     show_score(spec, file.subset, file.name, store, submissions, as_json=as_json)
     if broken:
         raise typer.Exit(1)

@@ -12,6 +12,7 @@ from dlth_bench.datasets.registry import is_packed, protocol_dataset
 from dlth_bench.harness.batch import Grid, Purpose
 from dlth_bench.harness.engines.registry import Engine, EngineSettings, make_engine
 from dlth_bench.harness.plan import Plan
+from dlth_bench.harness.shared_pretraining import invite
 from dlth_bench.harness.store import Store
 from dlth_bench.leaderboard.number_text import duration
 from dlth_bench.spec.errors import InputError
@@ -49,6 +50,7 @@ def train_plan(
         store.check_writable()
         if is_packed(data.dataset):
             pack_images(protocol_dataset(data), plan.pending[0].run, console)
+        invite([planned.run for planned in plan.pending], store)
         _announce(plan, place, console)
         if place.detach:
             _detach(engine, plan, console)

@@ -9,6 +9,7 @@ from pathlib import Path
 from dlth_bench.datasets.registry import protocol_dataset
 from dlth_bench.harness.attempts import ATTEMPTS, record_attempt
 from dlth_bench.harness.heartbeat import Pulse, Report
+from dlth_bench.harness.shared_pretraining import leave, pretraining_folder
 from dlth_bench.harness.store import Busy, Store
 from dlth_bench.spec.result import Result
 from dlth_bench.spec.run import Run
@@ -50,17 +51,26 @@ def attempt(
                 result = _trained(
                     run,
                     folder,
+                    store=store,
                     device=device,
                     keep_weights=keep_weights,
                     checkpoint_seconds=checkpoint_seconds,
                     report=heard,
                 )
             store.save(run, result, keep_weights=keep_weights)
+            leave(run, store)
         return result
 
 
 def _trained(
-    run: Run, folder: Path, *, device: str, keep_weights: bool, checkpoint_seconds: float, report: Report
+    run: Run,
+    folder: Path,
+    *,
+    store: Store,
+    device: str,
+    keep_weights: bool,
+    checkpoint_seconds: float,
+    report: Report,
 ) -> Result:
     from dlth_bench.training.execute import Execution  # torch: slow to import, and needed in workers only
 
@@ -74,6 +84,7 @@ def _trained(
             device=device,
             checkpoint_seconds=checkpoint_seconds,
             report=report,
+            shared=lambda: pretraining_folder(run, store),
         ).result()
     except Exception as error:  # noqa: BLE001 - whatever goes wrong in one run must not stop the others
         (folder / "error.log").write_text(traceback.format_exc())

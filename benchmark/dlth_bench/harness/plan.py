@@ -40,7 +40,14 @@ class Plan:
     def pending(self) -> tuple[PlannedRun, ...]:
         """What is left to train, longest first, so that no long run is left alone at the end."""
         open_runs = [planned for planned in self.planned if not planned.stored]
-        return tuple(sorted(open_runs, key=lambda planned: -_weight(planned)))
+        first: list[PlannedRun] = []
+        short: list[PlannedRun] = []  # their pretraining is another run's, which is over by then
+        begun: set[str | None] = set()
+        for planned in sorted(open_runs, key=lambda planned: -_weight(planned)):
+            pretraining = planned.run.pretraining_digest
+            (short if pretraining is not None and pretraining in begun else first).append(planned)
+            begun.add(pretraining)
+        return tuple(first + short)
 
     def expected_seconds(self, workers: int) -> float | None:
         """Wall seconds for the pending runs on ``workers`` devices like the reference's; None when unknown."""

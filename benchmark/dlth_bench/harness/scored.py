@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from dlth_bench.harness.grid import grid_runs, stored_result
 from dlth_bench.harness.store import Store
+from dlth_bench.scoring.racing import racing_note
 from dlth_bench.scoring.scorecard import Cell, NotScorable, make_scorecard
 from dlth_bench.spec.protocol import Protocol
 from dlth_bench.spec.result import TRAINING_VERSION, Result
@@ -35,7 +38,17 @@ def score_results(protocol: Protocol, subset: Subset, results: list[Result]) -> 
     card = make_scorecard(
         protocol, cells, subset_digest=subset.digest, classes=len(subset.class_ids), samples=subset.samples
     )
-    return card.model_copy(update={"manifest_digest": found})
+    notes = (*card.notes, *filter(None, [_about_racing(protocol, results)]))
+    return card.model_copy(update={"manifest_digest": found, "notes": notes})
+
+
+def _about_racing(protocol: Protocol, results: list[Result]) -> str:
+    found = {(result.config, result.seed): result.accuracy for result in results}
+    names = [config.name for config in protocol.configs]
+    runs = [[found.get((name, seed)) for seed in protocol.seeds] for name in names]
+    return (
+        racing_note(names, np.array(runs, dtype=np.float64)) if len(results) < len(names) * len(protocol.seeds) else ""
+    )
 
 
 def _data_digest(protocol: Protocol, results: list[Result]) -> str | None:

@@ -7,6 +7,7 @@
                                    attempts.jsonl  who set out to train it and from which checkpoint
                                    *.safetensors checkpoints, gone when the run is finished;
                                                  encoder.safetensors and mask.safetensors stay where asked to
+<root>/pretrained/<digest>/... what runs that begin alike share, see `shared_pretraining`
 <root>/batches/<batch>/...   what was handed to a cluster, see `batch`
 """
 

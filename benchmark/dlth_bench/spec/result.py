@@ -59,6 +59,10 @@ class Result(Frozen):
     train_accuracy: Annotated[Accuracy | None, Field(description="Top-1 on unaugmented training samples.")] = None
     curves: Curves = Curves()
     cost: Cost | None = None
+    reused_seconds: Annotated[
+        float,
+        Field(ge=0, allow_inf_nan=False, description="Of the cost's device seconds: spent by a run that begins alike."),
+    ] = 0.0
     ticket: Annotated[TicketFacts | None, Field(description="Of configs that prune: what was found.")] = None
     peak_memory_bytes: Annotated[
         int, Field(ge=0, lt=2**63, description="Device memory on a GPU, else of the process.")

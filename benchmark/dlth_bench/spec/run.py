@@ -70,6 +70,17 @@ class Run(Frozen):
         return digest_of(identity)
 
     @property
+    def pretraining_digest(self) -> str | None:
+        """Names what the first of two stages trains; runs that differ in evaluation alone have it in common.
+
+        None for runs of one stage, and for those that search for a ticket.
+        """
+        if self.config.evaluation is None or self.config.pruning is not None:
+            return None
+        first = self.config.model_copy(update={"evaluation": None})
+        return self.model_copy(update={"config": first}).digest
+
+    @property
     def samples(self) -> int | None:
         """How many samples are trained on; None when that is the dataset's own number of the classes."""
         if self.sample_ids is not None:

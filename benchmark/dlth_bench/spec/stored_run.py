@@ -18,6 +18,8 @@ from dlth_bench.spec.text_file import read_text_file
 
 RUN_FILE = "run.json"
 RESULT_FILE = "result.json"
+PRETRAINED_FILE = "pretrain.safetensors"
+"""Weights after the first stage, until the run is finished."""
 ENCODER_FILE = "encoder.safetensors"
 """The pretrained encoder, of runs whose weights were kept."""
 MASK_FILE = "mask.safetensors"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -17,7 +18,7 @@ from dlth_bench.spec.protocol import Config
 from dlth_bench.spec.pruning import PruningSpec
 from dlth_bench.spec.result import TRAINING_VERSION, Result
 from dlth_bench.spec.run import Run
-from dlth_bench.spec.stored_run import ENCODER_FILE
+from dlth_bench.spec.stored_run import ENCODER_FILE, PRETRAINED_FILE
 from dlth_bench.training.augment import Pixels
 from dlth_bench.training.checkpoint import load_tensors, save_tensors
 from dlth_bench.training.environment import environment, reset_peak_memory
@@ -40,6 +41,9 @@ from dlth_bench.training.seeds import global_stream
 Report = Callable[[str, int, int], None]
 """Hears (stage, step, of steps)."""
 
+Shared = Callable[[], AbstractContextManager[Path | None]]
+"""Holds a folder for as long as the pretraining is there to be had or trained; None: there is none."""
+
 
 class Execution:
     """One run on one device.
@@ -49,6 +53,7 @@ class Execution:
             hundredth of a stage after which one is next possible.
         keep_encoder: whether to leave the pretrained encoder in the folder, too.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+        shared: where runs that begin alike leave their pretraining for each other.
     """
 
     def __init__(
@@ -62,6 +67,7 @@ class Execution:
         checkpoint_seconds: float = 15.0,
         report: Report = lambda stage, step, total: None,
         watch: Watch = unwatched,
+        shared: Shared = nullcontext,
     ) -> None:
         self.run = run
         self.config = run.config
@@ -70,6 +76,7 @@ class Execution:
         self.keep_encoder = keep_encoder
         self.report = report
         self.watch = watch
+        self.shared = shared
         self.checkpoint_seconds = checkpoint_seconds
         self.vocabulary = dataset.vocabulary_size if isinstance(dataset, TextDataset) else 0
         size = 0 if isinstance(dataset, TextDataset) else dataset.image_size
@@ -125,12 +132,21 @@ class Execution:
         if self.config.pruning is not None:
             return self._ticket(self.config.pruning, data)
         stage = self._pretrain_stage(data)
-        history = self._train(stage)
+        history, reused = self._pretrained(stage)
         flops = stage_flops(stage, self.fresh_method)
         self._keep_encoder(stage.method)  # before fine-tuning changes it
         outcome = self._evaluated(stage.method, data)
         images = outcome.images + stage.steps * stage.spec.batch_size
-        return replace(outcome, pretrain=history, images=images, flops=outcome.flops + flops)
+        flops += outcome.flops
+        return replace(outcome, pretrain=history, images=images, flops=flops, reused_seconds=reused)
+
+    def _pretrained(self, stage: Stage) -> tuple[History, float]:
+        """Pretrain, or take the weights of a run that began alike; also the seconds that this has saved."""
+        with self.shared() as folder:
+            loaded = None if folder is None else load_tensors(folder / PRETRAINED_FILE)
+            history = self._train(stage, folder)
+        others = loaded is not None and usable(loaded[1]) and loaded[1].get("run") != self.run.digest
+        return history, history.seconds if others else 0.0
 
     def _keep_encoder(self, method: Method) -> None:
         if self.folder is not None and self.keep_encoder:
@@ -169,21 +185,22 @@ class Execution:
             case None:
                 return self._supervised(method, data)
 
-    def _train(self, stage: Stage) -> History:
-        """Train a stage, or take its finished weights from an earlier attempt at this run."""
-        finished = None if self.folder is None else self.folder / f"{stage.name}.safetensors"
+    def _train(self, stage: Stage, folder: Path | None = None) -> History:
+        """Train a stage, or take its finished weights from its folder: the given one, else the run's."""
+        folder = folder or self.folder
+        finished = None if folder is None else folder / f"{stage.name}.safetensors"
         loaded = None if finished is None else load_tensors(finished)
         if loaded is not None and usable(loaded[1]):
             stage.method.load_state_dict(loaded[0])
             return History.from_header(loaded[1])
         checkpoints = Checkpoints(
-            None if self.folder is None else self.folder / f"{stage.name}-checkpoint.safetensors",
+            None if folder is None else folder / f"{stage.name}-checkpoint.safetensors",
             self.checkpoint_seconds,
             partial(self.report, stage.name),
         )
         history = train(stage, self.fabric, checkpoints, self.watch(stage))
         if finished is not None:
-            save_tensors(finished, stage.method.state_dict(), history.header())
+            save_tensors(finished, stage.method.state_dict(), history.header() | {"run": self.run.digest})
         return history
 
     def _supervised(self, method: Method, data: Resident) -> Outcome:

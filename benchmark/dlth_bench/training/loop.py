@@ -21,7 +21,7 @@ from dlth_bench.training.methods.text import TextClassifier
 from dlth_bench.training.optim import build_optimizer, clip_each_gradient, clip_gradients, plateau_drops, set_rates
 from dlth_bench.training.pruning.masking import Masking
 from dlth_bench.training.sample_order import epoch_order
-from dlth_bench.training.samples import FileSamples, ReadAhead, Samples
+from dlth_bench.training.samples import FileSamples, ReadAhead, Samples, taken
 from dlth_bench.training.seeds import seed_model_draws, stream_seed
 
 CURVE_POINTS = 100
@@ -58,7 +58,7 @@ class Stage:
         """Positions of the samples that are kept for validation, int64, on the labels' device."""
         return self._split[self.spec.trained_samples(len(self.labels)) :]
 
-    @property
+    @cached_property
     def trained_samples(self) -> int:
         return self.spec.trained_samples(len(self.labels)) if self.only is None else len(self.only)
 
@@ -74,7 +74,7 @@ class Stage:
         generator = torch.Generator().manual_seed(stream_seed(self.seed, f"{self.name}/held-out"))
         return torch.randperm(len(self.labels), generator=generator).to(self.labels.device)
 
-    @property
+    @cached_property
     def steps(self) -> int:
         """Updates of the whole duration, which is what schedules are over."""
         return self.spec.duration.in_steps(self.trained_samples, self.spec.batch_size)
@@ -88,7 +88,7 @@ class Stage:
         """Updates that the stage makes."""
         return self.end - self.start
 
-    @property
+    @cached_property
     def epoch_steps(self) -> int:
         """Updates an epoch; an incomplete last batch is dropped."""
         return self.trained_samples // self.spec.batch_size
@@ -111,7 +111,7 @@ class History:
 
     @classmethod
     def from_header(cls, header: dict[str, Any]) -> History:
-        return cls(**{key: value for key, value in header.items() if key != "training_version"})
+        return cls(**{key: value for key, value in header.items() if key in cls.__dataclass_fields__})
 
 
 def usable(header: dict[str, Any]) -> bool:
@@ -186,10 +186,11 @@ class Trainer:
         picked = self.batches.at(step)
         seed_model_draws(self.fabric.device, stream_seed(stage.seed, f"{stage.name}/model", step))
         self.generator.manual_seed(stream_seed(stage.seed, f"{stage.name}/augmentation", step))
-        images = stage.samples[picked] if self.ahead is None else self.ahead.at(step)
+        images = taken(stage.samples, picked) if self.ahead is None else self.ahead.at(step)
         views, labels = method.views(images, self.generator), stage.labels[picked]
         loss: Tensor = self.module(views, labels, moment)
-        self.optimizer.zero_grad(set_to_none=True)
+        for parameter in self.trained:
+            parameter.grad = None
         self.fabric.backward(loss)
         method.before_step(moment)
         if stage.masking is not None:  # before clipping, whose norms are then those of live weights alone

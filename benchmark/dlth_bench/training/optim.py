@@ -14,6 +14,7 @@ from torch.nn.modules.batchnorm import _NormBase
 from torch.optim import SGD, AdamW, Optimizer, RMSprop
 
 from dlth_bench.spec.recipe import OptimizerSpec
+from dlth_bench.training.fused_adamw import CPUFusedAdamW
 from dlth_bench.training.methods.base import Method, Moment
 
 
@@ -26,6 +27,8 @@ def build_optimizer(spec: OptimizerSpec, module: nn.Module) -> Optimizer:
             sgd = SGD(groups, lr=spec.lr, momentum=spec.momentum, nesterov=spec.nesterov, fused=fused)
             return _started(sgd)
         case "adamw":
+            if all(parameter.device.type == "cpu" for group in groups for parameter in group["params"]):
+                return CPUFusedAdamW(groups, lr=spec.lr, betas=spec.betas, eps=spec.eps)
             return AdamW(groups, lr=spec.lr, betas=spec.betas, eps=spec.eps, fused=True)
         case "rmsprop":
             return RMSprop(groups, lr=spec.lr, alpha=spec.alpha, eps=spec.eps, momentum=spec.momentum)

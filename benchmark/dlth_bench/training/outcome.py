@@ -27,6 +27,8 @@ class Outcome:
     evaluation: History
     images: int
     flops: float
+    reused_seconds: float = 0.0
+    """Of pretraining: spent by another run."""
     earlier_seconds: float = 0.0
     """Wall seconds of the search, of configs that prune."""
     ticket: TicketFacts | None = None
@@ -60,6 +62,7 @@ def measured(outcome: Outcome, data: Resident, classes: int) -> dict[str, Any]:
             flops=outcome.flops,
             device_seconds=outcome.earlier_seconds + pretrain.seconds + evaluation.seconds,
         ),
+        "reused_seconds": outcome.reused_seconds,
         "ticket": outcome.ticket,
         "peak_memory_bytes": peak_memory_bytes(data.train_labels.device),
     }

@@ -82,6 +82,29 @@ def update_average(average: Sequence[Tensor], current: Sequence[Tensor], momentu
     torch._foreach_lerp_(list(average), list(current), 1 - momentum)
 
 
+class MovingAverage:
+    """The parameters of networks and of their moving averages; both are walked at the first update and not again.
+
+    A walk through the modules of a small network takes longer than the update.
+    """
+
+    def __init__(self, pairs: Sequence[tuple[nn.Module, nn.Module]]) -> None:
+        """Args: ``pairs``: each average with the network that it follows."""
+        self._pairs = pairs
+        self._parameters: tuple[list[Tensor], list[Tensor]] | None = None
+
+    def update(self, momentum: float) -> None:
+        """As `update_average`."""
+        if self._parameters is None:
+            average, current = zip(*self._pairs, strict=True)
+            self._parameters = _parameters(average), _parameters(current)
+        update_average(*self._parameters, momentum)
+
+
+def _parameters(modules: Sequence[nn.Module]) -> list[Tensor]:
+    return [parameter for module in modules for parameter in module.parameters()]
+
+
 def frozen_copy(module: nn.Module) -> nn.Module:
     """A copy that takes no gradient."""
     return deepcopy(module).requires_grad_(False)

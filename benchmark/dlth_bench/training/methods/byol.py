@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from dlth_bench.spec.two_views import BYOLSpec
 from dlth_bench.training.augment import Pixels
-from dlth_bench.training.methods.base import Moment, Views, frozen_copy, update_average
+from dlth_bench.training.methods.base import Moment, MovingAverage, Views, frozen_copy
 from dlth_bench.training.methods.two_views import TwoViewMethod
 
 
@@ -27,6 +27,7 @@ class BYOL(TwoViewMethod):
         self.predictor = BYOLPredictionHead(spec.dim, spec.predictor_dim, spec.dim)
         self.target_encoder = frozen_copy(self.encoder)
         self.target_head = frozen_copy(self.head)
+        self.average = MovingAverage([(self.target_encoder, self.encoder), (self.target_head, self.head)])
         self.similarity = NegativeCosineSimilarity()
 
     def forward(self, views: Views, labels: Tensor, moment: Moment) -> Tensor:
@@ -40,6 +41,4 @@ class BYOL(TwoViewMethod):
 
     def after_step(self, moment: Moment) -> None:
         momentum = cosine_schedule(moment.step, moment.total, self.momentum, 1.0)
-        online = [*self.encoder.parameters(), *self.head.parameters()]
-        average = [*self.target_encoder.parameters(), *self.target_head.parameters()]
-        update_average(average, online, momentum)
+        self.average.update(momentum)

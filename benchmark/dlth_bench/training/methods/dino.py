@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from dlth_bench.spec.method import DINOSpec
 from dlth_bench.spec.recipe import AugmentSpec
 from dlth_bench.training.augment import Augment, Pixels
-from dlth_bench.training.methods.base import Method, Moment, Views, frozen_copy, update_average
+from dlth_bench.training.methods.base import Method, Moment, MovingAverage, Views, frozen_copy
 from dlth_bench.training.ragged import Images
 
 
@@ -37,6 +37,7 @@ class DINO(Method):
         for module in self.encoder.modules():
             if isinstance(module, DropPath):
                 module.drop_prob = 0.0
+        self.average = MovingAverage([(self.encoder, self.student), (self.teacher_head, self.student_head)])
         self.loss = DINOLoss(
             output_dim=spec.out_dim, student_temp=spec.student_temperature, center_momentum=spec.center_momentum
         )
@@ -74,9 +75,7 @@ class DINO(Method):
 
     def after_step(self, moment: Moment) -> None:
         momentum = cosine_schedule(moment.step, moment.total, self._first_momentum(moment.total), 1.0)
-        online = [*self.student.parameters(), *self.student_head.parameters()]
-        average = [*self.encoder.parameters(), *self.teacher_head.parameters()]
-        update_average(average, online, momentum)
+        self.average.update(momentum)
 
     def _first_momentum(self, steps: int) -> float:
         """The momentum whose average reaches back over the spec's horizon, for training of so many steps."""

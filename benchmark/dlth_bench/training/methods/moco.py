@@ -15,7 +15,7 @@ from dlth_bench.spec.method import MoCoSpec
 from dlth_bench.training.augment import Augment, Pixels
 from dlth_bench.training.batch_norm import group_batch_norms
 from dlth_bench.training.exchange import agreed_permutation, gathered, own_part, processes
-from dlth_bench.training.methods.base import Method, Moment, Views, frozen_copy, update_average
+from dlth_bench.training.methods.base import Method, Moment, MovingAverage, Views, frozen_copy
 from dlth_bench.training.methods.queue import enqueued
 from dlth_bench.training.ragged import Images
 
@@ -47,6 +47,7 @@ class MoCo(Method):
         )
         self.key_encoder = frozen_copy(self.encoder)
         self.key_head = frozen_copy(self.head)
+        self.average = MovingAverage([(self.key_encoder, self.encoder), (self.key_head, self.head)])
         self.register_buffer("queue", F.normalize(torch.randn(spec.queue, spec.dim), dim=1))
         if spec.symmetric:
             self.register_buffer("first_view_queue", F.normalize(torch.randn(spec.queue, spec.dim), dim=1))
@@ -77,11 +78,9 @@ class MoCo(Method):
         return loss
 
     def _update_keys(self, moment: Moment) -> None:
-        online = [*self.encoder.parameters(), *self.head.parameters()]
-        average = [*self.key_encoder.parameters(), *self.key_head.parameters()]
         start, end = self.spec.momentum, self.spec.final_momentum
         momentum = start if end is None else cosine_schedule(moment.step, moment.total, start, end)
-        update_average(average, online, momentum)
+        self.average.update(momentum)
 
     @torch.no_grad()
     def _keys(self, view: Tensor) -> Tensor:

@@ -1,0 +1,197 @@
+"""Our steps against the same methods as plain scripts (`documented_way`), in one run, in turns.
+
+    python tests/speed/against_documented_way.py [--configs moco-v2-long dino-small] [--rounds 3] [--grid]
+
+A round is an epoch of each. What counts is the processor time of all processes of a way, its DataLoader's workers too,
+in its fastest round: other load takes none of it, and on a machine whose cores all work it is what an image costs.
+
+`--grid` measures the second stages as well and says what the 21 runs of demo-24 take on two cores, from these steps:
+ours two runs at a time, MAE pretrained once for both of its evaluations; the scripts one after the other, with their
+workers on the other core, taken to overlap perfectly.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from documented_way import Script, evaluation, pretraining
+from lightning.fabric import Fabric
+from PIL import Image
+from tabulate import tabulate
+from torch import Tensor
+
+from dlth_bench.datasets.base import Dataset
+from dlth_bench.datasets.registry import protocol_dataset
+from dlth_bench.spec.method import LinearSpec
+from dlth_bench.spec.protocol import Config, Protocol
+from dlth_bench.spec.protocol_file import find_protocol
+from dlth_bench.spec.run import Run
+from dlth_bench.training.augment import Pixels
+from dlth_bench.training.evaluation.finetune import finetune_method
+from dlth_bench.training.evaluation.linear import extract_features, linear_probe
+from dlth_bench.training.execute import Execution
+from dlth_bench.training.loop import Stage, Trainer
+from dlth_bench.training.quiet import quiet_libraries
+
+DEMO_CLASSES, CORES, SEEDS = 24, 2, 3
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Processor milliseconds of an image: of the process that trains, and of its workers."""
+
+    main: float
+    workers: float = 0.0
+
+    @property
+    def total(self) -> float:
+        return self.main + self.workers
+
+    @property
+    def overlapped(self) -> float:
+        """Wall time on two cores when workers never keep the training waiting unless they are the slower half."""
+        return max(self.main, self.total / CORES)
+
+
+def cost(work: Callable[[], int]) -> Cost:
+    """What an image of ``work`` takes; ``work`` returns how many there were."""
+    before = os.times()
+    images = work()
+    after = os.times()
+    main = after.user + after.system - before.user - before.system
+    children = after.children_user + after.children_system - before.children_user - before.children_system
+    return Cost(1e3 * main / images, 1e3 * children / images)
+
+
+def in_turns(ours: Callable[[], int], theirs: Callable[[], int], rounds: int) -> tuple[Cost, Cost]:
+    """The cheapest round of each, after one that does not count."""
+    ours(), theirs()
+    pairs = [(cost(ours), cost(theirs)) for _ in range(rounds)]
+    return min((a for a, _ in pairs), key=lambda c: c.total), min((b for _, b in pairs), key=lambda c: c.total)
+
+
+def epoch_of(stage: Stage, fabric: Fabric) -> Callable[[], int]:
+    """An epoch of our loop, again and again."""
+    trainer = Trainer(stage, fabric)
+
+    def epoch() -> int:
+        for step in range(stage.epoch_steps):
+            trainer.step(step)
+        return stage.epoch_steps * stage.spec.batch_size
+
+    return epoch
+
+
+@dataclass
+class Bench:
+    """One config on the images of some classes, both ways."""
+
+    config: Config
+    protocol: Protocol
+    dataset: Dataset
+    classes: int
+    rounds: int
+
+    def __post_init__(self) -> None:
+        ids = self.dataset.catalog.ids[: self.classes]
+        run = Run(data=self.protocol.data, config=self.config, class_ids=ids, seed=0)
+        self.execution = Execution(run, self.dataset, device="cpu")
+        self.stage = self.execution.pretrain_stage()
+        self.pixels: Pixels = self.execution.pixels
+        samples = self.stage.samples
+        assert isinstance(samples, Tensor)
+        self.images = [Image.fromarray(image[0].numpy()) for image in samples]
+        self.labels = self.stage.labels.tolist()
+
+    def pretraining(self) -> tuple[Cost, Cost]:
+        script = pretraining(self.config, self.pixels)
+        return in_turns(epoch_of(self.stage, self.execution.fabric), self._theirs(script), self.rounds)
+
+    def evaluation(self) -> tuple[Cost, Cost, Cost]:
+        """Ours, theirs, and our extraction of features, which is done once; of fine-tuning it is nothing."""
+        spec, encoder = self.config.evaluation, self.stage.method.encoder
+        assert spec is not None
+        samples, extraction = self.stage.samples, Cost(0.0)
+        if isinstance(spec, LinearSpec):
+            extract = lambda: extract_features(encoder, self.stage.samples, self.pixels, spec.features)  # noqa: E731
+            samples = extract()
+            extraction = min((cost(lambda: len(extract())) for _ in range(self.rounds)), key=lambda c: c.total)
+            method = linear_probe(spec, encoder, samples.shape[1], self.classes, self.pixels)
+            stage = Stage("linear", method, samples, self.stage.labels, spec.train, 0)
+        else:
+            tuned = finetune_method(spec, encoder, self.classes, self.pixels)
+            stage = Stage("finetune", tuned, samples, self.stage.labels, spec.train, 0)
+        script = evaluation(self.config, self.pixels, self.classes)
+        ours = epoch_of(stage, self.execution.fabric)
+        return *in_turns(ours, self._theirs(script), self.rounds), extraction
+
+    def _theirs(self, script: Script) -> Callable[[], int]:
+        return lambda: script.epoch(self.images, self.labels)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--protocol", default="glyphs-ssl@3")
+    parser.add_argument("--configs", nargs="+", default=["moco-v2-long", "dino-small"])
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--classes", type=int, default=12, help="at least 6, for a whole batch of every stage")
+    parser.add_argument("--grid", action="store_true")
+    asked = parser.parse_args()
+    quiet_libraries()
+    torch.set_num_threads(1)
+    protocol = find_protocol(asked.protocol)
+    dataset, rows = protocol_dataset(protocol.data), []
+    ours_total = theirs_total = first_stage = 0.0
+    begun: set[tuple[str, str]] = set()
+    for config in protocol.configs:
+        if not asked.grid and config.name not in asked.configs:
+            continue
+        bench = Bench(config, protocol, dataset, asked.classes, asked.rounds)
+        ours, theirs = bench.pretraining()
+        rows.append([config.name, "pretraining", *_shown(ours, theirs)])
+        if asked.grid:
+            assert config.evaluation is not None
+            evaluated, scripted, extraction = bench.evaluation()
+            rows.append(["", config.evaluation.kind, *_shown(evaluated, scripted)])
+            samples = DEMO_CLASSES * (protocol.data.images_per_class or 0)
+            drawn, more = (
+                train.duration.in_steps(samples, train.batch_size) * train.batch_size
+                for train in (config.train, config.evaluation.train)
+            )
+            key = (repr(config.method), repr(config.train))
+            shared, _ = key in begun, begun.add(key)
+            val = 1.3  # features of training and validation images, of which there are 61 a class
+            ours_total += (
+                (0 if shared else ours.total * drawn) + evaluated.total * more + extraction.total * samples * (1 + val)
+            )
+            theirs_total += theirs.overlapped * drawn + scripted.overlapped * more
+            first_stage += theirs.overlapped * drawn
+        _print(rows)
+    if asked.grid:
+        mine = SEEDS * ours_total / 1e3 / CORES
+        sys.stdout.write(
+            f"21 runs of demo-24 on {CORES} cores, reckoned from these steps: ours {mine:.0f} s; the scripts one after "
+            f"the other {SEEDS * theirs_total / 1e3:.0f} s, of which pretraining {SEEDS * first_stage / 1e3:.0f} s: "
+            f"{SEEDS * theirs_total / 1e3 / mine:.1f} times as long\n"
+        )
+
+
+def _shown(ours: Cost, theirs: Cost) -> list[str]:
+    both = [f"{1e3 / each.total:.0f}" for each in (ours, theirs)]
+    return [*both, f"{100 * theirs.workers / theirs.total:.0f} %", f"{theirs.total / ours.total:.2f}"]
+
+
+def _print(rows: list[list[str]]) -> None:
+    headers = ["config", "stage", "ours, img/core s", "scripts", "of it workers", "ratio"]
+    sys.stdout.write(f"{time.strftime('%H:%M:%S')}\n{tabulate(rows, headers)}\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()
