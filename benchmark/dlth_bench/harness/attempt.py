@@ -9,8 +9,10 @@ from dlth_bench.datasets.registry import protocol_dataset
 from dlth_bench.harness.attempts import ATTEMPTS, record_attempt
 from dlth_bench.harness.heartbeat import Report, beating
 from dlth_bench.harness.store import Busy, Store
+from dlth_bench.harness.together import call_followers
 from dlth_bench.spec.result import Result
 from dlth_bench.spec.run import Run
+from dlth_bench.spec.tuning import Tuning
 
 
 def attempt(
@@ -23,12 +25,14 @@ def attempt(
     checkpoint_seconds: float,
     report: Report,
     batch: str = "",
+    tuning: Tuning = Tuning(),
 ) -> Result:
     """The run's result: the stored one, or that of training now from the run's last checkpoint.
 
     An error of training is a result too, with status ``failed``; its traceback is in the run's ``error.log``.
 
     Args:
+        tuning: how steps are computed; with several devices, the other processes are called.
         batch: for whom; a batch's attempts at a run are bounded, see `attempts`.
 
     Raises:
@@ -50,18 +54,28 @@ def attempt(
                     keep_weights=keep_weights,
                     checkpoint_seconds=checkpoint_seconds,
                     report=heard,
+                    tuning=tuning,
                 )
             store.save(run, result, keep_weights=keep_weights)
         return result
 
 
 def _trained(
-    run: Run, folder: Path, *, device: str, keep_weights: bool, checkpoint_seconds: float, report: Report
+    run: Run,
+    folder: Path,
+    *,
+    device: str,
+    keep_weights: bool,
+    checkpoint_seconds: float,
+    report: Report,
+    tuning: Tuning,
 ) -> Result:
     from dlth_bench.training.execute import Execution  # torch: slow to import, and needed in workers only
 
     try:
         dataset = protocol_dataset(run.data)
+        if tuning.devices > 1:
+            call_followers(run, device, tuning)
         return Execution(
             run,
             dataset,
@@ -70,6 +84,7 @@ def _trained(
             device=device,
             checkpoint_seconds=checkpoint_seconds,
             report=report,
+            tuning=tuning,
         ).result()
     except Exception as error:  # noqa: BLE001 - whatever goes wrong in one run must not stop the others
         (folder / "error.log").write_text(traceback.format_exc())

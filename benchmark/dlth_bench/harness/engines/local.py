@@ -18,6 +18,7 @@ from dlth_bench.harness.engines.events import Event, Finished, Progressed
 from dlth_bench.harness.store import Busy, Store
 from dlth_bench.spec.result import Result
 from dlth_bench.spec.run import Run
+from dlth_bench.spec.tuning import Tuning
 
 ATTEMPTS = 2
 """How often a run may kill its process (out of memory, say) before it counts as failed."""
@@ -54,6 +55,7 @@ class LocalEngine:
     checkpoint_seconds: float = 15.0
     batch: str = ""
     patience: float = -1.0
+    tuning: Tuning = field(default_factory=Tuning)
     _pool: list[Worker] = field(default_factory=list, init=False)
 
     def run_all(self, runs: Sequence[Run]) -> Iterator[Event]:
@@ -136,7 +138,13 @@ class LocalEngine:
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
         settings = WorkerSettings(
-            str(self.store.root), self.device, self.threads, self.keep_weights, self.checkpoint_seconds, self.batch
+            str(self.store.root),
+            self.device,
+            self.threads,
+            self.keep_weights,
+            self.checkpoint_seconds,
+            self.batch,
+            self.tuning,
         )
         process = context.Process(target=work, args=(theirs, settings), daemon=True)
         # OpenMP reads its thread count when it is loaded, so it must stand in the child's environment from the start.
@@ -173,6 +181,7 @@ class WorkerSettings:
     keep_weights: bool
     checkpoint_seconds: float
     batch: str
+    tuning: Tuning
 
 
 IGNORED_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR2)
@@ -207,6 +216,7 @@ def work(pipe: Connection, settings: WorkerSettings) -> None:
                 checkpoint_seconds=settings.checkpoint_seconds,
                 report=lambda stage, step, total: _tell(pipe, "progress", (stage, step, total)),
                 batch=settings.batch,
+                tuning=settings.tuning,
             )
         except Busy:
             _tell(pipe, "busy", None)
