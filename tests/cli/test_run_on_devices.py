@@ -9,9 +9,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from command_line import refused
 
 import dlth_bench
+from dlth_bench.cli.tuning_options import chosen_tuning
 from dlth_bench.harness.store import Store
+from dlth_bench.spec.errors import InputError
 from dlth_bench.spec.result import Result
 from tiny_grid import CLASSES
 
@@ -27,6 +30,14 @@ def _output(command: tuple[str, ...], *arguments: str) -> str:
     return done.stdout
 
 
+def _one_run(protocol: Path, folder: Path) -> tuple[str, ...]:
+    """The arguments that train one config on four classes with one seed."""
+    subset = folder / "four.txt"
+    subset.write_text("".join(f"{name}\n" for name in CLASSES))
+    options = ("run", "--protocol", str(protocol), "--subset", str(subset), "--device", "cpu")
+    return (*options, "--configs", "supervised", "--seeds", "0", "--submissions", str(folder / "none"))
+
+
 def _result(store: Path) -> Result:
     (path,) = store.glob("*/*/result.json")
     result = Store(store).result(path.parent.name)
@@ -34,14 +45,32 @@ def _result(store: Path) -> Result:
     return result
 
 
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--devices", "2", "--workers", "2"), "--workers 2: runs on 2 devices are trained one after the other"),
+        (("--devices", "2", "--engine", "ray"), "--engine ray: 2 devices is for the local engine; see docs/scale.md"),
+    ],
+)
+def test_options_that_exclude_each_other(tiny_file: Path, tmp_path: Path, options: tuple[str, ...], said: str) -> None:
+    """One line says which and why, before anything is trained."""
+    pytest.importorskip(options[-1] if options[-1] == "ray" else "typer")
+    assert said in str(refused(*_one_run(tiny_file, tmp_path), *options))
+
+
+def test_torchrun_says_how_many_devices(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another number than that of its processes is refused; without one it is theirs."""
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "some")
+    monkeypatch.setenv("WORLD_SIZE", "4")
+    assert chosen_tuning(None, None, False, False).devices == 4
+    with pytest.raises(InputError, match="--devices 2: torchrun started 4 processes"):
+        chosen_tuning(2, None, False, False)
+
+
 @pytest.mark.slow
 def test_a_run_on_two_devices_is_stored_once_and_is_the_same(tiny_file: Path, tmp_path: Path) -> None:
     """By torchrun and by --devices: one result, one output, the losses of one process; again, nothing is trained."""
-    subset = tmp_path / "four.txt"
-    subset.write_text("".join(f"{name}\n" for name in CLASSES))
-    options = ("run", "--protocol", str(tiny_file), "--subset", str(subset), "--device", "cpu")
-    options += ("--configs", "supervised", "--seeds", "0", "--submissions", str(tmp_path / "none"))
-    expected = None
+    options, expected = _one_run(tiny_file, tmp_path), None
     for name, command, more in (("one", ALONE, ()), ("torchrun", TORCHRUN, ()), ("own", ALONE, ("--devices", "2"))):
         store = tmp_path / name
         output = _output(command, *options, *more, "--out", str(store))

@@ -31,7 +31,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "datasets"))  # agnews_files,
 
 STEPS = 4
 CALM = SGD.model_copy(update={"lr": 0.01})
-"""A rate at which rounding is not amplified from step to step."""
+"""It does not amplify rounding from step to step, as Adam does, whose first updates are signs of gradients."""
 
 PROBE = LinearSpec(kind="linear", features="pooled", train=train_spec(CALM, STEPS))
 LIBRARY = LibrarySpec(kind="timm", name="test_resnet")
@@ -48,8 +48,8 @@ _TWO_VIEWS: dict[str, dict[str, Any]] = {
 
 def _short(config: Config, batch_size: int = 8, **changes: Any) -> Config:
     train = config.train.model_copy(update={"batch_size": batch_size, "duration": PROBE.train.duration})
-    if train.optimizer.kind == "sgd":
-        train = train.model_copy(update={"optimizer": CALM})
+    if train.optimizer.kind == "sgd" or "optimizer" in changes:
+        train = train.model_copy(update={"optimizer": changes.pop("optimizer", CALM)})
     evaluation = changes.pop("evaluation", config.evaluation)
     if evaluation is not None:
         evaluation = evaluation.model_copy(
@@ -81,11 +81,11 @@ def _configs() -> dict[str, Config]:
     moco = CONFIGS["moco"]
     every = [
         _short(moco, evaluation=PROBE.model_copy(update={"augment": EVERYTHING, "batch_norm": True})),
-        _short(moco, name="moco-groups", backbone=LIBRARY, method=moco_spec(batch_norm_groups=4, mlp=False)),
+        _short(moco, 16, name="moco-groups", backbone=LIBRARY, method=moco_spec(batch_norm_groups=4, mlp=False)),
         _short(moco, name="moco-symmetric", method=moco_spec(symmetric=True, final_momentum=1.0)),
         _short(CONFIGS["dino"], batch_size=7),
         _short(CONFIGS["dino"], name="dino-norm", backbone=dropping, method=dino_spec(head_batch_norm=True)),
-        _short(CONFIGS["mae"], backbone=dropping),
+        _short(CONFIGS["mae"], optimizer=CALM, backbone=dropping),
         _short(CONFIGS["supervised"], batch_size=9),
         _supervised("mixing", dropping, "randaugment", ADAMW, 8),
         _supervised("mixing-odd", RESNET, "trivialaugment", CALM, 7),

@@ -7,6 +7,7 @@ anyway and tells the others which run comes next; they know nothing of the store
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -83,6 +84,8 @@ def leading(device: str, devices: int) -> Iterator[None]:
 
 
 def _dismiss() -> None:
+    if "torch.distributed" not in sys.modules:  # slow to import, and nobody was called without it
+        return
     from dlth_bench.training.exchange import of_first, processes
 
     if processes() > 1:

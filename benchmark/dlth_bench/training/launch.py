@@ -6,6 +6,8 @@ import os
 from datetime import timedelta
 
 from lightning.fabric import Fabric
+from lightning.fabric.plugins.environments.lightning import LightningEnvironment
+from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 from lightning.fabric.strategies.ddp import DDPStrategy
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
@@ -30,7 +32,10 @@ def launched(device: str, devices: int = 1) -> Fabric:
     """
     if devices == 1:
         return Fabric(accelerator=device, devices=1)
-    here = int(os.environ.get("LOCAL_WORLD_SIZE", devices))
+    # Said and not guessed: Lightning would take a job on Slurm for one that has started all processes.
+    torchrun = "TORCHELASTIC_RUN_ID" in os.environ
+    environment = TorchElasticEnvironment() if torchrun else LightningEnvironment()
+    here = int(os.environ["LOCAL_WORLD_SIZE"]) if torchrun else devices
     backend = "gloo" if device == "cpu" else None
     strategy = DDPStrategy(
         process_group_backend=backend,
@@ -41,7 +46,9 @@ def launched(device: str, devices: int = 1) -> Fabric:
         find_unused_parameters=True,
     )
     try:
-        fabric = Fabric(accelerator=device, devices=here, num_nodes=devices // here, strategy=strategy)
+        fabric = Fabric(
+            accelerator=device, devices=here, num_nodes=devices // here, strategy=strategy, plugins=[environment]
+        )
     except MisconfigurationException as error:
         raise InputError(f"{devices} devices: {' '.join(str(error).split())}") from None
     fabric.launch()
