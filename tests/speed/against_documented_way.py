@@ -36,8 +36,9 @@ from dlth_bench.training.augment import Pixels
 from dlth_bench.training.evaluation.finetune import finetune_method
 from dlth_bench.training.evaluation.linear import extract_features, linear_probe
 from dlth_bench.training.execute import Execution
-from dlth_bench.training.loop import Stage, Trainer
+from dlth_bench.training.loop import Trainer
 from dlth_bench.training.quiet import quiet_libraries
+from dlth_bench.training.stage import Stage
 
 DEMO_CLASSES, CORES, SEEDS = 24, 2, 3
 

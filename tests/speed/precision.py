@@ -20,9 +20,9 @@ from dlth_bench.datasets.registry import protocol_dataset
 from dlth_bench.spec.protocol_file import find_protocol
 from dlth_bench.spec.run import Run
 from dlth_bench.training.execute import Execution
-from dlth_bench.training.loop import Batches, Stage
 from dlth_bench.training.methods.base import Moment
 from dlth_bench.training.quiet import quiet_libraries
+from dlth_bench.training.stage import Batches, Stage
 
 
 def step_of(stage: Stage, forward: Callable[..., torch.Tensor], *, bf16: bool = False) -> Callable[[], None]:

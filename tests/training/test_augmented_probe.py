@@ -17,8 +17,9 @@ from dlth_bench.training.backbones import build_backbone
 from dlth_bench.training.evaluation import linear
 from dlth_bench.training.evaluation.linear import AugmentedProbe
 from dlth_bench.training.execute import Execution
-from dlth_bench.training.loop import Checkpoints, Stage, train
+from dlth_bench.training.loop import Checkpoints, train
 from dlth_bench.training.methods.base import Moment
+from dlth_bench.training.stage import Stage
 
 LABELS = torch.tensor([0, 1, 2, 0, 1])
 

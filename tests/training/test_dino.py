@@ -14,10 +14,11 @@ from tiny_training import ADAMW, GREY, VIT, dino_spec, random_images, random_vie
 from torch import Tensor, nn
 
 from dlth_bench.training.backbones import build_backbone
-from dlth_bench.training.loop import Checkpoints, Stage, train
+from dlth_bench.training.loop import Checkpoints, train
 from dlth_bench.training.methods.base import Moment
 from dlth_bench.training.methods.dino import DINO
 from dlth_bench.training.optim import weight_decay
+from dlth_bench.training.stage import Stage
 
 Array = npt.NDArray[np.float64]
 BATCH, LOCAL = 3, 2

@@ -16,8 +16,9 @@ from dlth_bench.training.backbones import build_backbone
 from dlth_bench.training.evaluation.accuracy import class_accuracy, in_batches, top1
 from dlth_bench.training.evaluation.finetune import finetune_method
 from dlth_bench.training.evaluation.linear import LinearProbe, extract_features
-from dlth_bench.training.loop import Checkpoints, Stage, train
+from dlth_bench.training.loop import Checkpoints, train
 from dlth_bench.training.seeds import global_stream
+from dlth_bench.training.stage import Stage
 
 
 def _vit(drop_path: float = 0.0) -> VisionTransformer:

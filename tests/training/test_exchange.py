@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 from tiny_training import GREY, moco_spec, random_views
 from torch import Tensor, nn
 
-from dlth_bench.training.exchange import agreed_permutation, gathered, own_part, processes
+from dlth_bench.training.exchange import Split, gathered, in_shards, joined, of_first, own_part, processes, summed
 from dlth_bench.training.methods.base import Moment
 from dlth_bench.training.methods.moco import MoCo
 
@@ -28,9 +28,12 @@ def _moco() -> MoCo:
 def _trained() -> dict[str, Tensor]:
     """Loss, keys and first gradient of three steps; each process takes its part of every batch."""
     method, losses = _moco(), []
+    split = Split.of(BATCH) if processes() > 1 else None
+    if split is not None:
+        method.share(split)
     for step in range(STEPS):
         torch.manual_seed(step)
-        views = tuple(own_part(random_views(BATCH, seed=10 * step + view)) for view in range(2))
+        views = tuple(own_part(random_views(BATCH, seed=10 * step + view), split) for view in range(2))
         loss = method(views, torch.zeros(len(views[0]), dtype=torch.long), Moment(step, STEPS))
         method.zero_grad()
         loss.backward()
@@ -50,11 +53,9 @@ def test_one_process_exchanges_nothing() -> None:
     """All is its own."""
     tensor = torch.arange(6)
     assert processes() == 1
-    assert torch.equal(gathered(tensor), tensor) and torch.equal(own_part(tensor), tensor)
-    torch.manual_seed(3)
-    order = agreed_permutation(6, torch.device("cpu"))
-    torch.manual_seed(3)
-    assert torch.equal(order, torch.randperm(6))
+    assert gathered(tensor, None) is tensor and joined(tensor, None) is tensor and own_part(tensor, None) is tensor
+    assert summed(tensor) is tensor and of_first(lambda: tensor) is tensor
+    assert torch.equal(in_shards(lambda share: tensor[share], 6), tensor)
 
 
 @pytest.mark.slow

@@ -14,8 +14,8 @@ from dlth_bench.training.augment import to_float
 from dlth_bench.training.backbones import build_backbone
 from dlth_bench.training.execute import Execution
 from dlth_bench.training.flops import forward_flops, stage_flops
-from dlth_bench.training.loop import Stage
 from dlth_bench.training.methods.base import Method, Moment
+from dlth_bench.training.stage import Stage
 
 STEPS = 7
 

@@ -20,10 +20,11 @@ from dlth_bench.training import loop
 from dlth_bench.training.backbones import build_backbone
 from dlth_bench.training.checkpoint import load_tensors
 from dlth_bench.training.execute import Execution
-from dlth_bench.training.loop import Batches, Checkpoints, Diverged, Stage, train
+from dlth_bench.training.loop import Checkpoints, Diverged, train
 from dlth_bench.training.methods.base import Method, Moment
 from dlth_bench.training.methods.supervised import Supervised
 from dlth_bench.training.seeds import global_stream, stream_seed
+from dlth_bench.training.stage import Batches, Stage
 
 KINDS = tuple(CONFIGS)
 EVERY = 3

@@ -13,9 +13,10 @@ from torch import Tensor
 from dlth_bench.spec.recipe import EvalViewSpec, ViTSpec
 from dlth_bench.training.augment import Pixels
 from dlth_bench.training.backbones import build_backbone
-from dlth_bench.training.loop import Checkpoints, Stage, train
+from dlth_bench.training.loop import Checkpoints, train
 from dlth_bench.training.methods import mae
 from dlth_bench.training.methods.base import Moment
+from dlth_bench.training.stage import Stage
 
 BATCH, PATCHES, SIDE = 3, 16, 8
 MOMENT = Moment(0, 10)

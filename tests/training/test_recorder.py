@@ -18,7 +18,8 @@ from dlth_bench.training import execute
 from dlth_bench.training.augment import to_float
 from dlth_bench.training.dynamics import DynamicsRecorder, sample_scores
 from dlth_bench.training.execute import Execution
-from dlth_bench.training.loop import AfterStep, Batches, Stage
+from dlth_bench.training.loop import AfterStep
+from dlth_bench.training.stage import Batches, Stage
 
 STAGES = {"mae": "finetune", "supervised": "pretrain"}
 """Of the tiny configs that learn from labels: the stage that does. Four epochs of three steps."""

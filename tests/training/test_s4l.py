@@ -14,10 +14,10 @@ from dlth_bench.spec.pretext import S4LSpec
 from dlth_bench.spec.protocol import Config
 from dlth_bench.training.execute import Execution
 from dlth_bench.training.labelled_part import UNLABELLED, drawn_of_each_class, half_labelled_order, visible_labels
-from dlth_bench.training.loop import Batches
 from dlth_bench.training.methods import build_method
 from dlth_bench.training.methods.base import Moment
 from dlth_bench.training.methods.s4l import S4L
+from dlth_bench.training.stage import Batches
 
 
 def config(**options: float) -> Config:

@@ -18,9 +18,10 @@ from dlth_bench.spec.run import Run
 from dlth_bench.training import samples as samples_module
 from dlth_bench.training.augment import Pixels, unaugmented
 from dlth_bench.training.execute import Execution
-from dlth_bench.training.loop import Batches, Checkpoints, train
+from dlth_bench.training.loop import Checkpoints, train
 from dlth_bench.training.ragged import RaggedImages
 from dlth_bench.training.samples import FileSamples, ReadAhead, _on_device, in_order
+from dlth_bench.training.stage import Batches
 from imagenet_files import WNIDS, write_image_folder
 
 CPU = torch.device("cpu")

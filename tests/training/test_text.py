@@ -19,10 +19,11 @@ from dlth_bench.spec.protocol_file import find_protocol
 from dlth_bench.spec.recipe import EmbeddingBagSpec, OptimizerSpec, TrainSpec
 from dlth_bench.spec.run import Run
 from dlth_bench.training.execute import Execution
-from dlth_bench.training.loop import Batches, Stage, Trainer
+from dlth_bench.training.loop import Trainer
 from dlth_bench.training.methods.base import Moment
 from dlth_bench.training.methods.text import TextClassifier
 from dlth_bench.training.optim import clip_gradients, learning_rate, plateau_drops
+from dlth_bench.training.stage import Batches, Stage
 from dlth_bench.training.tokens import TokenSamples
 
 pytest.importorskip("pyarrow")

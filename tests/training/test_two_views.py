@@ -13,8 +13,9 @@ from two_view_examples import COLOUR, KINDS, START, VIEW, labels, method
 
 from dlth_bench.training import loop
 from dlth_bench.training.augment import to_float
-from dlth_bench.training.loop import Checkpoints, Stage, train
+from dlth_bench.training.loop import Checkpoints, train
 from dlth_bench.training.methods import Method
+from dlth_bench.training.stage import Stage
 
 STEPS = 8
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated
 
 import typer
@@ -11,6 +11,7 @@ from dlth_bench.cli.options import DEVICES, checked_device, worker_count
 from dlth_bench.harness.engines.registry import ENGINES, check_engine
 from dlth_bench.spec.errors import InputError
 from dlth_bench.spec.quoting import quoted
+from dlth_bench.spec.tuning import Tuning
 
 EngineOption = Annotated[str, typer.Option("--engine", help=f"Where runs are trained: {', '.join(ENGINES)}.")]
 EngineOptionsOption = Annotated[
@@ -35,21 +36,33 @@ class Place:
     workers: int | None
     at_once: int | None
     detach: bool
+    tuning: Tuning = field(default_factory=Tuning)
 
 
-def chosen_place(engine: str, options: list[str] | None, device: str, workers: int | None, *, detach: bool) -> Place:
+def chosen_place(
+    engine: str,
+    options: list[str] | None,
+    device: str,
+    workers: int | None,
+    *,
+    detach: bool,
+    tuning: Tuning = Tuning(),
+) -> Place:
     """Where runs are trained.
 
     Raises:
-        InputError: no such engine or device, a missing library, or ``--detach`` without Slurm.
+        InputError: no such engine or device, a missing library, ``--detach`` without Slurm, or several runs at once
+            that each take several devices.
     """
     check_engine(engine)
     if detach and engine != "slurm":
         raise InputError("--detach: only Slurm goes on without this command; use --engine slurm")
     if engine == "local":
         checked = checked_device(device)
-        count = worker_count(workers, checked)
-        return Place(engine, tuple(options or ()), checked, count, count, detach)
+        if tuning.devices > 1 and workers not in {None, 1}:
+            raise InputError(f"--workers {workers}: runs on {tuning.devices} devices are trained one after the other")
+        count = 1 if tuning.devices > 1 else worker_count(workers, checked)
+        return Place(engine, tuple(options or ()), checked, count, count, detach, tuning)
     if device not in DEVICES:  # whether there is one is for the nodes to know
         raise InputError(f"--device: {quoted(device)} is none of {', '.join(DEVICES)}")
-    return Place(engine, tuple(options or ()), device, workers, workers, detach)
+    return Place(engine, tuple(options or ()), device, workers, workers, detach, tuning)

@@ -32,6 +32,7 @@ from dlth_bench.cli import (
     verify,
 )
 from dlth_bench.cli.usage_error import UsageError, usage_message
+from dlth_bench.harness.together import follows, started_devices
 from dlth_bench.spec.errors import InputError
 from dlth_bench.spec.quoting import printable
 
@@ -74,13 +75,19 @@ def _print_version(wanted: bool) -> None:
         raise typer.Exit
 
 
+TOGETHER = ("run", "reference")
+"""Commands that the processes of ``torchrun`` do together; others are done by the first of them alone."""
+
+
 @app.callback()
 def _options(
+    context: typer.Context,
     version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and exit.")
     ] = False,
 ) -> None:
-    pass
+    if context.invoked_subcommand not in TOGETHER and follows(started_devices()):
+        raise typer.Exit
 
 
 def main() -> None:

@@ -25,6 +25,14 @@ from dlth_bench.cli.options import (
     use_data_dir,
 )
 from dlth_bench.cli.training import train_plan
+from dlth_bench.cli.tuning_options import (
+    CheckpointingOption,
+    CompileOption,
+    DevicesOption,
+    MicroBatchOption,
+    chosen_tuning,
+    take_place,
+)
 from dlth_bench.harness.grid import full_data, grid_runs, stored_result
 from dlth_bench.harness.plan import make_plan
 from dlth_bench.harness.reference import make_reference
@@ -41,6 +49,10 @@ def reference(
     configs: ConfigsOption = None,
     workers: WorkersOption = None,
     device: DeviceOption = "auto",
+    devices: DevicesOption = None,
+    micro_batch: MicroBatchOption = None,
+    checkpoint_activations: CheckpointingOption = False,
+    compile_blocks: CompileOption = False,
     engine: EngineOption = "local",
     engine_options: EngineOptionsOption = None,
     detach: DetachOption = False,
@@ -58,8 +70,10 @@ def reference(
     """
     spec = find_protocol(protocol)
     use_data_dir(context, spec.data.dataset, data_dir)
+    tuning = chosen_tuning(devices, micro_batch, checkpoint_activations, compile_blocks)
+    take_place(context, device, tuning)
     store = Store(out)
-    place = chosen_place(engine, engine_options, device, workers, detach=detach)
+    place = chosen_place(engine, engine_options, device, workers, detach=detach, tuning=tuning)
     plan = make_plan(spec, full_data(spec), store, configs=split_names(configs))
     broken = train_plan(
         plan,

@@ -38,6 +38,14 @@ from dlth_bench.cli.preflight import assumptions, can_estimate, estimates, show_
 from dlth_bench.cli.racing import train_racing
 from dlth_bench.cli.smoke import smoke_protocol
 from dlth_bench.cli.training import train_plan
+from dlth_bench.cli.tuning_options import (
+    CheckpointingOption,
+    CompileOption,
+    DevicesOption,
+    MicroBatchOption,
+    chosen_tuning,
+    take_place,
+)
 from dlth_bench.datasets.subset_files import SubsetFile, find_subset
 from dlth_bench.harness.plan import Plan, make_plan
 from dlth_bench.harness.store import Store
@@ -59,6 +67,10 @@ def run(
     configs: ConfigsOption = None,
     workers: WorkersOption = None,
     device: DeviceOption = "auto",
+    devices: DevicesOption = None,
+    micro_batch: MicroBatchOption = None,
+    checkpoint_activations: CheckpointingOption = False,
+    compile_blocks: CompileOption = False,
     engine: EngineOption = "local",
     engine_options: EngineOptionsOption = None,
     detach: DetachOption = False,
@@ -80,23 +92,27 @@ def run(
 
     Example: dlth-bench run --subset demo-24 --workers 2
 
+    Example: torchrun --nproc_per_node 8 -m dlth_bench run --protocol imagenet-ssl --subset my-classes.txt
+
     Example: dlth-bench run --protocol imagenet-ssl --smoke --data-dir /data/imagenet
 
     Example: dlth-bench run --subset demo-24 --engine slurm -e time=2:00:00
     """
     spec = find_protocol(protocol)
     use_data_dir(context, spec.data.dataset, data_dir)
+    tuning = chosen_tuning(devices, micro_batch, checkpoint_activations, compile_blocks)
     if smoke:
         named, device = split_names(configs), checked_device(device)
-        smoke_protocol(spec, subset, configs=named, device=device, as_json=as_json)
+        smoke_protocol(spec, subset, configs=named, device=device, as_json=as_json, tuning=tuning)
         return
+    take_place(context, device, tuning)
     if subset is None:
         raise InputError("--subset is missing: a file that lists classes or samples, or the name of a shipped subset")
     file = subset_for(subset, spec)
     store = Store(out)
     chosen, named = chosen_seeds(seeds, spec.seeds), split_names(configs)
     plan = make_plan(spec, file.subset, store, seeds=chosen, configs=named)
-    place = chosen_place(engine, engine_options, device, workers, detach=detach)
+    place = chosen_place(engine, engine_options, device, workers, detach=detach, tuning=tuning)
     if dry_run:
         _show_plan(plan, place.at_once or len(plan.pending) or 1, as_json=as_json)
         return

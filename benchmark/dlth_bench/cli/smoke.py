@@ -21,9 +21,11 @@ from dlth_bench.harness.smoke import (
     smoke,
     temporary_cache,
 )
+from dlth_bench.harness.together import follows
 from dlth_bench.leaderboard.number_text import duration
 from dlth_bench.spec.protocol import Protocol
 from dlth_bench.spec.quoting import printable
+from dlth_bench.spec.tuning import Tuning
 
 NO_SCORE = (
     f"a smoke test: {STEPS} steps of {TRANSFORMER_BATCH} or {BATCH} samples a stage, stored nowhere. "
@@ -32,7 +34,13 @@ NO_SCORE = (
 
 
 def smoke_protocol(
-    protocol: Protocol, subset: str | None, *, configs: list[str] | None, device: str, as_json: bool
+    protocol: Protocol,
+    subset: str | None,
+    *,
+    configs: list[str] | None,
+    device: str,
+    as_json: bool,
+    tuning: Tuning = Tuning(),
 ) -> None:
     """Train every config for a few steps and say how each fared; exit code 1 when one did not run.
 
@@ -46,17 +54,18 @@ def smoke_protocol(
     quiet_libraries()
     torch.set_num_threads(1)
     picked = chosen_configs(protocol, configs)
-    console = Console(stderr=as_json, highlight=False)
+    follower = follows(tuning.devices)
+    console = Console(stderr=as_json, highlight=False, quiet=follower)
     outcomes: list[SmokeOutcome] = []
     with temporary_cache():
         dataset = protocol_dataset(protocol.data)
         wanted = None if subset is None else find_subset(subset, protocol.data.dataset).subset.class_ids
         classes = classes_at_hand(dataset, wanted)
         for config in picked:
-            outcomes.append(smoke(config, protocol.data, dataset, classes, device))
+            outcomes.append(smoke(config, protocol.data, dataset, classes, device, tuning))
             state = "runs" if outcomes[-1].ran else "FAILED"
             console.print(Text(f"{printable(config.name)}: {state}, {duration(outcomes[-1].seconds)}"))
-    _show(protocol, outcomes, console, as_json=as_json)
+    _show(protocol, outcomes, console, as_json=as_json and not follower)
     if not all(outcome.ran for outcome in outcomes):
         raise typer.Exit(1)
 

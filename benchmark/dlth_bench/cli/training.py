@@ -73,6 +73,7 @@ def _settings(plan: Plan, store: Store, grid: Grid, place: Place, keep_weights: 
         keep_weights=keep_weights,
         seconds={digest: cost.device_seconds for digest, cost in expected.items() if cost is not None},
         options=place.options,
+        tuning=place.tuning,
     )
 
 

@@ -11,8 +11,10 @@ from dlth_bench.harness.attempts import ATTEMPTS, record_attempt
 from dlth_bench.harness.heartbeat import Pulse, Report
 from dlth_bench.harness.shared_pretraining import leave, pretraining_folder
 from dlth_bench.harness.store import Busy, Store
+from dlth_bench.harness.together import call_followers
 from dlth_bench.spec.result import Result
 from dlth_bench.spec.run import Run
+from dlth_bench.spec.tuning import Tuning
 
 
 def attempt(
@@ -26,6 +28,7 @@ def attempt(
     report: Report,
     pulse: Pulse | None = None,
     batch: str = "",
+    tuning: Tuning = Tuning(),
 ) -> Result:
     """The run's result: the stored one, or that of training now from the run's last checkpoint.
 
@@ -33,6 +36,7 @@ def attempt(
 
     Args:
         pulse: of the process; None: one for this attempt alone.
+        tuning: how steps are computed; with several devices, the other processes are called.
         batch: for whom; a batch's attempts at a run are bounded, see `attempts`.
 
     Raises:
@@ -56,6 +60,7 @@ def attempt(
                     keep_weights=keep_weights,
                     checkpoint_seconds=checkpoint_seconds,
                     report=heard,
+                    tuning=tuning,
                 )
             store.save(run, result, keep_weights=keep_weights)
             leave(run, store)
@@ -71,11 +76,14 @@ def _trained(
     keep_weights: bool,
     checkpoint_seconds: float,
     report: Report,
+    tuning: Tuning,
 ) -> Result:
     from dlth_bench.training.execute import Execution  # torch: slow to import, and needed in workers only
 
     try:
         dataset = protocol_dataset(run.data)
+        if tuning.devices > 1:
+            call_followers(run, device, tuning)
         return Execution(
             run,
             dataset,
@@ -85,6 +93,7 @@ def _trained(
             checkpoint_seconds=checkpoint_seconds,
             report=report,
             shared=lambda: pretraining_folder(run, store),
+            tuning=tuning,
         ).result()
     except Exception as error:  # noqa: BLE001 - whatever goes wrong in one run must not stop the others
         (folder / "error.log").write_text(traceback.format_exc())

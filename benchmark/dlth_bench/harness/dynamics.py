@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from dlth_bench.training.dynamics import DynamicsRecorder
-    from dlth_bench.training.loop import AfterStep, Stage
+    from dlth_bench.training.loop import AfterStep
+    from dlth_bench.training.stage import Stage
 
 Report = Callable[[str, int, int], None]
 """Hears (stage, step, of steps)."""

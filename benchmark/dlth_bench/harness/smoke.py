@@ -23,6 +23,7 @@ from dlth_bench.spec.pruning import PruningSpec, RewindPoint
 from dlth_bench.spec.recipe import TrainSpec
 from dlth_bench.spec.run import Run
 from dlth_bench.spec.search import SearchSpec
+from dlth_bench.spec.tuning import Tuning
 from dlth_bench.spec.two_views import NNCLRSpec, SwAVSpec
 
 STEPS = 2
@@ -69,13 +70,23 @@ def shortened(config: Config) -> Config:
     return config.model_copy(update=changed | {"pruning": pruning})
 
 
-def smoke(config: Config, data: DataSpec, dataset: Dataset, class_ids: Sequence[str], device: str) -> SmokeOutcome:
-    """Train a config for a few steps in this process; whatever goes wrong is its outcome."""
+def smoke(
+    config: Config,
+    data: DataSpec,
+    dataset: Dataset,
+    class_ids: Sequence[str],
+    device: str,
+    tuning: Tuning = Tuning(),
+) -> SmokeOutcome:
+    """Train a config for a few steps in this process; whatever goes wrong is its outcome.
+
+    With several devices each of their processes calls it.
+    """
     from dlth_bench.training.execute import Execution  # torch: slow to import
 
     started = time.monotonic()
     try:
-        result = Execution(smoke_run(config, data, class_ids), dataset, device=device).result()
+        result = Execution(smoke_run(config, data, class_ids), dataset, device=device, tuning=tuning).result()
     except InputError:
         raise  # about the data: no config would fare better
     except Exception as error:  # noqa: BLE001 - the other configs are to be tried all the same
@@ -133,7 +144,7 @@ def _one_round(pruning: PruningSpec) -> PruningSpec:
 def _short_search(search: SearchSpec) -> SearchSpec:
     """A search as it is, on as large a part of the few samples as fills a batch."""
     parts = {name: 0.5 for name in ("share_of_samples", "share_of_classes") if getattr(search, name) is not None}
-    return search.model_copy(update=parts | {"train": None if search.train is None else _short(search.train)})
+    return search.model_copy(update=parts | {"train": None if search.train is None else _short(search.train, BATCH)})
 
 
 def _small_queue(method: MethodSpec) -> MethodSpec:

@@ -214,6 +214,10 @@ class TrainSpec(Frozen):
     repeats: Annotated[
         int, Field(ge=1, description="Views of an image in an epoch, which has as many fewer images.")
     ] = 1
+    precision: Annotated[
+        Literal["single", "bf16"],
+        Field(description="bf16: matrix products and convolutions in bfloat16, weights and sums in single precision."),
+    ] = "single"
     held_out: Annotated[
         float, Field(ge=0, lt=1, description="Share of the training samples that is not trained on, drawn by the seed.")
     ] = 0.0

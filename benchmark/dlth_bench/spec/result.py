@@ -26,6 +26,7 @@ class Environment(Frozen):
     lightning: str = ""
     platform: str
     device: Annotated[str, Field(description="Model name of the processor or GPU.")]
+    devices: Annotated[int, Field(ge=1, lt=2**20, description="Devices that trained together.")] = 1
     threads: Annotated[int, Field(ge=1, description="CPU threads of the process.")]
 
 
@@ -64,6 +65,10 @@ class Result(Frozen):
         Field(ge=0, allow_inf_nan=False, description="Of the cost's device seconds: spent by a run that begins alike."),
     ] = 0.0
     ticket: Annotated[TicketFacts | None, Field(description="Of configs that prune: what was found.")] = None
+    notes: Annotated[
+        tuple[Annotated[str, Field(max_length=200)], ...],
+        Field(max_length=100, description="How steps were computed, from which one on, where it was not plainly."),
+    ] = ()
     peak_memory_bytes: Annotated[
         int, Field(ge=0, lt=2**63, description="Device memory on a GPU, else of the process.")
     ] = 0

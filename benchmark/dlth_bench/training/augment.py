@@ -18,6 +18,7 @@ from dlth_bench.spec.errors import InputError
 from dlth_bench.spec.recipe import AugmentSpec, EvalViewSpec
 from dlth_bench.training.colour import Jitter, jittered, luma
 from dlth_bench.training.crop import TRIES, central_boxes, cubic, random_boxes, resampled
+from dlth_bench.training.draws import uniform
 from dlth_bench.training.erasing import erased
 from dlth_bench.training.eval_view import evaluation_view
 from dlth_bench.training.policies import Policy
@@ -108,9 +109,9 @@ class Augment:
         """
         if isinstance(images, RaggedImages):
             return self._ragged_views(images, generator)
-        draws = torch.rand((10, len(images)), generator=generator, device=images.device)
+        draws = uniform(10, len(images), generator)
         if self.coloured:  # further draws, so that those of grey images stay what they were
-            draws = torch.cat([draws, torch.rand((7, len(images)), generator=generator, device=images.device)])
+            draws = torch.cat([draws, uniform(7, len(images), generator)])
         top, left, height, width = self._boxes(draws)
         flip = draws[4] < self.spec.flip
         left, width = torch.where(flip, left + width, left), torch.where(flip, -width, width)
@@ -124,7 +125,7 @@ class Augment:
 
     def _ragged_views(self, images: RaggedImages, generator: torch.Generator) -> Tensor:
         """Views of images of different sizes; their crops are torchvision's, see `crop`."""
-        draws = torch.rand((2 * TRIES + 15, len(images)), generator=generator, device=images.device)
+        draws = uniform(2 * TRIES + 15, len(images), generator)
         boxes = random_boxes(images, self.spec.crop_scale, self.spec.crop_ratio, draws[: 2 * TRIES + 2])
         flip, chance, sigma = draws[2 * TRIES + 2 : 2 * TRIES + 5]
 

@@ -47,3 +47,10 @@ def group_batch_norms(module: nn.Module, groups: int) -> None:
             raise InputError(f"batch_norm_groups needs plain batch norms; this backbone has {type(layer).__name__}")
         else:
             group_batch_norms(layer, groups)
+
+
+def regroup(module: nn.Module, groups: int) -> None:
+    """Give the grouped batch norms of ``module`` another number of groups."""
+    for layer in module.modules():
+        if isinstance(layer, GroupedBatchNorm2d):
+            layer.groups = groups

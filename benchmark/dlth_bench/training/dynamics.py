@@ -17,10 +17,11 @@ from torch import Tensor, nn
 from dlth_bench.spec.dynamics import Convention
 from dlth_bench.training.augment import Pixels, unaugmented
 from dlth_bench.training.evaluation.accuracy import BATCH
-from dlth_bench.training.loop import Batches, Diverged, Stage
+from dlth_bench.training.loop import Diverged
 from dlth_bench.training.methods.supervised import Supervised
 from dlth_bench.training.methods.text import TextClassifier
 from dlth_bench.training.samples import in_order
+from dlth_bench.training.stage import Batches, Stage
 
 
 class DynamicsRecorder:

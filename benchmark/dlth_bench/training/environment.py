@@ -20,8 +20,8 @@ _CLEAR_REFS, _STATUS = Path("/proc/self/clear_refs"), Path("/proc/self/status")
 """Linux's own count of a process's peak memory, which writing 5 to the first resets."""
 
 
-def environment(device: torch.device) -> Environment:
-    """Versions, hardware and commit of this process."""
+def environment(device: torch.device, devices: int = 1) -> Environment:
+    """Versions, hardware and commit of this process, which is one of as many as there are devices."""
     return Environment(
         package=dlth_bench.__version__,
         commit=checkout_commit(),
@@ -32,6 +32,7 @@ def environment(device: torch.device) -> Environment:
         lightning=version("lightning"),
         platform=f"{platform.system()} {platform.machine()}",
         device=device_name(device),
+        devices=devices,
         threads=torch.get_num_threads(),
     )
 

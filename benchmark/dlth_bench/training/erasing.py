@@ -7,6 +7,8 @@ import math
 import torch
 from torch import Tensor
 
+from dlth_bench.training.draws import normal, uniform
+
 AREA = (0.02, 1 / 3)
 """Area of the rectangle as a fraction of the image's."""
 RATIO = (0.3, 10 / 3)
@@ -22,7 +24,7 @@ def erased(images: Tensor, chance: float, noise: bool, generator: torch.Generato
         noise: fill with standard normal noise (timm's mode ``pixel``) in place of the mean colour, which is 0.
     """
     batch, _, rows, columns = images.shape
-    draws = torch.rand((2, ATTEMPTS, batch), generator=generator, device=images.device)
+    draws = uniform(2 * ATTEMPTS, batch, generator).view(2, ATTEMPTS, batch)
     area = (draws[0] * (AREA[1] - AREA[0]) + AREA[0]) * rows * columns
     low, high = math.log(RATIO[0]), math.log(RATIO[1])
     ratio = torch.exp(draws[1] * (high - low) + low)
@@ -30,13 +32,11 @@ def erased(images: Tensor, chance: float, noise: bool, generator: torch.Generato
     fits = (heights < rows) & (widths < columns)
     first = fits.int().argmax(0, keepdim=True)
     height, width = heights.gather(0, first)[0], widths.gather(0, first)[0]
-    struck, top, left = torch.rand((3, batch), generator=generator, device=images.device)
+    struck, top, left = uniform(3, batch, generator)
     top, left = (top * (rows - height + 1)).floor(), (left * (columns - width + 1)).floor()
     inside = _between(top, height, rows)[:, :, None] & _between(left, width, columns)[:, None, :]
     inside &= (fits.any(0) & (struck < chance))[:, None, None]
-    fill = torch.zeros_like(images)
-    if noise:
-        fill.normal_(generator=generator)
+    fill = normal(images, generator) if noise else torch.zeros_like(images)
     return torch.where(inside.unsqueeze(1), fill, images)
 
 

@@ -10,24 +10,29 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from lightning.fabric import Fabric
 
 from dlth_bench.datasets.base import Dataset, TextDataset
+from dlth_bench.spec.errors import InputError
 from dlth_bench.spec.method import FinetuneSpec, LinearSpec
 from dlth_bench.spec.protocol import Config
 from dlth_bench.spec.pruning import PruningSpec
 from dlth_bench.spec.result import TRAINING_VERSION, Result
 from dlth_bench.spec.run import Run
 from dlth_bench.spec.stored_run import ENCODER_FILE, PRETRAINED_FILE
+from dlth_bench.spec.tuning import Tuning
 from dlth_bench.training.augment import Pixels
 from dlth_bench.training.checkpoint import load_tensors, save_tensors
 from dlth_bench.training.environment import environment, reset_peak_memory
 from dlth_bench.training.evaluation.accuracy import in_batches, top1
 from dlth_bench.training.evaluation.finetune import finetune_method
 from dlth_bench.training.evaluation.linear import LinearProbe, extract_features, linear_probe
+from dlth_bench.training.exchange import of_first
+from dlth_bench.training.fitting import train_fitting
 from dlth_bench.training.flops import forward_flops, stage_flops
+from dlth_bench.training.history import History, usable
 from dlth_bench.training.labelled_part import visible_labels
-from dlth_bench.training.loop import Checkpoints, Diverged, History, Stage, Watch, train, unwatched, usable
+from dlth_bench.training.launch import launched
+from dlth_bench.training.loop import Checkpoints, Diverged, Watch, unwatched
 from dlth_bench.training.methods import Method, build_method
 from dlth_bench.training.methods.supervised import Supervised
 from dlth_bench.training.methods.text import TextClassifier
@@ -37,6 +42,7 @@ from dlth_bench.training.pruning.search_task import search_task
 from dlth_bench.training.pruning.ticket import trained_ticket
 from dlth_bench.training.resident import Resident, resident
 from dlth_bench.training.seeds import global_stream
+from dlth_bench.training.stage import Stage
 
 Report = Callable[[str, int, int], None]
 """Hears (stage, step, of steps)."""
@@ -50,10 +56,14 @@ class Execution:
 
     Args:
         folder: where checkpoints go; None keeps none. A kill loses at most ``checkpoint_seconds`` of work, or the
-            hundredth of a stage after which one is next possible.
+            hundredth of a stage after which one is next possible. Of several processes the first alone uses it.
         keep_encoder: whether to leave the pretrained encoder in the folder, too.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         shared: where runs that begin alike leave their pretraining for each other.
+        tuning: how steps are computed; with several devices each of their processes executes the run.
+
+    Raises:
+        InputError: the config cannot be trained on several devices.
     """
 
     def __init__(
@@ -64,6 +74,7 @@ class Execution:
         folder: Path | None = None,
         keep_encoder: bool = False,
         device: str = "auto",
+        tuning: Tuning = Tuning(),
         checkpoint_seconds: float = 15.0,
         report: Report = lambda stage, step, total: None,
         watch: Watch = unwatched,
@@ -72,7 +83,9 @@ class Execution:
         self.run = run
         self.config = run.config
         self.dataset = dataset
-        self.folder = folder
+        self.tuning = tuning
+        self.fabric = launched(device, tuning.devices)
+        self.folder = folder if self.fabric.global_rank == 0 else None
         self.keep_encoder = keep_encoder
         self.report = report
         self.watch = watch
@@ -81,14 +94,17 @@ class Execution:
         self.vocabulary = dataset.vocabulary_size if isinstance(dataset, TextDataset) else 0
         size = 0 if isinstance(dataset, TextDataset) else dataset.image_size
         self.pixels = Pixels(size, run.data.pixel_mean, run.data.pixel_std, run.config.eval_view)
-        self.fabric = Fabric(accelerator=device, devices=1)
+        if run.config.pruning is not None and tuning.devices > 1:
+            raise InputError(f"config {run.config.name}: the search for a ticket takes one device")
 
     def result(self) -> Result:
         """Train, evaluate, and say how it went; only a diverged loss is turned into a result, other errors rise."""
         reset_peak_memory(self.fabric.device)
         try:
             data = self._data()
-            return Result(**self._identity, **measured(self._outcome(data), data, len(self.run.class_ids)))
+            outcome = self._outcome(data)
+            notes = (*outcome.pretrain.notes, *outcome.evaluation.notes)
+            return Result(**self._identity, **measured(outcome, data, len(self.run.class_ids)), notes=notes)
         except Diverged as error:
             return Result(**self._identity, status="diverged", reason=str(error))
 
@@ -105,7 +121,7 @@ class Execution:
             "seed": self.run.seed,
             "manifest_digest": self.dataset.manifest_digest,
             "training_version": TRAINING_VERSION,
-            "environment": environment(self.fabric.device),
+            "environment": environment(self.fabric.device, self.tuning.devices),
         }
 
     def _data(self) -> Resident:
@@ -189,7 +205,7 @@ class Execution:
         """Train a stage, or take its finished weights from its folder: the given one, else the run's."""
         folder = folder or self.folder
         finished = None if folder is None else folder / f"{stage.name}.safetensors"
-        loaded = None if finished is None else load_tensors(finished)
+        loaded = of_first(lambda: None if finished is None else load_tensors(finished))
         if loaded is not None and usable(loaded[1]):
             stage.method.load_state_dict(loaded[0])
             return History.from_header(loaded[1])
@@ -198,7 +214,7 @@ class Execution:
             self.checkpoint_seconds,
             partial(self.report, stage.name),
         )
-        history = train(stage, self.fabric, checkpoints, self.watch(stage))
+        history = train_fitting(replace(stage, tuning=self.tuning), self.fabric, checkpoints, self.watch)
         if finished is not None:
             save_tensors(finished, stage.method.state_dict(), history.header() | {"run": self.run.digest})
         return history

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import count, takewhile
 
 import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from dlth_bench.training.loop import Stage
 from dlth_bench.training.methods.base import Method, Moment
 from dlth_bench.training.samples import Samples
+from dlth_bench.training.stage import Stage
 
 
 def stage_flops(stage: Stage, fresh: Callable[[], Method]) -> float:
@@ -19,15 +20,25 @@ def stage_flops(stage: Stage, fresh: Callable[[], Method]) -> float:
     Counted on ``fresh()``, a method built like the stage's, since a counted step would change batch-norm statistics
     and queues. Augmentation is included, the optimizer's update is not.
     """
+    batch = stage.spec.batch_size
+    for counted in takewhile(bool, (batch >> halvings for halvings in count())):
+        try:
+            return _step_flops(stage, fresh, counted) * (batch / counted) * stage.updates
+        except torch.OutOfMemoryError:  # a step that was divided to fit: part of it, which is the more exact the more
+            pass  # of the batch it has, for losses that compare its samples
+    raise torch.OutOfMemoryError("no memory to count the FLOPs of a single sample")
+
+
+def _step_flops(stage: Stage, fresh: Callable[[], Method], batch: int) -> float:
     method = fresh().to(stage.samples.device).train()
     generator = torch.Generator(device=stage.samples.device).manual_seed(0)
-    first = slice(stage.spec.batch_size)
+    first = slice(batch)
     picked = first if stage.only is None else stage.only[first].to(stage.labels.device)
     images, labels = stage.samples[picked], stage.labels[picked]
     with torch.random.fork_rng(), FlopCounterMode(display=False) as counter:
         loss = method(method.views(images, generator), labels, Moment(0, stage.steps))
         loss.backward()
-    return float(counter.get_total_flops()) * stage.updates
+    return float(counter.get_total_flops())
 
 
 @torch.no_grad()

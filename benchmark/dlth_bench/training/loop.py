@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from functools import cached_property
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +14,18 @@ import torch
 from lightning.fabric import Fabric
 from torch import Tensor
 
-from dlth_bench.spec.recipe import TrainSpec
-from dlth_bench.spec.result import TRAINING_VERSION
+from dlth_bench.training.blocks import tuned
 from dlth_bench.training.checkpoint import load_tensors, restore_training_state, save_tensors, training_state
-from dlth_bench.training.methods.base import Method, Moment
+from dlth_bench.training.division import Division
+from dlth_bench.training.draws import PartGenerator
+from dlth_bench.training.exchange import of_first, processes, summed, take_from_first
+from dlth_bench.training.history import History, usable
+from dlth_bench.training.methods.base import Moment
 from dlth_bench.training.methods.text import TextClassifier
 from dlth_bench.training.optim import build_optimizer, clip_each_gradient, clip_gradients, plateau_drops, set_rates
-from dlth_bench.training.pruning.masking import Masking
-from dlth_bench.training.sample_order import epoch_order
-from dlth_bench.training.samples import FileSamples, ReadAhead, Samples, taken
+from dlth_bench.training.samples import FileSamples, ReadAhead, taken
 from dlth_bench.training.seeds import seed_model_draws, stream_seed
+from dlth_bench.training.stage import Batches, Stage
 
 CURVE_POINTS = 100
 """About how many values a loss curve keeps: fewer than twice this, or one a step for shorter stages."""
@@ -30,93 +33,6 @@ CURVE_POINTS = 100
 
 class Diverged(RuntimeError):
     """The loss is no longer a number."""
-
-
-@dataclass
-class Stage:
-    """One stretch of training: what is trained, on what, how, and under which name its draws are made."""
-
-    name: str
-    method: Method
-    samples: Samples
-    """Images, or what else the method takes; batches of them are on the device."""
-    labels: Tensor
-    """int64 (samples,), on the device."""
-    spec: TrainSpec
-    seed: int
-    start: int = 0
-    """The update that it begins with: one that goes on from another's weights has the schedule go on, too."""
-    stop: int | None = None
-    """The update before which it ends; None: that of the whole duration."""
-    masking: Masking | None = None
-    """Weights that stay zero; None: none."""
-    only: Tensor | None = None
-    """Positions of the samples that are trained on, int64 on a CPU, of methods that hold none out; None: all."""
-
-    @cached_property
-    def held_out(self) -> Tensor:
-        """Positions of the samples that are kept for validation, int64, on the labels' device."""
-        return self._split[self.spec.trained_samples(len(self.labels)) :]
-
-    @cached_property
-    def trained_samples(self) -> int:
-        return self.spec.trained_samples(len(self.labels)) if self.only is None else len(self.only)
-
-    @cached_property
-    def trained(self) -> Tensor | None:
-        """Positions of the samples that are trained on, int64 on a CPU; None: all."""
-        if self.only is not None:
-            return self.only
-        return self._split[: self.trained_samples].cpu() if self.spec.held_out else None
-
-    @cached_property
-    def _split(self) -> Tensor:
-        generator = torch.Generator().manual_seed(stream_seed(self.seed, f"{self.name}/held-out"))
-        return torch.randperm(len(self.labels), generator=generator).to(self.labels.device)
-
-    @cached_property
-    def steps(self) -> int:
-        """Updates of the whole duration, which is what schedules are over."""
-        return self.spec.duration.in_steps(self.trained_samples, self.spec.batch_size)
-
-    @property
-    def end(self) -> int:
-        return self.steps if self.stop is None else self.stop
-
-    @property
-    def updates(self) -> int:
-        """Updates that the stage makes."""
-        return self.end - self.start
-
-    @cached_property
-    def epoch_steps(self) -> int:
-        """Updates an epoch; an incomplete last batch is dropped."""
-        return self.trained_samples // self.spec.batch_size
-
-
-@dataclass
-class History:
-    """What a stage leaves besides weights; travels in its checkpoints."""
-
-    step: int = 0
-    seconds: float = 0.0
-    curve_steps: list[int] = field(default_factory=list)
-    curve_loss: list[float] = field(default_factory=list)
-    held_out: list[float] = field(default_factory=list)
-    """Accuracy on the samples held out, one value an epoch."""
-
-    def header(self) -> dict[str, Any]:
-        """As it stands in a checkpoint, with the version of the loop that wrote it."""
-        return vars(self) | {"training_version": TRAINING_VERSION}
-
-    @classmethod
-    def from_header(cls, header: dict[str, Any]) -> History:
-        return cls(**{key: value for key, value in header.items() if key in cls.__dataclass_fields__})
-
-
-def usable(header: dict[str, Any]) -> bool:
-    """Whether a checkpoint was written by this version of the loop; training does not go on across versions."""
-    return header.get("training_version") == TRAINING_VERSION
 
 
 @dataclass(frozen=True)
@@ -140,38 +56,20 @@ def unwatched(stage: Stage) -> AfterStep:
     return lambda step: None
 
 
-class Batches:
-    """The sample order: a permutation an epoch, drawn from (seed, stage, epoch); incomplete batches are dropped."""
-
-    def __init__(self, stage: Stage, device: torch.device | None = None) -> None:
-        self.stage = stage
-        self.device = device or stage.labels.device
-        self.per_epoch = stage.epoch_steps
-        self.epoch = -1
-        self.order = torch.empty(0)
-
-    def at(self, step: int) -> Tensor:
-        """Positions of the samples of one step, int64 (batch,), on the labels' device or the one asked for."""
-        epoch, index = divmod(step, self.per_epoch)
-        if epoch != self.epoch:
-            generator = torch.Generator().manual_seed(stream_seed(self.stage.seed, f"{self.stage.name}/order", epoch))
-            self.order, self.epoch = epoch_order(self.stage, generator).to(self.device), epoch
-        size = self.stage.spec.batch_size
-        return self.order[index * size : (index + 1) * size]
-
-
 class Trainer:
     """A stage set up on a device: model and optimizer under Fabric, and what one update does."""
 
     def __init__(self, stage: Stage, fabric: Fabric) -> None:
         self.stage, self.fabric = stage, fabric
+        self.division = Division(stage.method, stage.spec.batch_size, stage.tuning.micro_batch)
         self.optimizer = build_optimizer(stage.spec.optimizer, stage.method)
         self.module, self.wrapped = fabric.setup(stage.method, self.optimizer)
-        self.batches = Batches(stage)
+        self.batches = Batches(stage, part=self.division.own)
         self.ahead: ReadAhead | None = None
         if isinstance(stage.samples, FileSamples):
-            self.ahead = ReadAhead(stage.samples, Batches(stage, torch.device("cpu")).at, stage.steps)
-        self.generator = torch.Generator(device=fabric.device)
+            positions = Batches(stage, torch.device("cpu"), self.division.own).at
+            self.ahead = ReadAhead(stage.samples, positions, stage.steps)
+        self.generator = PartGenerator(device=fabric.device)
         self.held_out: list[float] = []
         """As `History` has it."""
         self.trained = [parameter for parameter in stage.method.parameters() if parameter.requires_grad]
@@ -183,15 +81,9 @@ class Trainer:
         """Update number ``step`` (from 0); returns the loss, detached, without waiting for the device."""
         stage, method, spec = self.stage, self.stage.method, self.stage.spec.optimizer
         moment = Moment(step, stage.steps, stage.epoch_steps)
-        picked = self.batches.at(step)
-        seed_model_draws(self.fabric.device, stream_seed(stage.seed, f"{stage.name}/model", step))
-        self.generator.manual_seed(stream_seed(stage.seed, f"{stage.name}/augmentation", step))
-        images = taken(stage.samples, picked) if self.ahead is None else self.ahead.at(step)
-        views, labels = method.views(images, self.generator), stage.labels[picked]
-        loss: Tensor = self.module(views, labels, moment)
         for parameter in self.trained:
             parameter.grad = None
-        self.fabric.backward(loss)
+        loss = self._gradients(moment)
         method.before_step(moment)
         if stage.masking is not None:  # before clipping, whose norms are then those of live weights alone
             stage.masking.zero_gradients()
@@ -206,7 +98,42 @@ class Trainer:
         method.after_step(moment)
         if isinstance(method, TextClassifier) and len(stage.held_out) and moment.ends_epoch:
             self.held_out.append(method.accuracy(stage.samples[stage.held_out], stage.labels[stage.held_out]))
-        return loss.detach()
+        return loss
+
+    def _gradients(self, moment: Moment) -> Tensor:
+        """The loss of a step, whose gradients are then in place; a process's share of it where there are several."""
+        stage, total = self.stage, None
+        picked = self.batches.at(moment.step)
+        images = taken(stage.samples, picked) if self.ahead is None else self.ahead.at(moment.step)
+        labels = stage.labels[picked]
+        for one in self.division.passes:
+            last = one is self.division.passes[-1]
+            self.division.begin(one)
+            # Every pass draws for the whole batch, from the start, and takes its own.
+            seed_model_draws(self.fabric.device, stream_seed(stage.seed, f"{stage.name}/model", moment.step))
+            self.generator.manual_seed(stream_seed(stage.seed, f"{stage.name}/augmentation", moment.step))
+            self.generator.part = one.part
+            some = (images, labels) if one.inner is None else (images[one.inner.rows], labels[one.inner.rows])
+            with self._gradients_kept(here=not last):
+                loss = self._loss(*some, moment)
+                loss = loss if one.weight == 1 else loss * one.weight
+                self.fabric.backward(loss)
+            total = loss.detach() if total is None else total + loss.detach()
+        if total is None:
+            raise ValueError("a step has no pass")
+        return total
+
+    def _loss(self, images: Any, labels: Tensor, moment: Moment) -> Tensor:
+        views = self.stage.method.views(images, self.generator)
+        half = self.stage.spec.precision == "bf16"
+        with torch.autocast(self.fabric.device.type, torch.bfloat16) if half else nullcontext():
+            loss: Tensor = self.module(views, labels, moment)
+        return loss
+
+    def _gradients_kept(self, *, here: bool) -> AbstractContextManager[None]:
+        """Whether the gradients of a pass stay in this process, to be averaged with those of its later passes."""
+        several = here and self.fabric.world_size > 1
+        return self.fabric.no_backward_sync(self.module) if several else nullcontext()
 
 
 def train(stage: Stage, fabric: Fabric, checkpoints: Checkpoints, after_step: AfterStep = lambda step: None) -> History:
@@ -216,7 +143,20 @@ def train(stage: Stage, fabric: Fabric, checkpoints: Checkpoints, after_step: Af
         Diverged: when the loss becomes NaN or infinite; names the step.
     """
     trainer = Trainer(stage, fabric)
+    with tuned(stage.method, stage.tuning), trainer.division:
+        history = _train(trainer, checkpoints, after_step)
+    # Statistics of batch norm in groups, which are those of the first group.
+    take_from_first(stage.method.buffers())
+    if fabric.world_size > 1:
+        del trainer
+        gc.collect()  # what hooks into the gradients of the stage must be gone before another stage's
+    return history
+
+
+def _train(trainer: Trainer, checkpoints: Checkpoints, after_step: AfterStep) -> History:
+    stage = trainer.stage
     history = _resume(stage, trainer.optimizer, checkpoints.path)
+    history.note(stage)
     trainer.held_out = history.held_out
     total, every = stage.end, max(1, stage.updates // CURVE_POINTS)
     losses: list[Tensor] = []
@@ -229,7 +169,7 @@ def train(stage: Stage, fabric: Fabric, checkpoints: Checkpoints, after_step: Af
             continue
         _record(history, step + 1, losses, stage.name)
         now = time.monotonic()
-        history.seconds = before + now - started
+        history.seconds = before + (now - started) * processes()
         checkpoints.report(step + 1, total)
         if checkpoints.path is not None and now - saved >= checkpoints.every_seconds and step + 1 < total:
             save_tensors(checkpoints.path, training_state(stage.method, trainer.optimizer), history.header())
@@ -239,7 +179,7 @@ def train(stage: Stage, fabric: Fabric, checkpoints: Checkpoints, after_step: Af
 
 def _resume(stage: Stage, optimizer: torch.optim.Optimizer, path: Path | None) -> History:
     """The state of the checkpoint put into the stage, and its history; a fresh history when there is none."""
-    loaded = None if path is None else load_tensors(path)
+    loaded = of_first(lambda: None if path is None else load_tensors(path))
     if loaded is None or not usable(loaded[1]):
         return History(step=stage.start)
     tensors, header = loaded
@@ -249,7 +189,7 @@ def _resume(stage: Stage, optimizer: torch.optim.Optimizer, path: Path | None) -
 
 def _record(history: History, step: int, losses: list[Tensor], name: str) -> None:
     """Append the mean loss since the last record to the curve; the only place that waits for the device."""
-    mean = torch.stack(losses).mean().item()
+    mean = (summed(torch.stack(losses).mean()) / processes()).item()
     losses.clear()
     if not torch.isfinite(torch.tensor(mean)):
         raise Diverged(f"the {name} loss is {mean} at step {step}")

@@ -13,7 +13,8 @@ from dlth_bench.spec.pruning import TicketFacts
 from dlth_bench.spec.result import Curves
 from dlth_bench.training.environment import peak_memory_bytes
 from dlth_bench.training.evaluation.accuracy import class_accuracy, top1
-from dlth_bench.training.loop import Diverged, History
+from dlth_bench.training.history import History
+from dlth_bench.training.loop import Diverged
 from dlth_bench.training.resident import Resident
 
 

@@ -15,6 +15,7 @@ from torch import Tensor
 from torchvision.transforms import AutoAugment
 
 from dlth_bench.spec.recipe import PolicyName
+from dlth_bench.training.draws import normal, uniform
 from dlth_bench.training.image_ops import GEOMETRY, POINT_OPERATIONS, Fill, identity, warped
 
 SIGNED = {*GEOMETRY, "Brightness", "Color", "Contrast", "Sharpness"}
@@ -96,7 +97,7 @@ def trivialaugment_draw(samples: int, side: int, generator: torch.Generator) -> 
         "Equalize": 0.0,
     }
     names = tuple(table)
-    draws = torch.rand((3, samples), generator=generator, device=generator.device)
+    draws = uniform(3, samples, generator)
     operation = (draws[0] * len(names)).long().clamp_(max=len(names) - 1)
     level = (draws[1] * _BINS).long().clamp_(max=_BINS - 1)
     # torchvision's very numbers: half of 32 pixels is a hair less than 16 there, and becomes 15.
@@ -114,7 +115,7 @@ def autoaugment_draw(samples: int, side: int, generator: torch.Generator) -> lis
     )
     names = ("Identity", *dict.fromkeys(name for pair in pairs for name, _, _ in pair))
     device = generator.device
-    draws = torch.rand((5, samples), generator=generator, device=device)
+    draws = uniform(5, samples, generator)
     chosen = (draws[0] * len(pairs)).long().clamp_(max=len(pairs) - 1)
     strokes = []
     for place in range(2):
@@ -152,8 +153,8 @@ def randaugment_draw(samples: int, side: int, generator: torch.Generator) -> lis
     scale = torch.tensor(list(most.values()), device=generator.device)
     strokes = []
     for _ in range(2):
-        draws = torch.rand((3, samples), generator=generator, device=generator.device)
-        noise = torch.randn(samples, generator=generator, device=generator.device)
+        draws = uniform(3, samples, generator)
+        noise = normal(draws[0], generator)
         operation = 1 + (draws[0] * (len(names) - 1)).long().clamp_(max=len(names) - 2)
         operation = torch.where(draws[1] < 0.5, operation, 0)
         level = (9 + 0.5 * noise).clamp_(0, 10) / 10

@@ -10,7 +10,7 @@ from torch import Tensor
 from dlth_bench.training.labelled_part import half_labelled_order
 
 if TYPE_CHECKING:
-    from dlth_bench.training.loop import Stage
+    from dlth_bench.training.stage import Stage
 
 
 def epoch_order(stage: Stage, generator: torch.Generator) -> Tensor:

@@ -134,17 +134,19 @@ class ReadAhead:
         return self._ahead.popleft()[1].result().to(self.samples.device)
 
 
-def in_order(samples: Samples, size: int) -> Iterator[Images]:
-    """All samples in batches of ``size``, the last one smaller."""
+def in_order(samples: Samples, size: int, share: slice = slice(None)) -> Iterator[Images]:
+    """All samples, or those of a consecutive share, in batches of ``size``, the last one smaller."""
     if isinstance(samples, TokenSamples):
         raise TypeError("texts are not images; a text method scores them itself")
     if isinstance(samples, FileSamples):
-        yield from _read_in_order(samples, size)
+        yield from _read_in_order(samples, size, share)
     else:
-        yield from (samples[start : start + size] for start in range(0, len(samples), size))
+        first, end, _ = share.indices(len(samples))
+        yield from (samples[start : min(start + size, end)] for start in range(first, end, size))
 
 
-def _read_in_order(samples: FileSamples, size: int) -> Iterator[RaggedImages]:
-    batches = [torch.arange(first, min(first + size, len(samples))) for first in range(0, len(samples), size)]
+def _read_in_order(samples: FileSamples, size: int, share: slice = slice(None)) -> Iterator[RaggedImages]:
+    begin, end, _ = share.indices(len(samples))
+    batches = [torch.arange(first, min(first + size, end)) for first in range(begin, end, size)]
     ahead = ReadAhead(samples, lambda number: batches[number], len(batches))
     yield from (ahead.at(number) for number in range(len(batches)))

@@ -13,8 +13,9 @@ from dlth_bench.spec.frozen import Frozen
 from dlth_bench.spec.protocol import Config, DataSpec
 from dlth_bench.spec.run import Run
 from dlth_bench.training.execute import Execution
-from dlth_bench.training.loop import Batches, Stage, Trainer
+from dlth_bench.training.loop import Trainer
 from dlth_bench.training.methods.base import Moment
+from dlth_bench.training.stage import Batches, Stage
 
 
 class StepBench(Frozen):

@@ -18,13 +18,13 @@ from dlth_bench.spec.result import Result
 from dlth_bench.spec.search import SearchData
 from dlth_bench.training import loop
 from dlth_bench.training.checkpoint import load_tensors
-from dlth_bench.training.loop import Stage
 from dlth_bench.training.methods.exemplar import Exemplar
 from dlth_bench.training.methods.rotnet import RotNet
 from dlth_bench.training.methods.s4l import S4L
 from dlth_bench.training.methods.supervised import Supervised
 from dlth_bench.training.preflight import estimates
 from dlth_bench.training.pruning.mask_file import load_mask
+from dlth_bench.training.stage import Stage
 
 AUGMENT = EVERYTHING.model_dump()
 METHODS: dict[str, dict[str, Any]] = {

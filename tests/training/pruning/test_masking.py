@@ -12,10 +12,11 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from dlth_bench.spec.recipe import OptimizerSpec
-from dlth_bench.training.loop import Batches, Checkpoints, Stage, Trainer, train
+from dlth_bench.training.loop import Checkpoints, Trainer, train
 from dlth_bench.training.methods.base import Method, Moment
 from dlth_bench.training.pruning.masking import Masking
 from dlth_bench.training.pruning.masks import Mask
+from dlth_bench.training.stage import Batches, Stage
 
 SAMPLES, STEPS = 24, 6
 FABRIC = Fabric(accelerator="cpu", devices=1)

@@ -26,13 +26,14 @@ from dlth_bench.spec.result import Result
 from dlth_bench.training import execute, loop
 from dlth_bench.training.checkpoint import load_tensors
 from dlth_bench.training.execute import Execution
-from dlth_bench.training.loop import Checkpoints, Stage, train
+from dlth_bench.training.loop import Checkpoints, train
 from dlth_bench.training.optim import learning_rate
 from dlth_bench.training.preflight import estimates
 from dlth_bench.training.pruning import mask_file, search
 from dlth_bench.training.pruning.mask_file import load_mask
 from dlth_bench.training.pruning.masking import Masking
 from dlth_bench.training.pruning.masks import Mask
+from dlth_bench.training.stage import Stage
 
 STEPS, REWIND = 12, 3
 IMP = {"rounds": 2, "rate": 0.6, "rewind": {"steps": REWIND}}

@@ -17,6 +17,7 @@ from dlth_bench.harness.engines.local_worker import WorkerSettings, work
 from dlth_bench.harness.store import Store
 from dlth_bench.spec.result import Result
 from dlth_bench.spec.run import Run
+from dlth_bench.spec.tuning import Tuning
 
 STARTS = 5
 """How many processes in a row may die before they are ready to train, before that counts as a run's own doing."""
@@ -57,6 +58,7 @@ class LocalEngine:
     checkpoint_seconds: float = 15.0
     batch: str = ""
     patience: float = -1.0
+    tuning: Tuning = field(default_factory=Tuning)
     _pool: list[Worker] = field(default_factory=list, init=False)
     _deaths: dict[str, tuple[str, int]] = field(default_factory=dict, init=False)
     """The checkpoints that a run's last process died with, and how many died with these, by its digest."""
@@ -155,7 +157,13 @@ class LocalEngine:
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
         settings = WorkerSettings(
-            str(self.store.root), self.device, self.threads, self.keep_weights, self.checkpoint_seconds, self.batch
+            str(self.store.root),
+            self.device,
+            self.threads,
+            self.keep_weights,
+            self.checkpoint_seconds,
+            self.batch,
+            self.tuning,
         )
         process = context.Process(target=work, args=(theirs, settings), daemon=True)
         # OpenMP reads its thread count when it is loaded, so it must stand in the child's environment from the start.

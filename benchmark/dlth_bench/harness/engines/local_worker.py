@@ -14,6 +14,7 @@ from dlth_bench.harness.attempt import attempt, failed
 from dlth_bench.harness.heartbeat import Pulse
 from dlth_bench.harness.store import Busy, Store
 from dlth_bench.spec.run import Run
+from dlth_bench.spec.tuning import Tuning
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,7 @@ class WorkerSettings:
     keep_weights: bool
     checkpoint_seconds: float
     batch: str
+    tuning: Tuning
 
 
 IGNORED_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR2)
@@ -68,6 +70,7 @@ def _take_runs(pipe: Connection, settings: WorkerSettings, pulse: Pulse) -> None
                 report=lambda stage, step, total: _tell(pipe, "progress", (stage, step, total)),
                 pulse=pulse,
                 batch=settings.batch,
+                tuning=settings.tuning,
             )
         except Busy:
             _tell(pipe, "busy", None)

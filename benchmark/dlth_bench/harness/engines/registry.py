@@ -13,6 +13,7 @@ from dlth_bench.harness.store import Store
 from dlth_bench.spec.errors import InputError
 from dlth_bench.spec.quoting import quoted
 from dlth_bench.spec.run import Run
+from dlth_bench.spec.tuning import Tuning
 
 ENGINES = ("local", "slurm", "ray")
 
@@ -36,6 +37,7 @@ class EngineSettings:
         grid: what the runs are runs of.
         workers: runs trained at once, on a cluster jobs; None: the engine's own choice.
         seconds: expected time of runs, by digest; those that nobody measured are not in it.
+        tuning: how the steps of each run are computed.
         options: of the engine, as ``key=value``.
     """
 
@@ -46,6 +48,7 @@ class EngineSettings:
     keep_weights: bool = False
     seconds: Mapping[str, float] = field(default_factory=dict)
     options: tuple[str, ...] = ()
+    tuning: Tuning = field(default_factory=Tuning)
 
 
 def check_engine(name: str) -> str:
@@ -69,6 +72,8 @@ def make_engine(name: str, settings: EngineSettings) -> Engine:
         InputError: no such engine, its library is missing, or an option is not one of its own.
     """
     check_engine(name)
+    if name != "local" and settings.tuning != Tuning():
+        raise InputError(f"--engine {name}: {settings.tuning.text} is for the local engine; see docs/scale.md")
     if name == "slurm":
         from dlth_bench.harness.engines.slurm import SlurmEngine
         from dlth_bench.harness.engines.slurm_options import slurm_options
@@ -83,6 +88,16 @@ def make_engine(name: str, settings: EngineSettings) -> Engine:
 
     if settings.options:
         raise InputError("--engine-option: the local engine has none")
+    if settings.tuning.devices > 1:
+        from dlth_bench.harness.engines.data_parallel import DataParallelEngine
+
+        return DataParallelEngine(
+            settings.store, settings.tuning, device=settings.device, keep_weights=settings.keep_weights
+        )
     return LocalEngine(
-        settings.store, workers=settings.workers or 1, device=settings.device, keep_weights=settings.keep_weights
+        settings.store,
+        workers=settings.workers or 1,
+        device=settings.device,
+        keep_weights=settings.keep_weights,
+        tuning=settings.tuning,
     )

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from dlth_bench.training.augment import Pixels, unaugmented
+from dlth_bench.training.exchange import in_shards
 from dlth_bench.training.samples import Samples, in_order
 
 BATCH = 512
@@ -15,8 +16,12 @@ BATCH = 512
 
 @torch.no_grad()
 def in_batches(function: Callable[[Tensor], Tensor], images: Samples, pixels: Pixels) -> Tensor:
-    """``function`` of the normalised, unaugmented images, concatenated over batches."""
-    return torch.cat([function(unaugmented(batch, pixels)) for batch in in_order(images, BATCH)])
+    """``function`` of the normalised, unaugmented images, concatenated over batches; each process takes a share."""
+
+    def of_share(share: slice) -> Tensor:
+        return torch.cat([function(unaugmented(batch, pixels)) for batch in in_order(images, BATCH, share)])
+
+    return in_shards(of_share, len(images))
 
 
 def class_accuracy(logits: Tensor, labels: Tensor, classes: int) -> tuple[list[float], list[int]]:

@@ -11,12 +11,16 @@ from torch import Tensor, nn
 
 from dlth_bench.spec.two_views import BarlowTwinsSpec
 from dlth_bench.training.augment import Pixels
+from dlth_bench.training.exchange import joined
 from dlth_bench.training.methods.base import Moment, Views
 from dlth_bench.training.methods.two_views import TwoViewMethod
 
 
 class BarlowTwins(TwoViewMethod):
     """Encoder and a head of three layers; the batch alone couples samples."""
+
+    couples = "its loss is on the correlations over a batch"
+    whole_loss = True
 
     def __init__(self, spec: BarlowTwinsSpec, backbone: nn.Module, width: int, pixels: Pixels) -> None:
         super().__init__(spec, backbone, pixels)
@@ -25,7 +29,7 @@ class BarlowTwins(TwoViewMethod):
         self.scale = spec.loss_scale
 
     def forward(self, views: Views, labels: Tensor, moment: Moment) -> Tensor:
-        first, second = (self.head(self.encoder(view)) for view in views)
+        first, second = (joined(self.head(self.encoder(view)), self.split) for view in views)
         # The scale matters: 1-D parameters move by plain SGD, also under LARS.
         loss: Tensor = self.scale * self.loss(first, second)
         return loss

@@ -11,6 +11,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from dlth_bench.training.exchange import Split
+from dlth_bench.training.part import Part
+
 Views = tuple[Tensor, ...]
 
 
@@ -61,6 +64,21 @@ class Method(nn.Module, ABC):
     unscheduled: tuple[str, ...] = ()
     """Prefixes of the names of parameters that are trained at the peak learning rate throughout."""
 
+    couples = ""
+    """What in a step takes all its samples at once, so that they cannot be a sum over micro-batches; empty: nothing."""
+
+    whole_loss = False
+    """Whether the loss of a process is that of the whole batch; else it is the mean over the samples of its part."""
+
+    mirrors = False
+    """Whether samples meet their mirrors in the batch, which then are in the same part of it."""
+
+    split: Split | None = None
+    """How batches are split over processes; None: there is one process."""
+
+    part: Part | None = None
+    """The part of the batch that the next call of ``forward`` gets; None: all of it."""
+
     @abstractmethod
     def views(self, images: Any, generator: torch.Generator) -> Views:
         """The augmented inputs of one batch: `Images`, or what else the method is for, such as texts."""
@@ -68,6 +86,14 @@ class Method(nn.Module, ABC):
     @abstractmethod
     def forward(self, views: Views, labels: Tensor, moment: Moment) -> Tensor:
         """The scalar loss. ``labels`` int64 (batch,); self-supervised methods do not look at them."""
+
+    def share(self, split: Split) -> None:
+        """Train as one of several processes from now on, on a part of every batch.
+
+        Raises:
+            InputError: the method cannot be split so.
+        """
+        self.split = split
 
     def before_step(self, moment: Moment) -> None:
         """Called between backward and the optimizer's update."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import torch
 from lightly.loss import DINOLoss
+from lightly.models.modules.center import center_momentum
 from lightly.models.modules.heads import DINOProjectionHead
 from lightly.utils.scheduler import cosine_schedule
 from timm.layers.drop import DropPath
@@ -15,8 +16,16 @@ from torch import Tensor, nn
 from dlth_bench.spec.method import DINOSpec
 from dlth_bench.spec.recipe import AugmentSpec
 from dlth_bench.training.augment import Augment, Pixels
+from dlth_bench.training.exchange import summed
 from dlth_bench.training.methods.base import Method, Moment, MovingAverage, Views, frozen_copy
 from dlth_bench.training.ragged import Images
+
+
+class _Loss(DINOLoss):  # type: ignore[misc]  # lightly declares no type
+    """The loss without its own update of the centre, which takes all samples of a step to be in one call."""
+
+    def update_center(self, teacher_out: Tensor) -> None:
+        """Nothing."""
 
 
 class DINO(Method):
@@ -38,9 +47,12 @@ class DINO(Method):
             if isinstance(module, DropPath):
                 module.drop_prob = 0.0
         self.average = MovingAverage([(self.encoder, self.student), (self.teacher_head, self.student_head)])
-        self.loss = DINOLoss(
+        self.loss = _Loss(
             output_dim=spec.out_dim, student_temp=spec.student_temperature, center_momentum=spec.center_momentum
         )
+        self._teacher_sums: list[Tensor] = []
+        # Training that begins anew, or goes on, has half a step of nothing.
+        self.register_load_state_dict_post_hook(_forget_part_of_step)  # type: ignore[no-untyped-call]
 
     def views(self, images: Images, generator: torch.Generator) -> Views:
         crops = [augment(images, generator) for augment in self.global_augments]
@@ -57,7 +69,16 @@ class DINO(Method):
         features = [self.student(large), *(self.student(view) for view in views[2:])]
         student = self.student_head(torch.cat(features))
         loss: Tensor = self.loss(teacher.split(batch), student.split(batch), teacher_temp=self._temperature(moment))
+        if self.part is None:
+            self._move_center(teacher.view(len(views[:2]), batch, -1).mean((0, 1)))
+        else:
+            self._teacher_sums.append(teacher.sum(0))
         return loss
+
+    @torch.no_grad()
+    def _move_center(self, mean: Tensor) -> None:
+        """The centre after a step whose teacher outputs of all global crops have the mean (out_dim,)."""
+        self.loss.center = center_momentum(self.loss.center, mean[None, None], self.spec.center_momentum)
 
     def _temperature(self, moment: Moment) -> float:
         """The teacher's temperature: linear over the warm-up, then constant."""
@@ -74,6 +95,10 @@ class DINO(Method):
                 parameter.grad = None
 
     def after_step(self, moment: Moment) -> None:
+        if self.part is not None:
+            crops = len(self.global_augments) * self.part.total
+            self._move_center(summed(torch.stack(self._teacher_sums).sum(0)) / crops)
+            self._teacher_sums.clear()
         momentum = cosine_schedule(moment.step, moment.total, self._first_momentum(moment.total), 1.0)
         self.average.update(momentum)
 
@@ -81,6 +106,10 @@ class DINO(Method):
         """The momentum whose average reaches back over the spec's horizon, for training of so many steps."""
         horizon = self.spec.teacher_horizon
         return self.spec.momentum if horizon is None else max(0.0, 1 - 1 / (horizon * steps))
+
+
+def _forget_part_of_step(method: DINO, incompatible_keys: object) -> None:
+    method._teacher_sums.clear()
 
 
 def _head(spec: DINOSpec, width: int) -> DINOProjectionHead:

@@ -54,7 +54,7 @@ class MAE(Method):
     def forward(self, views: Views, labels: Tensor, moment: Moment) -> Tensor:
         (images,) = views
         tokens = self.masked.sequence_length
-        kept, hidden = random_token_mask((len(images), tokens), self.spec.mask_ratio, device=images.device)
+        kept, hidden = self._masks(len(images), images.device)
         visible = self.embed(self.masked.encode(images, idx_keep=kept))
         full = repeat_token(self.decoder.mask_token, (len(images), tokens))
         decoded = self.decoder(set_at_index(full, kept, visible.to(full.dtype)))
@@ -64,3 +64,10 @@ class MAE(Method):
         if self.spec.normalize_targets:
             target = normalize_mean_var(target)
         return F.mse_loss(predicted, target)
+
+    def _masks(self, samples: int, device: torch.device) -> tuple[Tensor, Tensor]:
+        """Places of the kept and of the hidden tokens of each sample, drawn for the whole batch."""
+        batch = samples if self.part is None else self.part.total
+        masks = random_token_mask((batch, self.masked.sequence_length), self.spec.mask_ratio, device=device)
+        kept, hidden = masks if self.part is None else (self.part.of(mask) for mask in masks)
+        return kept, hidden

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from dlth_bench.spec.errors import InputError
 from dlth_bench.spec.method import MoCoSpec
 from dlth_bench.training.augment import Augment, Pixels
-from dlth_bench.training.batch_norm import group_batch_norms
-from dlth_bench.training.exchange import agreed_permutation, gathered, own_part, processes
+from dlth_bench.training.batch_norm import group_batch_norms, regroup
+from dlth_bench.training.exchange import Split, gathered, own_part
 from dlth_bench.training.methods.base import Method, Moment, MovingAverage, Views, frozen_copy
 from dlth_bench.training.methods.queue import enqueued
 from dlth_bench.training.ragged import Images
@@ -26,6 +26,8 @@ class MoCo(Method):
     The queue is a persistent buffer: lightly's memory bank is not, and a resumed run would lose it.
     """
 
+    couples = "the keys of a batch enter the queue together"
+
     queue: Tensor
     first_view_queue: Tensor
     queue_start: Tensor
@@ -36,9 +38,7 @@ class MoCo(Method):
         self.augment = Augment(spec.augment, pixels)
         self.encoder = backbone
         if spec.batch_norm_groups is not None:
-            if spec.batch_norm_groups % processes():
-                raise InputError(f"{spec.batch_norm_groups} batch-norm groups on {processes()} devices: must divide")
-            group_batch_norms(self.encoder, spec.batch_norm_groups // processes())
+            group_batch_norms(self.encoder, spec.batch_norm_groups)
         hidden = spec.hidden_dim or width
         self.head = (
             nn.Sequential(nn.Linear(width, hidden), nn.ReLU(inplace=True), nn.Linear(hidden, spec.dim))
@@ -52,6 +52,15 @@ class MoCo(Method):
         if spec.symmetric:
             self.register_buffer("first_view_queue", F.normalize(torch.randn(spec.queue, spec.dim), dim=1))
         self.register_buffer("queue_start", torch.zeros((), dtype=torch.long))
+
+    def share(self, split: Split) -> None:
+        groups, processes = self.spec.batch_norm_groups, len(split.parts)
+        if groups is not None:
+            if groups % processes:
+                raise InputError(f"{groups} batch-norm groups on {processes} devices: must divide")
+            for encoder in (self.encoder, self.key_encoder):
+                regroup(encoder, groups // processes)
+        super().share(split)
 
     def views(self, images: Images, generator: torch.Generator) -> Views:
         # Both views as one batch: half the calls.
@@ -87,18 +96,21 @@ class MoCo(Method):
         if self.spec.batch_norm_groups is None:
             return F.normalize(self.key_head(self.key_encoder(view)), dim=1)
         # Keys are normalised among other samples than their queries, so that batch statistics cannot give them away.
-        everywhere = gathered(view)
-        order = agreed_permutation(len(everywhere), view.device)
-        keys = F.normalize(self.key_head(self.key_encoder(own_part(everywhere[order]))), dim=1)
-        return own_part(gathered(keys)[order.argsort()])
+        everywhere = gathered(view, self.split)
+        # All processes have the same state of the CPU's generator, so they draw the same order.
+        order = torch.randperm(len(everywhere)).to(view.device)
+        keys = F.normalize(self.key_head(self.key_encoder(own_part(everywhere[order], self.split))), dim=1)
+        return own_part(gathered(keys, self.split)[order.argsort()], self.split)
 
     @torch.no_grad()
     def _enqueue(self, keys: Tensor, first_view_keys: Tensor | None = None) -> None:
         """Replace the oldest keys by those of all processes."""
-        keys = gathered(keys)
+        keys = gathered(keys, self.split)
         self.queue = enqueued(self.queue, self.queue_start, keys)
         if first_view_keys is not None:
-            self.first_view_queue = enqueued(self.first_view_queue, self.queue_start, gathered(first_view_keys))
+            self.first_view_queue = enqueued(
+                self.first_view_queue, self.queue_start, gathered(first_view_keys, self.split)
+            )
         self.queue_start = (self.queue_start + len(keys)) % len(self.queue)
 
 

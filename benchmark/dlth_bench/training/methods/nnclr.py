@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from dlth_bench.spec.two_views import NNCLRSpec
 from dlth_bench.training.augment import Pixels
+from dlth_bench.training.exchange import gathered, joined
 from dlth_bench.training.methods.base import Moment, Views
 from dlth_bench.training.methods.queue import enqueued
 from dlth_bench.training.methods.two_views import TwoViewMethod
@@ -22,6 +23,9 @@ class NNCLR(TwoViewMethod):
 
     The queue is a persistent buffer: lightly's memory bank is not, and a resumed run would lose it.
     """
+
+    couples = "its loss compares the samples of a batch"
+    whole_loss = True
 
     queue: Tensor
     queue_start: Tensor
@@ -36,8 +40,10 @@ class NNCLR(TwoViewMethod):
 
     def forward(self, views: Views, labels: Tensor, moment: Moment) -> Tensor:
         projections = [self.head(self.encoder(view)) for view in views]
-        first, second = (F.normalize(self.predictor(projection), dim=1) for projection in projections)
-        keys = [F.normalize(projection.detach(), dim=1) for projection in projections]
+        first, second = (
+            joined(F.normalize(self.predictor(projection), dim=1), self.split) for projection in projections
+        )
+        keys = [gathered(F.normalize(projection.detach(), dim=1), self.split) for projection in projections]
         first_neighbours, second_neighbours = (nearest(key, self.queue) for key in keys)
         loss = neighbour_contrast(first_neighbours, second, self.temperature)
         loss = (loss + neighbour_contrast(second_neighbours, first, self.temperature)) / 2

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from dlth_bench.spec.two_views import SimCLRSpec
 from dlth_bench.training.augment import Pixels
+from dlth_bench.training.exchange import joined
 from dlth_bench.training.methods.base import Moment, Views
 from dlth_bench.training.methods.two_views import TwoViewMethod
 
@@ -18,12 +19,15 @@ from dlth_bench.training.methods.two_views import TwoViewMethod
 class SimCLR(TwoViewMethod):
     """Encoder and a two-layer head without batch norm; the batch alone couples samples."""
 
+    couples = "its loss compares the samples of a batch"
+    whole_loss = True
+
     def __init__(self, spec: SimCLRSpec, backbone: nn.Module, width: int, pixels: Pixels) -> None:
         super().__init__(spec, backbone, pixels)
         self.head = SimCLRProjectionHead(width, spec.hidden_dim, spec.dim, num_layers=2, batch_norm=False)
         self.loss = NTXentLoss(temperature=spec.temperature)
 
     def forward(self, views: Views, labels: Tensor, moment: Moment) -> Tensor:
-        first, second = (self.head(self.encoder(view)) for view in views)
+        first, second = (joined(self.head(self.encoder(view)), self.split) for view in views)
         loss: Tensor = self.loss(first, second)
         return loss

@@ -46,6 +46,7 @@ class Supervised(Method):
         self.head = head
         self.label_smoothing = label_smoothing
         self.mixing = Mixing(mixup, cutmix)
+        self.mirrors = self.mixing.active
         self.weight_average = weight_average
         if weight_average is not None:
             self.average = frozen_copy(nn.Sequential(encoder, head))

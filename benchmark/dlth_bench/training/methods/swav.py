@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from dlth_bench.spec.two_views import SwAVSpec
 from dlth_bench.training.augment import Pixels
+from dlth_bench.training.exchange import joined
 from dlth_bench.training.methods.base import Moment, Views
 from dlth_bench.training.methods.queue import enqueued
 from dlth_bench.training.methods.two_views import TwoViewMethod
@@ -20,6 +21,9 @@ from dlth_bench.training.methods.two_views import TwoViewMethod
 
 class SwAV(TwoViewMethod):
     """Encoder, projection head, prototypes, and a queue of past projections of each view."""
+
+    couples = "assignments to prototypes are balanced over a batch"
+    whole_loss = True
 
     queue: Tensor
     queue_start: Tensor
@@ -38,8 +42,8 @@ class SwAV(TwoViewMethod):
         self.register_buffer("queue_start", torch.zeros((), dtype=torch.long))
 
     def forward(self, views: Views, labels: Tensor, moment: Moment) -> Tensor:
-        projections = [F.normalize(self.head(self.encoder(view)), dim=1) for view in views]
-        past = [self._scores(kept) for kept in self.queue] if self._queue_in_use(len(labels), moment) else None
+        projections = [joined(F.normalize(self.head(self.encoder(view)), dim=1), self.split) for view in views]
+        past = [self._scores(kept) for kept in self.queue] if self._queue_in_use(len(projections[0]), moment) else None
         loss: Tensor = self.loss([self._scores(projection) for projection in projections], [], past)
         if self.spec.queue:
             self._enqueue(projections)

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dlth_bench.spec.recipe import EmbeddingBagSpec
+from dlth_bench.training.exchange import Split
 from dlth_bench.training.methods.base import Method, Moment, Views
 from dlth_bench.training.tokens import TokenSamples
 
@@ -26,7 +27,9 @@ class TextClassifier(Method):
         vocabulary: how many token IDs there are.
     """
 
+    encoder: nn.EmbeddingBag
     sparse = True
+    couples = "its texts are looked up together"
 
     def __init__(self, spec: EmbeddingBagSpec, vocabulary: int, classes: int) -> None:
         super().__init__()
@@ -35,6 +38,11 @@ class TextClassifier(Method):
         nn.init.uniform_(self.encoder.weight, -spec.init_range, spec.init_range)
         nn.init.uniform_(self.head.weight, -spec.init_range, spec.init_range)
         nn.init.zeros_(self.head.bias)
+
+    def share(self, split: Split) -> None:
+        # Sparse gradients cannot be averaged over every kind of device.
+        self.sparse = self.encoder.sparse = False
+        super().share(split)
 
     def views(self, images: TokenSamples, generator: torch.Generator) -> Views:
         """Tokens and offsets of a batch, as they are."""

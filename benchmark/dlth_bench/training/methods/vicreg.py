@@ -11,12 +11,16 @@ from torch import Tensor, nn
 
 from dlth_bench.spec.two_views import VICRegSpec
 from dlth_bench.training.augment import Pixels
+from dlth_bench.training.exchange import joined
 from dlth_bench.training.methods.base import Moment, Views
 from dlth_bench.training.methods.two_views import TwoViewMethod
 
 
 class VICReg(TwoViewMethod):
     """Encoder and a head of three layers; the batch alone couples samples."""
+
+    couples = "its loss is on the variances over a batch"
+    whole_loss = True
 
     def __init__(self, spec: VICRegSpec, backbone: nn.Module, width: int, pixels: Pixels) -> None:
         super().__init__(spec, backbone, pixels)
@@ -29,6 +33,6 @@ class VICReg(TwoViewMethod):
         )
 
     def forward(self, views: Views, labels: Tensor, moment: Moment) -> Tensor:
-        first, second = (self.head(self.encoder(view)) for view in views)
+        first, second = (joined(self.head(self.encoder(view)), self.split) for view in views)
         loss: Tensor = self.loss(first, second)
         return loss

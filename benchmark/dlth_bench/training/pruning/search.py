@@ -19,7 +19,7 @@ from dlth_bench.spec.pruning import Level, PruningSpec
 from dlth_bench.spec.result import TRAINING_VERSION
 from dlth_bench.training.augment import Pixels
 from dlth_bench.training.evaluation.accuracy import in_batches, top1
-from dlth_bench.training.loop import History, Stage, usable
+from dlth_bench.training.history import History, usable
 from dlth_bench.training.methods.base import Method
 from dlth_bench.training.methods.rotnet import ROTATIONS, RotNet
 from dlth_bench.training.methods.supervised import Supervised
@@ -29,6 +29,7 @@ from dlth_bench.training.pruning.masks import Mask
 from dlth_bench.training.pruning.natural_sparsity import natural_sparsity
 from dlth_bench.training.pruning.prune import Scorer
 from dlth_bench.training.samples import Samples
+from dlth_bench.training.stage import Stage
 
 Weights = dict[str, Tensor]
 """A method's whole state: weights, and the buffers of its batch norms."""

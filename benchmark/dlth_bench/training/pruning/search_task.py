@@ -10,9 +10,9 @@ from dlth_bench.spec.protocol import Config
 from dlth_bench.spec.search import SearchData, SearchSpec
 from dlth_bench.training.flops import stage_flops
 from dlth_bench.training.labelled_part import UNLABELLED, visible_labels
-from dlth_bench.training.loop import Stage
 from dlth_bench.training.pruning.limited_data import LimitedData, limited_data
 from dlth_bench.training.pruning.search import LevelTrainer, NewMethod
+from dlth_bench.training.stage import Stage
 
 
 @dataclass(frozen=True, eq=False)

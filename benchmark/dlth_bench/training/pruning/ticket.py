@@ -12,7 +12,7 @@ import torch
 
 from dlth_bench.spec.pruning import PruningSpec, TicketFacts
 from dlth_bench.spec.stored_run import MASK_FILE
-from dlth_bench.training.loop import History
+from dlth_bench.training.history import History
 from dlth_bench.training.methods.supervised import Supervised, as_classifier
 from dlth_bench.training.pruning.mask_file import save_mask
 from dlth_bench.training.pruning.masks import Mask

@@ -1,0 +1,96 @@
+"""Random draws of a part of a batch: those that the same samples have when the whole batch is drawn for.
+
+What is random about a sample depends on its place in the batch alone, so that a batch is the same however many
+processes or micro-batches it is divided over. Draws are cheap next to what is computed from them, so each process
+draws for the whole batch and takes its own.
+"""
+
+from __future__ import annotations
+
+import torch
+from timm.layers.drop import DropPath
+from torch import Tensor, nn
+from torchvision.ops import StochasticDepth
+
+from dlth_bench.training.part import Part
+
+
+class PartGenerator(torch.Generator):
+    """A generator whose draws for samples are those of a part of the batch."""
+
+    part: Part | None = None
+
+
+def uniform(rows: int, samples: int, generator: torch.Generator) -> Tensor:
+    """Numbers in [0, 1), (rows, samples), for the samples that the generator draws for."""
+    part = _part_of(generator)
+    count = samples if part is None else part.whole_length(samples)
+    drawn = torch.rand((rows, count), generator=generator, device=generator.device)
+    return drawn if part is None else part.of(drawn, dim=1)
+
+
+def normal(like: Tensor, generator: torch.Generator) -> Tensor:
+    """Standard normal numbers in the shape of a tensor (samples, ...)."""
+    part = _part_of(generator)
+    if part is None:
+        return torch.empty_like(like).normal_(generator=generator)
+    whole = like.new_empty((part.whole_length(len(like)), *like.shape[1:]))
+    return part.of(whole.normal_(generator=generator))
+
+
+def _part_of(generator: torch.Generator) -> Part | None:
+    return generator.part if isinstance(generator, PartGenerator) else None
+
+
+class _PartDropout(nn.Dropout):
+    part: Part | None = None
+
+    def forward(self, input: Tensor) -> Tensor:
+        if self.part is None or not self.training or not self.p:
+            return super().forward(input)
+        return input * self.part.of(super().forward(input.new_ones(_whole_shape(input, self.part))))
+
+
+class _PartDropPath(DropPath):
+    part: Part | None = None
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.part is None or not self.training or not self.drop_prob:
+            return super().forward(x)  # type: ignore[no-any-return, no-untyped-call]
+        return x * self.part.of(super().forward(_one_a_sample(x, self.part)))  # type: ignore[no-untyped-call]
+
+
+class _PartStochasticDepth(StochasticDepth):  # type: ignore[misc]  # torchvision declares no type
+    part: Part | None = None
+
+    def forward(self, input: Tensor) -> Tensor:
+        if self.part is None or not self.training or self.mode != "row" or not self.p:
+            return super().forward(input)  # type: ignore[no-any-return]
+        return input * self.part.of(super().forward(_one_a_sample(input, self.part)))
+
+
+def _whole_shape(tensor: Tensor, part: Part) -> tuple[int, ...]:
+    return (part.whole_length(len(tensor)), *tensor.shape[1:])
+
+
+def _one_a_sample(tensor: Tensor, part: Part) -> Tensor:
+    return tensor.new_ones((part.whole_length(len(tensor)), *(1,) * (tensor.ndim - 1)))
+
+
+_OF_PARTS: dict[type[nn.Module], type[nn.Module]] = {
+    nn.Dropout: _PartDropout,
+    DropPath: _PartDropPath,
+    StochasticDepth: _PartStochasticDepth,
+}
+
+
+def draw_for_parts(network: nn.Module) -> list[nn.Module]:
+    """Let the layers of a network that draw do so for parts, in place; returns them, to be told of each part."""
+    layers = []
+    for layer in network.modules():
+        kind = _OF_PARTS.get(type(layer))
+        if kind is not None:
+            layer.__class__ = kind  # all else about it stays: its options, name and place
+        if isinstance(layer, tuple(_OF_PARTS.values())):
+            layers.append(layer)
+    return layers
