@@ -78,8 +78,9 @@ def stored(
         "cost": {"images": 1, "flops": 1.0, "device_seconds": 1.0},
     }
     store = Store(folder)
-    store.save(run, Result.model_validate(document | changes))
-    return store.folder(run.digest)
+    result = Result.model_validate(document | changes)
+    store.save(run, result)
+    return store.folder(result.run)
 
 
 RISING = [index % 51 for index in range(len(IDS))]

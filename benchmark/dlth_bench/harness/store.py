@@ -40,6 +40,8 @@ class Store:
     def __init__(self, root: Path) -> None:
         if root.exists() and not root.is_dir():
             raise InputError("is a file; the store must be a folder", source=root)
+        if any(parent.is_file() for parent in root.parents):
+            raise InputError("the store cannot be made: it would lie in a file", source=root)
         self.root = root
 
     def check_writable(self) -> None:
@@ -84,7 +86,7 @@ class Store:
         path = self.folder(digest) / RESULT_FILE
         try:
             result = Result.model_validate_json(path.read_bytes())
-        except (FileNotFoundError, NotADirectoryError):
+        except FileNotFoundError:
             return None
         except ValidationError as error:
             first = error.errors()[0]
