@@ -69,9 +69,14 @@ def test_torchrun_says_how_many_devices(monkeypatch: pytest.MonkeyPatch) -> None
 
 @pytest.mark.slow
 def test_a_run_on_two_devices_is_stored_once_and_is_the_same(tiny_file: Path, tmp_path: Path) -> None:
-    """By torchrun and by --devices: one result, one output, the losses of one process; again, nothing is trained."""
+    """By torchrun and by --devices: one result, one output, what one process computes; again, nothing is trained.
+
+    One process adds up the halves of its batches, too: over hundreds of steps of Adam another order of additions alone
+    takes losses apart.
+    """
     options, expected = _one_run(tiny_file, tmp_path), None
-    for name, command, more in (("one", ALONE, ()), ("torchrun", TORCHRUN, ()), ("own", ALONE, ("--devices", "2"))):
+    ways = (("one", ALONE, ("--micro-batch", "8")), ("torchrun", TORCHRUN, ()), ("own", ALONE, ("--devices", "2")))
+    for name, command, more in ways:
         store = tmp_path / name
         output = _output(command, *options, *more, "--out", str(store))
         assert output.count("1 of 1 runs to train") == 1
@@ -81,8 +86,8 @@ def test_a_run_on_two_devices_is_stored_once_and_is_the_same(tiny_file: Path, tm
             expected = result
         else:
             assert result.notes == ("pretrain from step 1: 2 devices",)
-        # The first losses alone: over many steps of Adam rounding grows until two runs are as two seeds.
-        assert result.curves.pretrain_loss[:40] == pytest.approx(expected.curves.pretrain_loss[:40], rel=0.05)
+        assert result.curves.pretrain_loss == pytest.approx(expected.curves.pretrain_loss, rel=1e-4)
+        assert result.accuracy == expected.accuracy
     assert "runs to train" not in _output(TORCHRUN, *options, "--out", str(tmp_path / "torchrun"))
 
 

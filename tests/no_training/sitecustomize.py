@@ -70,3 +70,5 @@ if "NO_TRAINING_NO_TORCH" in os.environ:
     torch = types.ModuleType("torch")
     torch.set_num_threads = lambda count: None  # type: ignore[attr-defined]
     sys.modules["torch"] = torch
+    for name in ("lightning", "lightning.fabric"):  # which load it
+        sys.modules[name] = types.ModuleType(name)

@@ -85,7 +85,7 @@ TIMM_NAMES = {
 @pytest.mark.parametrize("noise", [0.0, -3.0, 2.0])
 def test_randaugment_has_timm_s_arguments(noise: float, monkeypatch: pytest.MonkeyPatch) -> None:
     """At a level of 9 and half the noise, at most 10, each operation has the argument of timm's level functions."""
-    monkeypatch.setattr(policies.torch, "randn", lambda samples, **_: torch.full((samples,), noise))
+    monkeypatch.setattr(policies, "normal", lambda like, _: torch.full_like(like, noise))
     level = min(10.0, 9 + noise / 2)
     config = timm_policies.rand_augment_transform("rand-m9-mstd0.5-inc1", {"translate_pct": 0.45})
     names = {operation.name for operation in config.ops}

@@ -14,7 +14,7 @@ from dlth_bench.datasets.glyphs.dataset import Glyphs
 from dlth_bench.spec.dynamics import Convention
 from dlth_bench.spec.protocol import Config
 from dlth_bench.spec.result import Result
-from dlth_bench.training import execute
+from dlth_bench.training import fitting
 from dlth_bench.training.augment import to_float
 from dlth_bench.training.dynamics import DynamicsRecorder, sample_scores
 from dlth_bench.training.execute import Execution
@@ -101,7 +101,7 @@ def test_last_epoch_is_what_the_trained_model_says(name: str, glyphs: Glyphs) ->
 def test_minibatch_convention_is_what_training_saw(name: str, glyphs: Glyphs, monkeypatch: pytest.MonkeyPatch) -> None:
     """Correct at a sample's presentation, before the update, from the augmented view; kept until its next one."""
     presented: list[torch.Tensor] = []
-    original = execute.train
+    original = fitting.train
 
     def train(stage: Stage, *arguments: object) -> object:
         if stage.name == STAGES[name]:
@@ -110,7 +110,7 @@ def test_minibatch_convention_is_what_training_saw(name: str, glyphs: Glyphs, mo
             )
         return original(stage, *arguments)
 
-    monkeypatch.setattr(execute, "train", train)
+    monkeypatch.setattr(fitting, "train", train)
     _, recorder = watched(plain(name), glyphs, "minibatch")
     batches, labels = Batches(recorder.stage), recorder.stage.labels
     state = torch.zeros(len(labels), dtype=torch.bool)

@@ -92,7 +92,7 @@ def run(
 
     Example: dlth-bench run --subset demo-24 --workers 2
 
-    Example: torchrun --nproc_per_node 8 -m dlth_bench run --protocol imagenet-ssl --subset my-classes.txt
+    Example: dlth-bench run --subset demo-24 --devices 2
 
     Example: dlth-bench run --protocol imagenet-ssl --smoke --data-dir /data/imagenet
 

@@ -33,7 +33,7 @@ BATCH = 4
 """Samples an update; batch norm on fewer can undo a network at its start."""
 
 TRANSFORMER_BATCH = 2
-"""The same of transformers, which are the large networks and have no batch norm."""
+"""The same of transformers whose samples are not mixed in pairs: the large networks, without batch norm."""
 
 SAMPLES_PER_CLASS = 4
 CLASSES = 3
@@ -61,7 +61,9 @@ def smoke_run(config: Config, data: DataSpec, class_ids: Sequence[str]) -> Run:
 def shortened(config: Config) -> Config:
     """The config with a few steps of a few samples in each stage; what is trained stays what it is."""
     evaluation = config.evaluation
-    batch = TRANSFORMER_BATCH if config.backbone.kind == "vit" else BATCH
+    parts = (config.method, evaluation)
+    mixed = any(getattr(part, name, 0) for part in parts for name in ("mixup", "cutmix"))  # in pairs, on each device
+    batch = TRANSFORMER_BATCH if config.backbone.kind == "vit" and not mixed else BATCH
     if evaluation is not None:
         probed = BATCH if evaluation.kind == "linear" else batch
         evaluation = evaluation.model_copy(update={"train": _short(evaluation.train, probed)})
