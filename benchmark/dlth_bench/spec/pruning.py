@@ -156,10 +156,17 @@ class PruningSpec(Frozen):
         """The update from which the ticket, or its control, is trained on."""
         return 0 if self.baseline in {"reinit", "random_ticket"} else self.rewind_step(train, samples)
 
-    def updates(self, train: TrainSpec, samples: int) -> int:
-        """Updates of all trainings together: up to the rewind point, of each level, and of the ticket."""
+    def updates(self, train: TrainSpec, samples: int, sparse: int | None = None) -> int:
+        """Updates of all trainings together: up to the rewind point, of each level, and of the ticket.
+
+        Args:
+            samples: of the search.
+            sparse: of the training of the ticket; None: those of the search.
+        """
         total, rewind = train.duration.in_steps(samples, train.batch_size), self.rewind_step(train, samples)
-        return rewind + self.levels * (total - rewind) + total - self.ticket_start(train, samples)
+        last = samples if sparse is None else sparse
+        ticket = train.duration.in_steps(last, train.batch_size) - self.ticket_start(train, last)
+        return rewind + self.levels * (total - rewind) + ticket
 
 
 class Level(Frozen):

@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 from dlth_bench.spec.frozen import Frozen, digest_of
 from dlth_bench.spec.protocol import Config, DataSpec
 from dlth_bench.spec.recipe import TrainSpec
+from dlth_bench.spec.replaced import Phase, Replaced, on_subset
 from dlth_bench.spec.samples import classes_of
 from dlth_bench.spec.subset import Subset
 
@@ -31,16 +32,29 @@ class Run(Frozen):
         Field(description="Training samples in canonical order; None: all that the data have of the classes."),
     ] = None
     seed: int
+    replaced: Annotated[
+        Replaced, Field(description="The phases that take the samples; the others take all of their classes.")
+    ] = "training"
 
     @classmethod
-    def on(cls, subset: Subset, data: DataSpec, config: Config, seed: int) -> Self:
-        """The run of a config on a subset of the data."""
-        samples = subset.ids if subset.unit == "sample" else None
-        return cls(data=data, config=config, class_ids=subset.class_ids, sample_ids=samples, seed=seed)
+    def on(cls, subset: Subset, data: DataSpec, config: Config, seed: int, *, replaces: Replaced = "training") -> Self:
+        """The run of a config on a subset of the data; classes replace the data of every phase, whatever the rule."""
+        if subset.unit == "class":
+            return cls(data=data, config=config, class_ids=subset.class_ids, seed=seed)
+        return cls(
+            data=data,
+            config=config,
+            class_ids=subset.class_ids,
+            sample_ids=subset.ids,
+            seed=seed,
+            replaced=replaces,
+        )
 
     @model_validator(mode="after")
     def _classes_of_samples(self) -> Self:
         if self.sample_ids is None:
+            if self.replaced != "training":
+                raise ValueError(f"replaces {self.replaced} without samples")
             return self
         if any(one >= other for one, other in itertools.pairwise(self.sample_ids)):
             raise ValueError("the samples must be in canonical order, each once")
@@ -58,29 +72,49 @@ class Run(Frozen):
         }
         if self.sample_ids is not None:
             identity["samples"] = list(self.sample_ids)
+        if self.replaced != "training":
+            identity["replaced"] = self.replaced
         return digest_of(identity)
 
     @property
     def samples(self) -> int | None:
         """How many samples are trained on; None when that is the dataset's own number of the classes."""
-        if self.sample_ids is not None:
-            return len(self.sample_ids)
+        return self.full_samples if self.sample_ids is None else len(self.sample_ids)
+
+    @property
+    def full_samples(self) -> int | None:
+        """How many samples there are of its classes; None when that is the dataset's own number."""
         return None if self.data.images_per_class is None else len(self.class_ids) * self.data.images_per_class
+
+    def samples_of(self, phase: Phase) -> int | None:
+        """How many samples a phase is trained on; None when that is the dataset's own number."""
+        return self.samples if on_subset(phase, self.replaced) else self.full_samples
+
+    @property
+    def evaluated_samples(self) -> int | None:
+        """How many samples the training accuracy is of: those that the evaluated network was trained on last."""
+        if self.config.pruning is not None:
+            return self.samples_of("sparse_training")
+        return self.samples_of("search" if self.config.evaluation is None else "probe")
 
     @property
     def images_seen(self) -> int | None:
-        """Samples drawn in all stages, as in `Cost`; None when the number of training samples is the dataset's own."""
-        samples = self.samples
-        if samples is None:
+        """Samples drawn in all stages, as in `Cost`; None when it cannot be told before the run.
+
+        That is when the number of training samples is the dataset's own, or measurements train, too.
+        """
+        samples, probed = self.samples_of("search"), self.samples_of("probe")
+        if samples is None or probed is None or any(spec.trains for spec in self.config.measure):
             return None
         evaluation, pruning = self.config.evaluation, self.config.pruning
         if pruning is not None:
-            return pruning.updates(self.config.train, samples) * self.config.train.batch_size
+            sparse = self.samples_of("sparse_training")
+            return pruning.updates(self.config.train, samples, sparse) * self.config.train.batch_size
         seen = _drawn(self.config.train, samples)
         if evaluation is None:
             return seen
         once = evaluation.kind == "linear" and evaluation.augment is None
-        return seen + (samples if once else _drawn(evaluation.train, samples))
+        return seen + (probed if once else _drawn(evaluation.train, probed))
 
     @property
     def label(self) -> str:
