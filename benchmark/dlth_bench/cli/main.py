@@ -28,6 +28,7 @@ from dlth_bench.cli import (
     status,
     submit,
     subsets,
+    theory,
     verify,
 )
 from dlth_bench.spec.errors import InputError
@@ -55,6 +56,7 @@ app.command("leaderboard")(leaderboard.leaderboard)
 app.command("plot")(plot.plot)
 app.command("paper")(paper.paper)
 app.command("power")(power.power)
+app.command("theory")(theory.theory)
 app.command("reference")(reference.reference)
 app.command("schemas")(schemas.schemas)
 app.add_typer(protocols.app)

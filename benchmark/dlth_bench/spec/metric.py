@@ -95,8 +95,8 @@ class Measured(Frozen):
     values: Annotated[tuple[MeasuredValue, ...], Field(max_length=100)]
     series: Annotated[
         dict[str, Series],
-        Field(default_factory=dict, max_length=20, description="What the values were computed from, by name."),
-    ]
+        Field(max_length=20, description="What the values were computed from, by name."),
+    ] = Field(default_factory=dict)
     notes: Annotated[
         tuple[Annotated[str, Field(max_length=300)], ...],
         Field(max_length=20, description="What a reader must know before believing the values."),

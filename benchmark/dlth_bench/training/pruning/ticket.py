@@ -26,6 +26,7 @@ class TrainedTicket:
         history: of its own training; its curve has that up to the rewind point before it, if its weights were there.
         earlier_seconds: wall seconds of all before that.
         updates: of all trainings together.
+        mask, weights, start: the ticket before its own training, and the update that this began with.
     """
 
     method: Supervised
@@ -33,10 +34,18 @@ class TrainedTicket:
     earlier_seconds: float
     updates: int
     facts: TicketFacts
+    mask: Mask
+    weights: Weights
+    start: int
 
 
-def trained_ticket(spec: PruningSpec, trainer: LevelTrainer, scorer: Scorer) -> TrainedTicket:
+def trained_ticket(
+    spec: PruningSpec, trainer: LevelTrainer, scorer: Scorer, sparse: LevelTrainer | None = None
+) -> TrainedTicket:
     """Find a ticket and train it.
+
+    Args:
+        sparse: trains the ticket, on other data than the search; None: the same.
 
     Raises:
         ValueError: the rewind point is not before the end of training.
@@ -49,8 +58,9 @@ def trained_ticket(spec: PruningSpec, trainer: LevelTrainer, scorer: Scorer) -> 
     mask, weights = _subnetwork(spec, trainer, found, origin)
     if trainer.folder is not None:
         save_mask(trainer.folder / MASK_FILE, mask, found.header())
-    start = spec.ticket_start(dense.spec, samples)
-    method, history = trainer.level(level_name(spec.rounds), weights, mask, start)
+    last = trainer if sparse is None else sparse
+    start = spec.ticket_start(dense.spec, len(last.dense.labels))
+    method, history = last.level(level_name(spec.rounds), weights, mask, start)
     before = pretraining if start else History()
     searched = sum(level.device_seconds for level in found.levels)
     return TrainedTicket(
@@ -61,8 +71,11 @@ def trained_ticket(spec: PruningSpec, trainer: LevelTrainer, scorer: Scorer) -> 
             curve_loss=before.curve_loss + history.curve_loss,
         ),
         earlier_seconds=pretraining.seconds + searched + found.scoring_seconds,
-        updates=spec.updates(dense.spec, samples),
+        updates=spec.updates(dense.spec, samples, len(last.dense.labels)),
         facts=_facts(method, mask, found, rewind),
+        mask=mask,
+        weights=weights,
+        start=start,
     )
 
 
