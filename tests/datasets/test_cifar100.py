@@ -117,7 +117,7 @@ def test_without_a_folder_the_pinned_revision_is_asked_for(folder: Path, monkeyp
     monkeypatch.setattr("huggingface_hub.snapshot_download", snapshot_download)
     assert len(CIFAR100().load("val", ["crab"]).labels) == 2
     assert [(call["repo_id"], call["revision"], call["repo_type"]) for call in asked] == [
-        ("uoft-cs/cifar100", files.REVISION, "dataset")
+        ("uoft-cs/cifar100", CIFAR100.files.revision, "dataset")
     ]
 
 

@@ -15,7 +15,7 @@ from dlth_bench.spec.protocol import DataSpec
 from dlth_bench.spec.quoting import quoted
 from dlth_bench.spec.samples import SampleCatalog
 
-_DATASETS = ("agnews", "cifar100", "glyphs", "imagenet")
+_DATASETS = ("agnews", "cifar10", "cifar100", "glyphs", "imagenet")
 
 
 def dataset_names() -> tuple[str, ...]:
@@ -34,6 +34,10 @@ def class_catalog(name: str) -> ClassCatalog:
         from dlth_bench.datasets.agnews import agnews_catalog
 
         return agnews_catalog()
+    if name == "cifar10":
+        from dlth_bench.datasets.cifar10 import cifar10_catalog
+
+        return cifar10_catalog()
     if name == "cifar100":
         from dlth_bench.datasets.cifar100 import cifar100_catalog
 
@@ -67,6 +71,10 @@ def image_dataset(name: str) -> ImageDataset:
     _check(name)
     if name == "agnews":
         raise InputError("agnews has texts; this needs images")
+    if name == "cifar10":
+        from dlth_bench.datasets.cifar10.dataset import cifar10
+
+        return cifar10()
     if name == "cifar100":
         from dlth_bench.datasets.cifar100.dataset import cifar100
 
@@ -120,7 +128,7 @@ def _samples(name: str, images_per_class: int | None, folder: Path | None) -> Sa
 def published_train_images(name: str) -> int | None:
     """How many training samples a dataset has that is not shipped, as its publication says; None: not stated here."""
     # Zhang et al. 2015; Krizhevsky 2009; ILSVRC 2012: Russakovsky et al. 2015 (arXiv:1409.0575), table 2.
-    return {"agnews": 120_000, "cifar100": 50_000, "imagenet": 1_281_167}.get(name)
+    return {"agnews": 120_000, "cifar10": 50_000, "cifar100": 50_000, "imagenet": 1_281_167}.get(name)
 
 
 def validation_counts(data: DataSpec, class_ids: Sequence[str]) -> tuple[int, ...] | None:
@@ -128,7 +136,7 @@ def validation_counts(data: DataSpec, class_ids: Sequence[str]) -> tuple[int, ..
 
     Data of another manifest than the protocol's are not these data.
     """
-    published = {"cifar100": 100, "imagenet": 50}.get(data.dataset)  # of every class; sources as above
+    published = {"cifar10": 1000, "cifar100": 100, "imagenet": 50}.get(data.dataset)  # of every class; sources as above
     if published is not None:
         return (published,) * len(class_ids)
     dataset = image_dataset(data.dataset)

@@ -16,6 +16,7 @@ from dlth_bench.spec.method import EvaluationSpec, MethodSpec
 from dlth_bench.spec.metric import ACCURACY, Metric
 from dlth_bench.spec.pruning import PruningSpec
 from dlth_bench.spec.recipe import Backbone, EvalViewSpec, TrainSpec
+from dlth_bench.spec.removal import RemovalSpec
 from dlth_bench.spec.replaced import Replaced
 
 Slug = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
@@ -42,6 +43,7 @@ class Config(Frozen):
     pruning: Annotated[
         PruningSpec | None, Field(description="The search for a ticket, which is evaluated; None: all weights stay.")
     ] = None
+    removal: Annotated[RemovalSpec | None, Field(description="Samples that go before training; None: none do.")] = None
     measure: Annotated[
         tuple[MeasurementSpec, ...], Field(description="What the result says beside the accuracy, in this order.")
     ] = ()
@@ -111,6 +113,11 @@ class Config(Frozen):
         )
         if problem:
             raise ValueError(f"config {self.name}: {problem}")
+        dense = method.kind == "supervised" and method.weight_average is None and self.pruning is None
+        if self.removal is not None and (not dense or mixes or self.train.repeats > 1):
+            raise ValueError(
+                f"config {self.name}: removal needs a dense supervised training on samples presented one by one"
+            )
         return self
 
     @property

@@ -95,7 +95,9 @@ class Run(Frozen):
         """How many samples the training accuracy is of: those that the evaluated network was trained on last."""
         if self.config.pruning is not None:
             return self.samples_of("sparse_training")
-        return self.samples_of("search" if self.config.evaluation is None else "probe")
+        samples = self.samples_of("search" if self.config.evaluation is None else "probe")
+        removal = self.config.removal
+        return samples if removal is None or samples is None else removal.kept(samples)
 
     @property
     def images_seen(self) -> int | None:
@@ -111,6 +113,8 @@ class Run(Frozen):
             sparse = self.samples_of("sparse_training")
             return pruning.updates(self.config.train, samples, sparse) * self.config.train.batch_size
         seen = _drawn(self.config.train, samples)
+        if self.config.removal is not None:
+            seen += _drawn(self.config.train, self.config.removal.kept(samples))
         if evaluation is None:
             return seen
         once = evaluation.kind == "linear" and evaluation.augment is None

@@ -36,6 +36,7 @@ from dlth_bench.training.pruning.ticket import trained_ticket
 from dlth_bench.training.resident import PhaseData, Resident, phase_data
 from dlth_bench.training.seeds import global_stream
 from dlth_bench.training.stability.measure import measure, records_of
+from dlth_bench.training.stability.removal import without_removed
 from dlth_bench.training.stability.subject import Subject
 
 Report = Callable[[str, int, int], None]
@@ -81,9 +82,8 @@ class Execution:
         """Train, evaluate, and say how it went; only a diverged loss is turned into a result, other errors rise."""
         reset_peak_memory(self.fabric.device)
         try:
-            data = self._data()
-            told = measured(self._outcome(data), data.last(self.config), len(self.run.class_ids))
-            return Result(**self._identity, **told)
+            outcome, data = self._outcome_on(self._data())
+            return Result(**self._identity, **measured(outcome, data, len(self.run.class_ids)))
         except Diverged as error:
             return Result(**self._identity, status="diverged", reason=str(error))
 
@@ -121,6 +121,21 @@ class Execution:
     def _pretrain_stage(self, data: Resident) -> Stage:
         images, labels = data.train_images, data.train_labels
         return Stage("pretrain", self.fresh_method(), images, labels, self.config.train, self.run.seed)
+
+    def _outcome_on(self, data: PhaseData) -> tuple[Outcome, Resident]:
+        """The outcome, and the data that the evaluated network was trained on last."""
+        if self.config.removal is None:
+            return self._outcome(data), data.last(self.config)
+        stage = self._pretrain_stage(data.search)
+        left = without_removed(self.config.removal, stage, data.search, self._train)
+        outcome = self._outcome(replace(data, search=left.data))
+        flops = stage_flops(stage, self.fresh_method)
+        return replace(
+            outcome,
+            images=outcome.images + left.images,
+            flops=outcome.flops + flops,
+            earlier_seconds=outcome.earlier_seconds + left.seconds,
+        ), left.data
 
     def _outcome(self, data: PhaseData) -> Outcome:
         if self.config.pruning is not None:

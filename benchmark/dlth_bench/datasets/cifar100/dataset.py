@@ -1,8 +1,9 @@
-"""The images of CIFAR-100, from Parquet files as on the Hugging Face Hub."""
+"""The images of CIFAR-100, from Parquet files as on the Hugging Face Hub, and what CIFAR-10's have in common."""
 
 from __future__ import annotations
 
 import hashlib
+from abc import ABC, abstractmethod
 from array import array
 from collections.abc import Sequence
 from functools import cache, cached_property
@@ -12,7 +13,7 @@ import numpy as np
 
 from dlth_bench.datasets.base import ImageArrays, Split
 from dlth_bench.datasets.cifar100.catalog import cifar100_catalog
-from dlth_bench.datasets.cifar100.files import HUB_ID, REVISION, LabelledImages, read_labels, read_split
+from dlth_bench.datasets.cifar100.files import CIFARFiles, LabelledImages, read_labels, read_split
 from dlth_bench.datasets.labelled_parquet import Labels, class_rows, hub_folder
 from dlth_bench.datasets.location import dataset_folder
 from dlth_bench.spec.classes import ClassCatalog
@@ -20,16 +21,17 @@ from dlth_bench.spec.errors import InputError
 from dlth_bench.spec.samples import SampleCatalog
 
 
-class CIFAR100:
-    """CIFAR-100 with its fine labels; the Hub's ``test`` split is the validation split.
+class CIFAR(ABC):
+    """One of the two datasets; the Hub's ``test`` split is the validation split.
 
     A split is decoded when it is first needed, in seconds, and kept: 154 MB for training, 31 MB for validation.
 
     Args:
-        folder: of the Parquet files; None: ``cifar100`` in ``DLTH_BENCH_DATA`` or else the Hub.
+        folder: of the Parquet files; None: the one called as the dataset in ``DLTH_BENCH_DATA`` or else the Hub.
     """
 
-    name = "cifar100"
+    name: str
+    files: CIFARFiles
     image_size = 32
     channels = 3
 
@@ -39,11 +41,12 @@ class CIFAR100:
     @cached_property
     def folder(self) -> Path:
         """Where the files are; downloads them when they are nowhere else."""
-        return self._given_folder or dataset_folder(self.name) or hub_folder(self.name, HUB_ID, REVISION)
+        files = self.files
+        return self._given_folder or dataset_folder(self.name) or hub_folder(self.name, files.hub_id, files.revision)
 
     @property
-    def catalog(self) -> ClassCatalog:
-        return cifar100_catalog()
+    @abstractmethod
+    def catalog(self) -> ClassCatalog: ...
 
     @cached_property
     def manifest_digest(self) -> str:
@@ -83,7 +86,7 @@ class CIFAR100:
             InputError: ``images_per_class`` is not positive, or the files are missing or broken.
         """
         positions = list(range(len(self.catalog)))
-        rows = class_rows(read_labels(self.folder, "train", self.catalog), positions, images_per_class)
+        rows = class_rows(read_labels(self.folder, "train", self.catalog, self.files), positions, images_per_class)
         labels = array("i", (label for label, found in enumerate(rows) for _ in found))
         return SampleCatalog(self.name, self._sample_ids(positions, rows), labels, self.catalog.ids, images_per_class)
 
@@ -93,11 +96,22 @@ class CIFAR100:
 
     @cached_property
     def _train(self) -> LabelledImages:
-        return read_split(self.folder, "train", self.catalog)
+        return read_split(self.folder, "train", self.catalog, self.files)
 
     @cached_property
     def _val(self) -> LabelledImages:
-        return read_split(self.folder, "test", self.catalog)
+        return read_split(self.folder, "test", self.catalog, self.files)
+
+
+class CIFAR100(CIFAR):
+    """CIFAR-100 with its fine labels."""
+
+    name = "cifar100"
+    files = CIFARFiles("CIFAR-100", "uoft-cs/cifar100", "aadb3af77e9048adbea6b47c21a81e47dd092ae5", "fine_label")
+
+    @property
+    def catalog(self) -> ClassCatalog:
+        return cifar100_catalog()
 
 
 @cache

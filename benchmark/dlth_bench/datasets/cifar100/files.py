@@ -1,7 +1,7 @@
-"""CIFAR-100's Parquet files, as `datasets` writes them and as they are on the Hub: where they are and what they say.
+"""Parquet files of CIFAR-100 and CIFAR-10, as `datasets` writes them and as they are on the Hub.
 
-Columns: ``img``, a struct whose ``bytes`` are an encoded image; ``fine_label``, whose names stand in the file's
-metadata; ``coarse_label``, which is not needed.
+Columns: ``img``, a struct whose ``bytes`` are an encoded image; ``fine_label`` (of CIFAR-10 ``label``), whose names
+stand in the file's metadata; ``coarse_label``, which is not needed.
 """
 
 from __future__ import annotations
@@ -18,14 +18,27 @@ from dlth_bench.datasets.labelled_parquet import Layout, split_paths
 from dlth_bench.spec.classes import ClassCatalog
 from dlth_bench.spec.errors import InputError
 
-HUB_ID = "uoft-cs/cifar100"
-REVISION = "aadb3af77e9048adbea6b47c21a81e47dd092ae5"
-"""The commit that made the dataset Parquet, pinned so that it cannot change under a result."""
-
 SIDE = 32
 
-_TITLE = "CIFAR-100"
-_LAYOUT = Layout(samples="img", labels="fine_label", like=HUB_ID)
+
+@dataclass(frozen=True)
+class CIFARFiles:
+    """Where one of the two datasets is on the Hub, and how its files are laid out.
+
+    Attributes:
+        title: the dataset's name as people write it.
+        revision: a commit, pinned so that the dataset cannot change under a result.
+        labels: name of the column of labels.
+    """
+
+    title: str
+    hub_id: str
+    revision: str
+    labels: str
+
+    @property
+    def layout(self) -> Layout:
+        return Layout(samples="img", labels=self.labels, like=self.hub_id)
 
 
 @dataclass(frozen=True)
@@ -36,7 +49,7 @@ class LabelledImages:
     labels: npt.NDArray[np.int64]
 
 
-def read_split(folder: Path, split: str, catalog: ClassCatalog) -> LabelledImages:
+def read_split(folder: Path, split: str, catalog: ClassCatalog, files: CIFARFiles) -> LabelledImages:
     """All samples of a split, decoded.
 
     Args:
@@ -46,17 +59,17 @@ def read_split(folder: Path, split: str, catalog: ClassCatalog) -> LabelledImage
     Raises:
         InputError: no such file, no pyarrow, or a file that is broken or of another dataset; names file and row.
     """
-    parts = [_images_of(path) for path in split_paths(folder, split, _TITLE)]
-    return LabelledImages(np.concatenate(parts), read_labels(folder, split, catalog))
+    parts = [_images_of(path, files.layout) for path in split_paths(folder, split, files.title)]
+    return LabelledImages(np.concatenate(parts), read_labels(folder, split, catalog, files))
 
 
-def read_labels(folder: Path, split: str, catalog: ClassCatalog) -> npt.NDArray[np.int64]:
+def read_labels(folder: Path, split: str, catalog: ClassCatalog, files: CIFARFiles) -> npt.NDArray[np.int64]:
     """The labels of `read_split` without its images."""
-    return _LAYOUT.read_labels(split_paths(folder, split, _TITLE), catalog, _TITLE)
+    return files.layout.read_labels(split_paths(folder, split, files.title), catalog, files.title)
 
 
-def _images_of(path: Path) -> npt.NDArray[np.uint8]:
-    with _LAYOUT.opened(path) as file:
+def _images_of(path: Path, layout: Layout) -> npt.NDArray[np.uint8]:
+    with layout.opened(path) as file:
         column = file.read(columns=["img"]).column("img").to_pylist()
     images = [_decoded(image, path, row) for row, image in enumerate(column)]
     return np.stack(images) if images else np.empty((0, 3, SIDE, SIDE), np.uint8)
