@@ -105,7 +105,9 @@ def max_margin_overlap(alpha: float) -> float:
 
     def left_over(overlap: float) -> float:
         s, m = math.sqrt(1 - overlap**2), margin_at(overlap)
-        lacking = quad(lambda t: _normal(t) * float(ndtr(overlap * t / s)) * (m - t) ** 2, -_TAIL, m, limit=200)[0]
+        # Where the integrand is not 0, or quad may step over it.
+        low, high = max(-_TAIL, -_TAIL * s / overlap), min(m, _TAIL)
+        lacking = quad(lambda t: _normal(t) * float(ndtr(overlap * t / s)) * (m - t) ** 2, low, high, limit=200)[0]
         return s**2 - 2 * alpha * lacking
 
     # Below the first of these the margin would be negative.

@@ -68,7 +68,7 @@ def config(measure: Sequence[dict[str, Any]] = (), **given: Any) -> Config:
         "title": "Measured",
         "backbone": RESNET,
         "method": SupervisedSpec(kind="supervised", augment=AugmentSpec(crop_scale=(0.5, 1.0))),
-        "train": train_spec(SGD),
+        "train": train_spec(SGD.model_copy(update={"lr": 0.2})),
         "measure": list(measure),
     }
     return Config.model_validate(fields | given)
