@@ -48,13 +48,23 @@ def _implausible(
     result: Result, run: Run, counts: tuple[int, ...] | None, protocol: Protocol
 ) -> Iterator[tuple[str, str, str]]:
     """Field, problem and what would be right, of a finished result that contradicts itself or its run."""
-    yield from contradictions(result, len(run.class_ids), run.samples)
+    yield from contradictions(result, len(run.class_ids), run.evaluated_samples)
     if counts is not None and len(counts) == len(result.class_counts) and counts != result.class_counts:
         at = next(index for index, pair in enumerate(zip(counts, result.class_counts, strict=True)) if len({*pair}) > 1)
         problem = f"says {result.class_counts[at]} validation samples of {run.class_ids[at]}"
         yield f"class_counts.{at}", problem, f"{protocol.data.dataset} has {counts[at]}"
+    if result.replaced != run.replaced:
+        yield "replaced", f"says that its subset replaces {result.replaced}", run.replaced
+    yield from _implausible_metrics(result, run)
     yield from _implausible_ticket(result.ticket, run.config.pruning)
     yield from _implausible_cost(result, run, protocol)
+
+
+def _implausible_metrics(result: Result, run: Run) -> Iterator[tuple[str, str, str]]:
+    said = [value.metric for one in result.measured for value in one.values]
+    stray = next((metric for metric in said if metric not in run.config.metrics or said.count(metric) > 1), None)
+    if stray is not None:
+        yield "measured", f"says {stray.name} twice, or without being asked", ""
 
 
 def _implausible_ticket(ticket: TicketFacts | None, pruning: PruningSpec | None) -> Iterator[tuple[str, str, str]]:

@@ -172,7 +172,7 @@ class PruningSpec(Frozen):
     def updates(self, train: TrainSpec, samples: int) -> int:
         """Updates of all trainings together: up to the rewind point, of each level, and of the ticket.
 
-        Of searches that are trained as the ticket is; see ``images`` for all.
+        Of searches that are trained as the ticket is, on the same samples; see ``images`` for all.
         """
         total, rewind = train.duration.in_steps(samples, train.batch_size), self.rewind_step(train, samples)
         return rewind + self.levels * (total - rewind) + total - self.ticket_start(train, samples)
@@ -182,7 +182,7 @@ class PruningSpec(Frozen):
 
         Args:
             train: the config's.
-            sizes: training samples of each of the run's classes.
+            sizes: samples of each of the run's classes that there are to search on.
         """
         search = self.search or SearchSpec()
         own, samples = search.train or train, search.samples(sizes)
@@ -196,10 +196,15 @@ class PruningSpec(Frozen):
         steps = train.duration.in_steps(samples, train.batch_size) - self.ticket_start(train, samples)
         return steps * train.batch_size
 
-    def images(self, train: TrainSpec, sizes: Sequence[int]) -> int | None:
-        """Samples drawn in all trainings; None: as many as the classes have that the search draws."""
+    def images(self, train: TrainSpec, sizes: Sequence[int], sparse: Sequence[int] | None = None) -> int | None:
+        """Samples drawn in all trainings; None: as many as the classes have that the search draws.
+
+        Args:
+            sizes: as for ``search_images``.
+            sparse: the same of the training of the ticket; None: those of the search.
+        """
         searched = self.search_images(train, sizes)
-        return None if searched is None else searched + self.ticket_images(train, sum(sizes))
+        return None if searched is None else searched + self.ticket_images(train, sum(sparse or sizes))
 
 
 class Level(Frozen):

@@ -7,8 +7,10 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from dlth_bench.spec.frozen import Frozen
+from dlth_bench.spec.metric import ACCURACY, Measured, Metric
 from dlth_bench.spec.protocol import Accuracy, Cost
 from dlth_bench.spec.pruning import TicketFacts
+from dlth_bench.spec.replaced import Replaced
 
 TRAINING_VERSION = 1
 """Raised by a change to training that moves accuracies: results of different versions are not scored together."""
@@ -60,6 +62,10 @@ class Result(Frozen):
     curves: Curves = Curves()
     cost: Cost | None = None
     ticket: Annotated[TicketFacts | None, Field(description="Of configs that prune: what was found.")] = None
+    replaced: Annotated[Replaced, Field(description="Which data the subset took the place of.")] = "training"
+    measured: Annotated[
+        tuple[Measured, ...], Field(max_length=20, description="Metrics beside the accuracy, of configs that ask.")
+    ] = ()
     peak_memory_bytes: Annotated[
         int, Field(ge=0, lt=2**63, description="Device memory on a GPU, else of the process.")
     ] = 0
@@ -72,3 +78,10 @@ class Result(Frozen):
         if self.status != "finished" and not self.reason:
             raise ValueError(f"a {self.status} result needs a reason")
         return self
+
+    def value(self, metric: Metric) -> float | None:
+        """The run's value of a metric; None where the result does not say it."""
+        if metric == ACCURACY:
+            return self.accuracy
+        found = (value for one in self.measured for value in one.values if value.metric == metric)
+        return next((value.value for value in found), None)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from lightning.fabric import Fabric
@@ -32,6 +32,23 @@ class Diverged(RuntimeError):
     """The loss is no longer a number."""
 
 
+class Record(Protocol):
+    """What watches a stage and travels in its checkpoints, so that a resumed stage has seen as much as a whole one."""
+
+    def begin(self) -> None:
+        """Called before the first update; not when the stage goes on from a checkpoint."""
+
+    def after_step(self, step: int) -> None:
+        """Called after each update (from 0); may look at the stage's method, not change it."""
+
+    def state(self) -> dict[str, Tensor]:
+        """All that it has seen."""
+        ...
+
+    def load(self, state: dict[str, Tensor]) -> None:
+        """The inverse of ``state``."""
+
+
 @dataclass
 class Stage:
     """One stretch of training: what is trained, on what, how, and under which name its draws are made."""
@@ -52,6 +69,25 @@ class Stage:
     """Weights that stay zero; None: none."""
     only: Tensor | None = None
     """Positions of the samples that are trained on, int64 on a CPU, of methods that hold none out; None: all."""
+    records: Mapping[str, Record] = field(default_factory=dict)
+    """What watches it, by name."""
+    stored_as: str | None = None
+    """Name of its files; None: ``name``. Stages whose draws are the same have files of their own by it."""
+
+    @property
+    def file_name(self) -> str:
+        return self.stored_as or self.name
+
+    def recorded(self) -> dict[str, Tensor]:
+        """The state of all records, as flat names to tensors."""
+        states = {name: record.state() for name, record in self.records.items()}
+        return {f"record/{name}/{key}": value for name, state in states.items() for key, value in state.items()}
+
+    def restore_records(self, tensors: Mapping[str, Tensor]) -> None:
+        """The inverse of ``recorded``."""
+        for name, record in self.records.items():
+            prefix = f"record/{name}/"
+            record.load({key.removeprefix(prefix): t for key, t in tensors.items() if key.startswith(prefix)})
 
     @cached_property
     def held_out(self) -> Tensor:
@@ -221,9 +257,14 @@ def train(stage: Stage, fabric: Fabric, checkpoints: Checkpoints, after_step: Af
     losses: list[Tensor] = []
     started = saved = time.monotonic()
     before = history.seconds
+    if history.step == stage.start:
+        for record in stage.records.values():
+            record.begin()
     for step in range(history.step, total):
         losses.append(trainer.step(step))
         after_step(step)
+        for record in stage.records.values():
+            record.after_step(step)
         if (step + 1) % every and step + 1 < total:
             continue
         _record(history, step + 1, losses, stage.name)
@@ -231,7 +272,8 @@ def train(stage: Stage, fabric: Fabric, checkpoints: Checkpoints, after_step: Af
         history.seconds = before + now - started
         checkpoints.report(step + 1, total)
         if checkpoints.path is not None and now - saved >= checkpoints.every_seconds and step + 1 < total:
-            save_tensors(checkpoints.path, training_state(stage.method, trainer.optimizer), history.header())
+            tensors = training_state(stage.method, trainer.optimizer) | stage.recorded()
+            save_tensors(checkpoints.path, tensors, history.header())
             saved = time.monotonic()
     return history
 
@@ -243,6 +285,7 @@ def _resume(stage: Stage, optimizer: torch.optim.Optimizer, path: Path | None) -
         return History(step=stage.start)
     tensors, header = loaded
     restore_training_state(stage.method, optimizer, tensors)
+    stage.restore_records(tensors)
     return History.from_header(header)
 
 

@@ -11,6 +11,8 @@ from dlth_bench.datasets.base import Dataset, ImageArrays
 from dlth_bench.datasets.packed.images import PackedImages
 from dlth_bench.datasets.run_samples import run_samples
 from dlth_bench.datasets.token_sequences import TokenSequences
+from dlth_bench.spec.protocol import Config
+from dlth_bench.spec.replaced import PHASES, on_subset
 from dlth_bench.spec.run import Run
 from dlth_bench.training.samples import Samples, packed_samples
 from dlth_bench.training.tokens import TokenSamples
@@ -24,6 +26,34 @@ class Resident:
     train_labels: Tensor
     val_images: Samples
     val_labels: Tensor
+
+
+@dataclass(frozen=True)
+class PhaseData:
+    """The data of each phase of a run, the subset's or the full ones; the validation samples are those of all.
+
+    A dense training is of the phase ``search``.
+    """
+
+    search: Resident
+    sparse_training: Resident
+    probe: Resident
+
+    def last(self, config: Config) -> Resident:
+        """What the network or the classifier that is evaluated was trained on."""
+        if config.pruning is not None:
+            return self.sparse_training
+        return self.search if config.evaluation is None else self.probe
+
+
+def phase_data(dataset: Dataset, run: Run, device: torch.device) -> PhaseData:
+    """The samples of each phase of a run."""
+    subset = resident(dataset, run, device)
+    if run.replaced == "training":
+        return PhaseData(subset, subset, subset)
+    whole = run.model_copy(update={"sample_ids": None, "replaced": "training"})
+    full = resident(dataset, whole, device)
+    return PhaseData(*(subset if on_subset(phase, run.replaced) else full for phase in PHASES))
 
 
 def resident(dataset: Dataset, run: Run, device: torch.device) -> Resident:

@@ -87,13 +87,17 @@ class LevelTrainer:
 
     def accuracy(self, method: Method) -> float | None:
         """Top-1 on the validation samples, of what the method classifies; None when it classifies nothing."""
-        method.eval()
-        known = self.val_labels >= 0
         if isinstance(method, RotNet):
+            method.eval()
+            known = self.val_labels >= 0
             right = in_batches(method.correct_turns, self.val_images, self.pixels)[known]
             return right.double().mean().item() / ROTATIONS
-        if not isinstance(method, Supervised):
-            return None
+        return self.class_accuracy(method) if isinstance(method, Supervised) else None
+
+    def class_accuracy(self, method: Supervised) -> float:
+        """Top-1 on the validation samples."""
+        method.eval()
+        known = self.val_labels >= 0
         return top1(in_batches(method.logits, self.val_images, self.pixels)[known], self.val_labels[known])
 
     def level(self, name: str, weights: Weights, mask: Mask, start: int) -> tuple[Method, History]:

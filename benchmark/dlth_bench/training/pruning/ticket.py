@@ -31,6 +31,7 @@ class TrainedTicket:
         earlier_seconds: wall seconds of all before that.
         search_updates: up to the rewind point and of all levels.
         updates: of its own training.
+        mask, weights, start: the ticket before its own training, and the update that this began with.
     """
 
     method: Supervised
@@ -39,14 +40,18 @@ class TrainedTicket:
     search_updates: int
     updates: int
     facts: TicketFacts
+    mask: Mask
+    weights: Weights
+    start: int
 
 
 def trained_ticket(spec: PruningSpec, trainer: LevelTrainer, searcher: LevelTrainer) -> TrainedTicket:
     """Find a ticket and train it.
 
     Args:
-        trainer: how the ticket is trained.
-        searcher: how the levels of the search are: the same, unless the spec has a search of its own.
+        trainer: how the ticket is trained, and on which data.
+        searcher: how the levels of the search are: the same, unless the spec has a search of its own or the run
+            replaces the data of one of the two.
 
     Raises:
         ValueError: the rewind point is not before the end of training.
@@ -75,6 +80,9 @@ def trained_ticket(spec: PruningSpec, trainer: LevelTrainer, searcher: LevelTrai
         search_updates=rewind + spec.levels * (task.steps - rewind),
         updates=dense.steps - start,
         facts=_facts(method, mask, found, rewind),
+        mask=mask,
+        weights=weights,
+        start=start,
     )
 
 
