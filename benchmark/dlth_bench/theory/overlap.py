@@ -108,7 +108,7 @@ def max_margin_overlap(alpha: float) -> float:
         # Where the integrand is not 0, or quad may step over it.
         low, high = max(-_TAIL, -_TAIL * s / overlap), min(m, _TAIL)
         lacking = quad(lambda t: _normal(t) * float(ndtr(overlap * t / s)) * (m - t) ** 2, low, high, limit=200)[0]
-        return s**2 - 2 * alpha * lacking
+        return float(s**2 - 2 * alpha * lacking)
 
     # Below the first of these the margin would be negative.
     least = alpha / math.hypot(alpha, math.pi)
@@ -129,7 +129,7 @@ def _moments(selection: Selection) -> _Moments:
     cut = float(ndtri((1 + selection.kept) / 2))
 
     def mean(function_of_z: Callable[[float], float]) -> float:
-        return 2 * quad(lambda z: _normal(z) * function_of_z(z), 0, cut)[0] / selection.kept
+        return float(2 * quad(lambda z: _normal(z) * function_of_z(z), 0, cut)[0] / selection.kept)
 
     def sign(z: float) -> float:
         """Mean label at z."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dlth_bench.leaderboard.figures.labels import LineEnd, label_line_ends
 from dlth_bench.leaderboard.figures.style import FULL_DATA, figure_style, light_grid, line_style, new_figure, save
@@ -51,13 +51,14 @@ def _panel(axes: Axes, rules: Sequence[Rule], full: Line, subsets: Sequence[Line
     ends = []
     for index, line in enumerate([full, *subsets]):
         whole = line is full
-        style = {"color": "black", "marker": "o", "linewidth": 3} if whole else line_style(index - 1)
+        style: dict[str, Any] = {"color": "black", "marker": "o", "linewidth": 3} if whole else line_style(index - 1)
         heights = [100 * value for value in line.mean]
         spreads = [0.0 if math.isnan(value) else 100 * value for value in line.std]
         axes.errorbar(range(len(heights)), heights, yerr=spreads, capsize=2, elinewidth=1, **style)
         known = [(place, 100 * value) for place, value in enumerate(line.analytic) if value is not None]
         colour = style["color"]
-        axes.plot(*zip(*known, strict=True), linestyle="none", marker="x", markersize=9, color=colour, zorder=4)
+        spots, levels = [place for place, _ in known], [height for _, height in known]
+        axes.plot(spots, levels, linestyle="none", marker="x", markersize=9, color=colour, zorder=4)
         text = FULL_DATA if whole else f"{line.name}  ρs {correlation(line.spearman)}"
         ends.append(LineEnd(len(heights) - 1, heights[-1], text, style, whole))
     axes.set_xticks(range(len(rules)), [rule.name for rule in rules], rotation=35, ha="right", rotation_mode="anchor")
