@@ -165,6 +165,7 @@ def _pruning(config: Config) -> str:
         return ""
     pruning, total = config.pruning, 1_000_000
     control = "" if pruning.baseline is None else f", {pruning.baseline}"
+    control += "" if pruning.prac is None else ", on critical samples"
     left = f"{100 * pruning.live_after(pruning.rounds, total) / total:.3g} % of weights"
     return f"; {left} by {pruning.score.kind}{control}"
 

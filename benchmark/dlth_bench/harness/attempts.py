@@ -6,6 +6,7 @@ kills its process would do so for ever; it is known by attempts in a row that al
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import os
 import socket
@@ -14,7 +15,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from dlth_bench.spec.frozen import Frozen
-from dlth_bench.spec.stored_run import ENCODER_FILE
+from dlth_bench.spec.stored_run import CRITICAL_FILE, ENCODER_FILE, SEARCH_FILE
 
 ATTEMPTS_FILE = "attempts.jsonl"
 
@@ -72,12 +73,24 @@ def read_attempts(folder: Path) -> list[Attempt]:
 
 
 def newest_checkpoint(folder: Path) -> str:
-    """Name and time of the newest checkpoint in a run's folder; empty when there is none."""
-    with os.scandir(folder) as entries:
-        names = [entry.name for entry in entries if entry.name.endswith(".safetensors")]
-    # Every attempt writes the encoder anew, so that it says nothing.
-    dated = [((folder / name).stat().st_mtime_ns, name) for name in names if name != ENCODER_FILE]
+    """Name and time of the newest checkpoint of a run, its search included; empty when there is none."""
+    # Every attempt writes these files anew, so that they say nothing.
+    dated = [found for found in _dated(folder) if found[1] not in {ENCODER_FILE, CRITICAL_FILE}]
+    with contextlib.suppress(FileNotFoundError):  # most runs search for nothing
+        for search in (folder / SEARCH_FILE).read_text().splitlines():
+            dated += _dated(folder / search)
     if not dated:
         return ""
     time_ns, name = max(dated)
     return f"{name}@{time_ns}"
+
+
+def _dated(folder: Path) -> list[tuple[int, str]]:
+    """Times and names of the tensor files in a folder, those aside that vanish meanwhile."""
+    found = []
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.endswith(".safetensors"):
+                with contextlib.suppress(FileNotFoundError):  # another process may search there
+                    found.append((entry.stat().st_mtime_ns, entry.name))
+    return found

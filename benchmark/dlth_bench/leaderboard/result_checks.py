@@ -51,11 +51,12 @@ def _implausible(
         at = next(index for index, pair in enumerate(zip(counts, result.class_counts, strict=True)) if len({*pair}) > 1)
         problem = f"says {result.class_counts[at]} validation samples of {run.class_ids[at]}"
         yield f"class_counts.{at}", problem, f"{protocol.data.dataset} has {counts[at]}"
-    yield from _implausible_ticket(result.ticket, run.config.pruning)
+    yield from ticket_contradictions(result.ticket, run.config.pruning)
     yield from _implausible_cost(result, run, protocol)
 
 
-def _implausible_ticket(ticket: TicketFacts | None, pruning: PruningSpec | None) -> Iterator[tuple[str, str, str]]:
+def ticket_contradictions(ticket: TicketFacts | None, pruning: PruningSpec | None) -> Iterator[tuple[str, str, str]]:
+    """Field, problem and what would be right, of a ticket that is not what its config finds."""
     if pruning is None:
         if ticket is not None:
             yield "ticket", "has a ticket, but its config does not prune", ""
@@ -66,14 +67,33 @@ def _implausible_ticket(ticket: TicketFacts | None, pruning: PruningSpec | None)
         if (ticket.live_weights, len(ticket.levels)) != (live, pruning.levels):
             told = f"{ticket.live_weights} of {ticket.prunable_weights} weights after {len(ticket.levels)} levels"
             yield "ticket", f"its ticket has {told}", f"the config leaves {live} after {pruning.levels}"
+        if (ticket.prac is None) != (pruning.prac is None):
+            yield "ticket.prac", "has facts of critical samples if and only if its config searches on them", ""
+        yield from _implausible_set(ticket)
+
+
+def _implausible_set(ticket: TicketFacts) -> Iterator[tuple[str, str, str]]:
+    prac = ticket.prac
+    if prac is None:
+        return
+    if prac.selected > prac.samples:
+        yield "ticket.prac.selected", f"tells of a set of {prac.selected} of {prac.samples} samples", ""
+    made = sum(0 if level.prac is None else level.prac.updates for level in ticket.levels)
+    if made != prac.search_updates:
+        yield (
+            "ticket.prac.search_updates",
+            f"tells of {prac.search_updates} updates of a search",
+            f"its levels made {made}",
+        )
 
 
 def _implausible_cost(result: Result, run: Run, protocol: Protocol) -> Iterator[tuple[str, str, str]]:
     cost = result.cost
     if cost is None:
         return
-    if run.images_seen is not None and cost.images != run.images_seen:
-        yield "cost.images", f"saw {cost.images} images in training, the run takes {run.images_seen}", ""
+    seen = _images_seen(result, run)
+    if seen is not None and cost.images != seen:
+        yield "cost.images", f"saw {cost.images} images in training, the run takes {seen}", ""
     whole = None if protocol.reference is None else protocol.reference.configs[run.config.name].cost
     if whole is not None and whole.images and whole.flops and cost.images:
         expected = whole.flops / whole.images * cost.images
@@ -83,6 +103,14 @@ def _implausible_cost(result: Result, run: Run, protocol: Protocol) -> Iterator[
     if cost.device_seconds * _MAX_FLOPS_A_SECOND < cost.flops or not cost.device_seconds:
         problem = f"took {cost.device_seconds:.3g} device seconds for {cost.flops:.3g} FLOPs"
         yield "cost.device_seconds", problem, "no device is as fast as that"
+
+
+def _images_seen(result: Result, run: Run) -> int | None:
+    """What the run takes; of a search on critical samples, what its own levels add up to."""
+    pruning, train = run.config.pruning, run.config.train
+    if pruning is None or pruning.prac is None or run.samples is None or result.ticket is None:
+        return run.images_seen
+    return pruning.updates(train, run.samples, result.ticket.prac) * train.batch_size
 
 
 def _data_findings(results: Sequence[Result], protocol: Protocol, path: Path) -> Iterator[Finding]:

@@ -15,6 +15,7 @@ from pydantic import Field, model_validator
 
 from dlth_bench.spec.duration import Duration
 from dlth_bench.spec.frozen import Frozen
+from dlth_bench.spec.prac import PracFacts, PracLevel, PracSpec
 from dlth_bench.spec.recipe import TrainSpec
 
 Share = Annotated[float, Field(gt=0, lt=1)]
@@ -126,11 +127,16 @@ class PruningSpec(Frozen):
     baseline: Annotated[Baseline | None, Field(description="A control in place of the ticket; None: the ticket.")] = (
         None
     )
+    prac: Annotated[
+        PracSpec | None, Field(description="A search on a shrinking set of critical samples; None: on all.")
+    ] = None
 
     @model_validator(mode="after")
     def _parts_fit(self) -> Self:
         if self.score.kind.startswith("random") and self.scored == "trained":
             raise ValueError(f"score {self.score.kind} does not look at weights: it needs scored: rewound")
+        if self.prac is not None and (self.score.kind, self.scored) != ("magnitude", "trained"):
+            raise ValueError("prac is a search by the magnitude of trained weights")
         return self
 
     @property
@@ -156,10 +162,23 @@ class PruningSpec(Frozen):
         """The update from which the ticket, or its control, is trained on."""
         return 0 if self.baseline in {"reinit", "random_ticket"} else self.rewind_step(train, samples)
 
-    def updates(self, train: TrainSpec, samples: int) -> int:
-        """Updates of all trainings together: up to the rewind point, of each level, and of the ticket."""
+    def search_updates(self, train: TrainSpec, samples: int) -> int:
+        """Updates of the levels together; with ``prac``, of as many levels on all samples."""
+        return self.levels * (train.duration.in_steps(samples, train.batch_size) - self.rewind_step(train, samples))
+
+    def updates(self, train: TrainSpec, samples: int, prac: PracFacts | None = None) -> int:
+        """Updates of all trainings together: up to the rewind point, of each level, and of the ticket.
+
+        Args:
+            prac: what a search on critical samples took in the end; without it, the most that it can.
+        """
         total, rewind = train.duration.in_steps(samples, train.batch_size), self.rewind_step(train, samples)
-        return rewind + self.levels * (total - rewind) + total - self.ticket_start(train, samples)
+        ticket = total - self.ticket_start(train, samples)
+        if prac is not None:
+            return rewind + prac.search_updates + prac.source_updates + ticket
+        most = rewind + self.search_updates(train, samples)
+        source = most if self.prac is not None and self.prac.source is not None else 0
+        return most + source + ticket
 
 
 class Level(Frozen):
@@ -168,6 +187,7 @@ class Level(Frozen):
     density: Annotated[float, Field(ge=0, le=1, description="Share of the prunable weights that were left.")]
     accuracy: Annotated[float, Field(ge=0, le=1, description="Last-epoch top-1 on the validation samples.")]
     device_seconds: Annotated[float, Field(ge=0, description="Wall seconds of the training.")] = 0.0
+    prac: Annotated[PracLevel | None, Field(description="Of searches on critical samples.")] = None
 
 
 class TicketFacts(Frozen):
@@ -181,5 +201,13 @@ class TicketFacts(Frozen):
     empty_layers: Annotated[int, Field(ge=0, description="Prunable layers that the mask left no weight of.")] = 0
     mask_digest: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$", description="SHA-256 of the mask that was trained.")]
     levels: Annotated[tuple[Level, ...], Field(description="The search's trainings, dense first.")] = ()
+    prac: Annotated[PracFacts | None, Field(description="Of searches on critical samples: the set.")] = None
+    search: Annotated[
+        str,
+        Field(
+            pattern=r"^([0-9a-f]{64})?$",
+            description="Names the search: tickets of one name share it, and each counts its whole cost as its own.",
+        ),
+    ] = ""
     scoring_flops: Annotated[float, Field(ge=0, description="Operations of scoring; part of the run's cost.")] = 0.0
     scoring_seconds: Annotated[float, Field(ge=0, description="Wall seconds of scoring; part of the run's cost.")] = 0.0

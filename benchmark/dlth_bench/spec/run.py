@@ -60,6 +60,21 @@ class Run(Frozen):
             identity["samples"] = list(self.sample_ids)
         return digest_of(identity)
 
+    def search_digest(self, manifest_digest: str) -> str:
+        """Names the search for a ticket that the run begins with, on the data found.
+
+        Runs that differ in what they then do with it, in the control or in how many rounds they go, have the same.
+
+        Raises:
+            ValueError: the config does not prune.
+        """
+        if self.config.pruning is None:
+            raise ValueError(f"config {self.config.name} does not prune")
+        search = self.config.pruning.model_copy(update={"baseline": None, "rounds": 1})
+        config = self.config.model_copy(update={"pruning": search})
+        data = self.data.model_copy(update={"manifest_digest": manifest_digest})
+        return self.model_copy(update={"config": config, "data": data}).digest
+
     @property
     def samples(self) -> int | None:
         """How many samples are trained on; None when that is the dataset's own number of the classes."""
@@ -69,11 +84,16 @@ class Run(Frozen):
 
     @property
     def images_seen(self) -> int | None:
-        """Samples drawn in all stages, as in `Cost`; None when the number of training samples is the dataset's own."""
+        """Samples drawn in all stages, as in `Cost`; None when it cannot be foretold.
+
+        That is where the number of training samples is the dataset's own, and of searches on critical samples.
+        """
         samples = self.samples
         if samples is None:
             return None
         evaluation, pruning = self.config.evaluation, self.config.pruning
+        if pruning is not None and pruning.prac is not None:
+            return None  # depends on what the search finds
         if pruning is not None:
             return pruning.updates(self.config.train, samples) * self.config.train.batch_size
         seen = _drawn(self.config.train, samples)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,30 +11,26 @@ from lightning.fabric import Fabric
 
 from dlth_bench.datasets.base import Dataset, TextDataset
 from dlth_bench.spec.method import FinetuneSpec, LinearSpec
-from dlth_bench.spec.pruning import PruningSpec
+from dlth_bench.spec.protocol import Config
 from dlth_bench.spec.result import TRAINING_VERSION, Result
 from dlth_bench.spec.run import Run
 from dlth_bench.spec.stored_run import ENCODER_FILE
 from dlth_bench.training.augment import Pixels
-from dlth_bench.training.checkpoint import load_tensors, save_tensors
+from dlth_bench.training.checkpoint import save_tensors
 from dlth_bench.training.environment import environment, reset_peak_memory
 from dlth_bench.training.evaluation.accuracy import in_batches, top1
 from dlth_bench.training.evaluation.finetune import finetune_method
 from dlth_bench.training.evaluation.linear import LinearProbe, extract_features, linear_probe
 from dlth_bench.training.flops import forward_flops, stage_flops
-from dlth_bench.training.loop import Checkpoints, Diverged, History, Stage, Watch, train, unwatched, usable
+from dlth_bench.training.loop import Diverged, History, Stage, Watch, unwatched
 from dlth_bench.training.methods import Method, build_method
 from dlth_bench.training.methods.supervised import Supervised
 from dlth_bench.training.methods.text import TextClassifier
 from dlth_bench.training.outcome import Outcome, measured
-from dlth_bench.training.pruning.prune import Scorer
-from dlth_bench.training.pruning.search import LevelTrainer
-from dlth_bench.training.pruning.ticket import trained_ticket
 from dlth_bench.training.resident import Resident, resident
 from dlth_bench.training.seeds import global_stream
-
-Report = Callable[[str, int, int], None]
-"""Hears (stage, step, of steps)."""
+from dlth_bench.training.stage_files import Report, StageTrainer
+from dlth_bench.training.tickets import ticket_outcome
 
 
 class Execution:
@@ -45,6 +39,7 @@ class Execution:
     Args:
         folder: where checkpoints go; None keeps none. A kill loses at most ``checkpoint_seconds`` of work, or the
             hundredth of a stage after which one is next possible.
+        searches: the store's folder of searches for tickets, which runs share; None: this run's are in its own folder.
         keep_encoder: whether to leave the pretrained encoder in the folder, too.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
     """
@@ -55,6 +50,7 @@ class Execution:
         dataset: Dataset,
         *,
         folder: Path | None = None,
+        searches: Path | None = None,
         keep_encoder: bool = False,
         device: str = "auto",
         checkpoint_seconds: float = 15.0,
@@ -65,14 +61,27 @@ class Execution:
         self.config = run.config
         self.dataset = dataset
         self.folder = folder
+        self.searches = searches
         self.keep_encoder = keep_encoder
         self.report = report
-        self.watch = watch
-        self.checkpoint_seconds = checkpoint_seconds
+        self.device = device
         self.vocabulary = dataset.vocabulary_size if isinstance(dataset, TextDataset) else 0
         size = 0 if isinstance(dataset, TextDataset) else dataset.image_size
         self.pixels = Pixels(size, run.data.pixel_mean, run.data.pixel_std, run.config.eval_view)
         self.fabric = Fabric(accelerator=device, devices=1)
+        self.stages = StageTrainer(self.fabric, checkpoint_seconds, report, watch)
+
+    def beside(self, config: Config, name: str) -> Execution:
+        """The same data, seed and device with another config, as a part of this run that has a name of its own."""
+        return Execution(
+            self.run.model_copy(update={"config": config}),
+            self.dataset,
+            folder=None if self.folder is None or self.searches is not None else self.folder / name,
+            searches=self.searches,
+            device=self.device,
+            checkpoint_seconds=self.stages.checkpoint_seconds,
+            report=lambda stage, step, total: self.report(f"{name} {stage}", step, total),
+        )
 
     def result(self) -> Result:
         """Train, evaluate, and say how it went; only a diverged loss is turned into a result, other errors rise."""
@@ -111,43 +120,28 @@ class Execution:
 
     def pretrain_stage(self) -> Stage:
         """The first stage of the run, untrained."""
-        return self._pretrain_stage(self._data())
+        return self.dense_stage(self._data())
 
-    def _pretrain_stage(self, data: Resident) -> Stage:
+    def dense_stage(self, data: Resident) -> Stage:
+        """The same on data that are loaded."""
         images, labels = data.train_images, data.train_labels
         return Stage("pretrain", self.fresh_method(), images, labels, self.config.train, self.run.seed)
 
     def _outcome(self, data: Resident) -> Outcome:
         if self.config.pruning is not None:
-            return self._ticket(self.config.pruning, data)
-        stage = self._pretrain_stage(data)
+            return ticket_outcome(self, self.config.pruning, data)
+        stage = self.dense_stage(data)
         history = self._train(stage)
         flops = stage_flops(stage, self.fresh_method)
-        self._keep_encoder(stage.method)  # before fine-tuning changes it
+        self.keep_encoder_of(stage.method)  # before fine-tuning changes it
         outcome = self._evaluated(stage.method, data)
         images = outcome.images + stage.steps * stage.spec.batch_size
         return replace(outcome, pretrain=history, images=images, flops=outcome.flops + flops)
 
-    def _keep_encoder(self, method: Method) -> None:
+    def keep_encoder_of(self, method: Method) -> None:
+        """Leave the encoder in the folder, where that is asked for."""
         if self.folder is not None and self.keep_encoder:
             save_tensors(self.folder / ENCODER_FILE, method.encoder.state_dict(), {"run": self.run.digest})
-
-    def _ticket(self, spec: PruningSpec, data: Resident) -> Outcome:
-        dense = self._pretrain_stage(data)
-        scorer = Scorer(spec.score, data.train_images, data.train_labels, self.pixels, self.run.seed)
-        validation = data.val_images, data.val_labels
-        trainer = LevelTrainer(dense, self.fresh_method, self._train, self.pixels, *validation, self.folder)
-        ticket = trained_ticket(spec, trainer, scorer)
-        self._keep_encoder(ticket.method)
-        a_step = stage_flops(dense, self.fresh_method) / dense.updates
-        return replace(
-            self._supervised(ticket.method, data),
-            pretrain=ticket.history,
-            images=ticket.updates * dense.spec.batch_size,
-            flops=ticket.updates * a_step + ticket.facts.scoring_flops,
-            earlier_seconds=ticket.earlier_seconds,
-            ticket=ticket.facts,
-        )
 
     def _evaluated(self, method: Method, data: Resident) -> Outcome:
         match self.config.evaluation:
@@ -156,26 +150,13 @@ class Execution:
             case FinetuneSpec() as spec:
                 return self._finetune(spec, method, data)
             case None:
-                return self._supervised(method, data)
+                return self.supervised_outcome(method, data)
 
     def _train(self, stage: Stage) -> History:
-        """Train a stage, or take its finished weights from an earlier attempt at this run."""
-        finished = None if self.folder is None else self.folder / f"{stage.name}.safetensors"
-        loaded = None if finished is None else load_tensors(finished)
-        if loaded is not None and usable(loaded[1]):
-            stage.method.load_state_dict(loaded[0])
-            return History.from_header(loaded[1])
-        checkpoints = Checkpoints(
-            None if self.folder is None else self.folder / f"{stage.name}-checkpoint.safetensors",
-            self.checkpoint_seconds,
-            partial(self.report, stage.name),
-        )
-        history = train(stage, self.fabric, checkpoints, self.watch(stage))
-        if finished is not None:
-            save_tensors(finished, stage.method.state_dict(), history.header())
-        return history
+        return self.stages.train(stage, self.folder)
 
-    def _supervised(self, method: Method, data: Resident) -> Outcome:
+    def supervised_outcome(self, method: Method, data: Resident) -> Outcome:
+        """What a trained classifier predicts of both splits; says nothing of what training took."""
         if isinstance(method, TextClassifier):
             train_logits, val_logits = method.logits(data.train_images), method.logits(data.val_images)
             return Outcome(train_logits, val_logits, History(), History(), images=0, flops=0.0)
@@ -225,6 +206,6 @@ class Execution:
         tuned = on(method.encoder)
         stage = Stage("finetune", tuned, data.train_images, data.train_labels, spec.train, self.run.seed)
         history = self._train(stage)
-        outcome = self._supervised(tuned, data)
+        outcome = self.supervised_outcome(tuned, data)
         flops = stage_flops(stage, lambda: on(self.fresh_method().encoder))
         return replace(outcome, evaluation=history, images=stage.steps * spec.train.batch_size, flops=flops)

@@ -18,6 +18,7 @@ from dlth_bench.spec.result import TRAINING_VERSION
 from dlth_bench.training.checkpoint import load_tensors, restore_training_state, save_tensors, training_state
 from dlth_bench.training.methods.base import Method, Moment
 from dlth_bench.training.methods.text import TextClassifier
+from dlth_bench.training.observer import Observer, observer_state, restore_observer
 from dlth_bench.training.optim import build_optimizer, clip_each_gradient, clip_gradients, plateau_drops, set_rates
 from dlth_bench.training.pruning.masking import Masking
 from dlth_bench.training.samples import FileSamples, ReadAhead, Samples
@@ -49,19 +50,25 @@ class Stage:
     """The update before which it ends; None: that of the whole duration."""
     masking: Masking | None = None
     """Weights that stay zero; None: none."""
+    only: Tensor | None = None
+    """Positions of the samples that are trained on, int64 on a CPU, of methods that hold none out; None: all."""
+    observer: Observer | None = None
+    """What is kept of each update in the stage's checkpoints; None: nothing."""
 
     @cached_property
     def held_out(self) -> Tensor:
-        """Positions of the samples that are not trained on, int64, on the labels' device."""
-        return self._split[self.trained_samples :]
+        """Positions of the samples that are kept for validation, int64, on the labels' device."""
+        return self._split[self.spec.trained_samples(len(self.labels)) :]
 
     @property
     def trained_samples(self) -> int:
-        return self.spec.trained_samples(len(self.labels))
+        return self.spec.trained_samples(len(self.labels)) if self.only is None else len(self.only)
 
     @cached_property
     def trained(self) -> Tensor | None:
         """Positions of the samples that are trained on, int64 on a CPU; None: all."""
+        if self.only is not None:
+            return self.only
         return self._split[: self.trained_samples].cpu() if self.spec.held_out else None
 
     @cached_property
@@ -76,6 +83,7 @@ class Stage:
 
     @property
     def end(self) -> int:
+        """The update before which it ends, unless its observer ends it earlier."""
         return self.steps if self.stop is None else self.stop
 
     @property
@@ -209,7 +217,7 @@ class Trainer:
 
 
 def train(stage: Stage, fabric: Fabric, checkpoints: Checkpoints, after_step: AfterStep = lambda step: None) -> History:
-    """Train a stage to its end, from its checkpoint if there is one.
+    """Train a stage to its end or its observer's, from its checkpoint if there is one.
 
     Raises:
         Diverged: when the loss becomes NaN or infinite; names the step.
@@ -224,14 +232,18 @@ def train(stage: Stage, fabric: Fabric, checkpoints: Checkpoints, after_step: Af
     for step in range(history.step, total):
         losses.append(trainer.step(step))
         after_step(step)
-        if (step + 1) % every and step + 1 < total:
+        last = (stage.observer is not None and stage.observer.after_step(step)) or step + 1 == total
+        if (step + 1) % every and not last:
             continue
         _record(history, step + 1, losses, stage.name)
         now = time.monotonic()
         history.seconds = before + now - started
         checkpoints.report(step + 1, total)
-        if checkpoints.path is not None and now - saved >= checkpoints.every_seconds and step + 1 < total:
-            save_tensors(checkpoints.path, training_state(stage.method, trainer.optimizer), history.header())
+        if last:
+            break
+        if checkpoints.path is not None and now - saved >= checkpoints.every_seconds:
+            state = training_state(stage.method, trainer.optimizer) | observer_state(stage.observer)
+            save_tensors(checkpoints.path, state, history.header())
             saved = time.monotonic()
     return history
 
@@ -242,7 +254,7 @@ def _resume(stage: Stage, optimizer: torch.optim.Optimizer, path: Path | None) -
     if loaded is None or not usable(loaded[1]):
         return History(step=stage.start)
     tensors, header = loaded
-    restore_training_state(stage.method, optimizer, tensors)
+    restore_training_state(stage.method, optimizer, restore_observer(stage.observer, tensors))
     return History.from_header(header)
 
 

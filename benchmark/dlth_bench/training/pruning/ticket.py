@@ -1,4 +1,4 @@
-"""A run that prunes, from start to trained ticket: up to the rewind point, the search, a control's change, training."""
+"""From the rewind point to the trained ticket: the search, a control's change, the training of what comes of it."""
 
 from __future__ import annotations
 
@@ -10,12 +10,56 @@ from dlth_bench.spec.pruning import PruningSpec, TicketFacts
 from dlth_bench.spec.stored_run import MASK_FILE
 from dlth_bench.training.loop import History
 from dlth_bench.training.methods.supervised import Supervised
+from dlth_bench.training.pruning.critical import CriticalSet
 from dlth_bench.training.pruning.mask_file import save_mask
 from dlth_bench.training.pruning.masks import Mask
+from dlth_bench.training.pruning.prac import PracSearch
 from dlth_bench.training.pruning.prune import Scorer
 from dlth_bench.training.pruning.random_masks import permuted_in_layers
 from dlth_bench.training.pruning.search import Found, LevelTrainer, Search, Weights, kept, level_name, rewind_weights
 from dlth_bench.training.seeds import stream_seed
+
+
+@dataclass(frozen=True)
+class Searched:
+    """A search at its end.
+
+    Attributes:
+        origin: the weights at the rewind point, which is ``rewind`` updates after the start.
+        pretraining: the dense training up to there.
+    """
+
+    found: Found
+    origin: Weights
+    pretraining: History
+    rewind: int
+
+    @property
+    def seconds(self) -> float:
+        """Wall seconds of all trainings and scorings, whoever did them."""
+        levels = sum(level.device_seconds for level in self.found.levels)
+        return self.pretraining.seconds + levels + self.found.scoring_seconds
+
+
+def searched(spec: PruningSpec, trainer: LevelTrainer, *, fixed: CriticalSet | None = None) -> Searched:
+    """Search for a ticket, from what there is in the trainer's folder on.
+
+    Args:
+        fixed: a critical set to train on, in place of one of the search's own.
+
+    Raises:
+        ValueError: the rewind point is not before the end of training.
+        Diverged: a loss or a score is no number.
+    """
+    dense = trainer.dense
+    rewind = spec.rewind_step(dense.spec, len(dense.labels))
+    origin, pretraining = rewind_weights(trainer, rewind)
+    scorer = Scorer(spec.score, dense.samples, dense.labels, trainer.pixels, dense.seed)
+    if spec.prac is None:
+        search = Search(spec, trainer, scorer, origin, rewind)
+    else:
+        search = PracSearch(spec, trainer, scorer, origin, rewind, spec.prac, fixed)
+    return Searched(search.find(), origin, pretraining, rewind)
 
 
 @dataclass(frozen=True)
@@ -24,46 +68,32 @@ class TrainedTicket:
 
     Attributes:
         history: of its own training; its curve has that up to the rewind point before it, if its weights were there.
-        earlier_seconds: wall seconds of all before that.
-        updates: of all trainings together.
     """
 
     method: Supervised
     history: History
-    earlier_seconds: float
-    updates: int
     facts: TicketFacts
 
 
-def trained_ticket(spec: PruningSpec, trainer: LevelTrainer, scorer: Scorer) -> TrainedTicket:
-    """Find a ticket and train it.
+def trained_ticket(spec: PruningSpec, trainer: LevelTrainer, search: Searched) -> TrainedTicket:
+    """Train the ticket that a search found, or its control, on all samples.
 
     Raises:
-        ValueError: the rewind point is not before the end of training.
-        Diverged: a loss or a score is no number.
+        Diverged: a loss is no number.
     """
-    dense, samples = trainer.dense, len(trainer.dense.labels)
-    rewind = spec.rewind_step(dense.spec, samples)
-    origin, pretraining = rewind_weights(trainer, rewind)
-    found = Search(spec, trainer, scorer, origin, rewind).find()
-    mask, weights = _subnetwork(spec, trainer, found, origin)
+    found, dense = search.found, trainer.dense
+    mask, weights = _subnetwork(spec, trainer, found, search.origin)
     if trainer.folder is not None:
         save_mask(trainer.folder / MASK_FILE, mask, found.header())
-    start = spec.ticket_start(dense.spec, samples)
+    start = spec.ticket_start(dense.spec, len(dense.labels))
     method, history = trainer.level(level_name(spec.rounds), weights, mask, start)
-    before = pretraining if start else History()
-    searched = sum(level.device_seconds for level in found.levels)
-    return TrainedTicket(
-        method=method,
-        history=replace(
-            history,
-            curve_steps=before.curve_steps + history.curve_steps,
-            curve_loss=before.curve_loss + history.curve_loss,
-        ),
-        earlier_seconds=pretraining.seconds + searched + found.scoring_seconds,
-        updates=spec.updates(dense.spec, samples),
-        facts=_facts(method, mask, found, rewind),
+    before = search.pretraining if start else History()
+    history = replace(
+        history,
+        curve_steps=before.curve_steps + history.curve_steps,
+        curve_loss=before.curve_loss + history.curve_loss,
     )
+    return TrainedTicket(method, history, _facts(method, mask, found, search.rewind))
 
 
 def _subnetwork(spec: PruningSpec, trainer: LevelTrainer, found: Found, origin: Weights) -> tuple[Mask, Weights]:

@@ -1,0 +1,175 @@
+"""A run that prunes: its search, where that is kept and with whom it is shared, its ticket, and what all of it cost."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dlth_bench.spec.files import write_atomically
+from dlth_bench.spec.prac import PracFacts
+from dlth_bench.spec.pruning import PruningSpec
+from dlth_bench.spec.stored_run import CRITICAL_FILE, SEARCH_FILE
+from dlth_bench.spec.subset import Subset
+from dlth_bench.training.flops import stage_flops
+from dlth_bench.training.outcome import Outcome
+from dlth_bench.training.pruning.critical import CriticalSet
+from dlth_bench.training.pruning.critical_file import save_critical_file
+from dlth_bench.training.pruning.search import LevelTrainer, saved_mask
+from dlth_bench.training.pruning.shared_search import alone
+from dlth_bench.training.pruning.ticket import Searched, searched, trained_ticket
+from dlth_bench.training.resident import Resident
+
+if TYPE_CHECKING:
+    from dlth_bench.training.execute import Execution
+
+
+@dataclass(frozen=True)
+class _Search:
+    """A search and what it took, whoever did it.
+
+    Attributes:
+        updates: up to the rewind point and of all levels.
+        images: samples drawn in these.
+        flops, seconds: of these, and of scoring.
+    """
+
+    found: Searched
+    updates: int
+    images: int
+    flops: float
+    seconds: float
+
+
+def ticket_outcome(execution: Execution, spec: PruningSpec, data: Resident) -> Outcome:
+    """Search for the ticket of a run and train it; its cost is that of both, however much of it other runs did.
+
+    Raises:
+        ValueError: the rewind point is not before the end of training.
+        Diverged: a loss or a score is no number.
+    """
+    source = _source_search(execution, spec, data)
+    fixed = None if source is None else source.found.found.critical
+    search = _search(execution, spec, data, execution.folder, fixed)
+    trainer = _trainer(execution, data, execution.folder)
+    ticket = trained_ticket(spec, trainer, search.found)
+    execution.keep_encoder_of(ticket.method)
+    facts: dict[str, Any] = {}
+    if spec.levels:
+        facts["search"] = execution.run.search_digest(execution.dataset.manifest_digest)
+    if search.found.found.critical is not None:
+        _leave_set(execution, search.found.found.critical, data)
+        facts["prac"] = _prac_facts(execution, spec, search, source, data)
+    dense = trainer.dense
+    updates = dense.steps - spec.ticket_start(dense.spec, len(dense.labels))
+    spent = [search] if source is None else [search, source]
+    return replace(
+        execution.supervised_outcome(ticket.method, data),
+        pretrain=ticket.history,
+        images=updates * dense.spec.batch_size + sum(each.images for each in spent),
+        flops=updates * _step_flops(execution, trainer) + sum(each.flops for each in spent),
+        earlier_seconds=sum(each.seconds for each in spent),
+        ticket=ticket.facts.model_copy(update=facts),
+    )
+
+
+def _search(
+    execution: Execution,
+    spec: PruningSpec,
+    data: Resident,
+    run_folder: Path | None,
+    fixed: CriticalSet | None = None,
+) -> _Search:
+    """The search of a run, found in the folder that it shares or made there; the run's folder says which that is."""
+    folder = _shared_folder(execution, spec)
+    if folder is None:
+        found = searched(spec, _trainer(execution, data, execution.folder), fixed=fixed)
+    else:
+        if run_folder is not None:
+            _note_search(run_folder, folder)
+        waiting = partial(execution.report, "search by another run", 0, 1)
+        with alone(folder, lambda: saved_mask(folder, spec.rounds) is not None, waiting):
+            found = searched(spec, _trainer(execution, data, folder), fixed=fixed)
+    trainer = _trainer(execution, data, None)
+    whole = trainer.dense.steps - found.rewind
+    levels = found.found.levels
+    updates = found.rewind + sum(whole if level.prac is None else level.prac.updates for level in levels)
+    return _Search(
+        found,
+        updates=updates,
+        images=updates * trainer.dense.spec.batch_size,
+        flops=updates * _step_flops(execution, trainer) + found.found.scoring_flops,
+        seconds=found.seconds,
+    )
+
+
+def _source_search(execution: Execution, spec: PruningSpec, data: Resident) -> _Search | None:
+    """The search with another network whose critical set a config trains on; None for its own set."""
+    if spec.prac is None or spec.prac.source is None:
+        return None
+    own = spec.model_copy(update={"prac": spec.prac.model_copy(update={"source": None}), "baseline": None})
+    config = execution.config.model_copy(update={"backbone": spec.prac.source, "pruning": own})
+    return _search(execution.beside(config, "source"), own, data, execution.folder)
+
+
+def _shared_folder(execution: Execution, spec: PruningSpec) -> Path | None:
+    """Where runs keep the search that they share; None where there is no such place, or nothing is trained."""
+    if execution.searches is None or not spec.levels:
+        return None
+    digest = execution.run.search_digest(execution.dataset.manifest_digest)
+    return execution.searches / digest[:2] / digest
+
+
+def _note_search(run_folder: Path, folder: Path) -> None:
+    """Say in a run's folder where a search of the run is; one with another network has a line of its own."""
+    file, way = run_folder / SEARCH_FILE, Path(os.path.relpath(folder, run_folder)).as_posix()
+    known = file.read_text().splitlines() if file.is_file() else []
+    if way not in known:
+        write_atomically(file, "".join(f"{each}\n" for each in (*known, way)).encode())
+
+
+def _trainer(execution: Execution, data: Resident, folder: Path | None) -> LevelTrainer:
+    return LevelTrainer(
+        execution.dense_stage(data),
+        execution.fresh_method,
+        partial(execution.stages.train, folder=folder),
+        execution.pixels,
+        data.val_images,
+        data.val_labels,
+        folder,
+    )
+
+
+def _step_flops(execution: Execution, trainer: LevelTrainer) -> float:
+    return stage_flops(trainer.dense, execution.fresh_method) / trainer.dense.updates
+
+
+def _prac_facts(
+    execution: Execution, spec: PruningSpec, search: _Search, source: _Search | None, data: Resident
+) -> PracFacts:
+    critical, levels = search.found.found.critical, search.found.found.levels
+    if critical is None:
+        raise ValueError("a search on critical samples without a set")
+    ids = tuple(data.train_ids[position] for position in critical.positions.tolist())
+    finding = source or search
+    return PracFacts(
+        samples=len(data.train_ids),
+        selected=critical.count,
+        set_digest=Subset(dataset=execution.run.data.dataset, unit="sample", ids=ids).digest,
+        search_updates=sum(level.prac.updates for level in levels if level.prac is not None),
+        vanilla_updates=spec.search_updates(execution.config.train, len(data.train_ids)),
+        source_updates=0 if source is None else source.updates,
+        source_levels=() if source is None else tuple(each.prac for each in source.found.found.levels if each.prac),
+        images=finding.images,
+        flops=finding.flops,
+        device_seconds=finding.seconds,
+    )
+
+
+def _leave_set(execution: Execution, critical: CriticalSet, data: Resident) -> None:
+    """Leave the set in the run's folder, where policies find it."""
+    if execution.folder is not None:
+        path = execution.folder / CRITICAL_FILE
+        save_critical_file(path, critical, execution.run, data.train_ids, data.train_labels)
