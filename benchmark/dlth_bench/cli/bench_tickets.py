@@ -107,8 +107,8 @@ def ticket_row(run: Run, result: Result) -> TicketRow | None:
 
 def _table(rows: Sequence[TicketRow], configs: Sequence[str]) -> Table:
     """A row a config, means over its seeds; updates are the search's."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for title in ("Config", "Seeds", "Weights %", "Top-1 %", "Updates", "Saved %", "Set %", "A run"):
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    for title in ("Config", "Seeds", "Left %", "Top-1 %", "Updates", "Saved", "Set %", "A run"):
         table.add_column(title, no_wrap=True)
     for config in configs:
         own = [row for row in rows if row.config == config]

@@ -9,10 +9,13 @@ from typing import Any
 import pytest
 import torch
 from ticket_runs import REWIND, STEPS, Killed, config, execution, kill_at, outcome, persistent
-from tiny_training import tiny_run
+from tiny_training import IMAGES_PER_CLASS, tiny_run
 
 from dlth_bench.datasets.glyphs.dataset import Glyphs
+from dlth_bench.harness.attempt import attempt
 from dlth_bench.harness.attempts import newest_checkpoint
+from dlth_bench.harness.store import Store
+from dlth_bench.spec.protocol_file import find_protocol
 from dlth_bench.training import loop
 from dlth_bench.training.checkpoint import load_tensors
 from dlth_bench.training.loop import Checkpoints, Stage
@@ -145,6 +148,20 @@ def test_one_process_searches_at_a_time(tmp_path: Path) -> None:
         order.append("taken")
     other.join()
     assert order == ["searching", "found", "taken"]
+
+
+def test_runs_of_a_store_share_by_themselves(tmp_path: Path) -> None:
+    """Two configs attempted in a store leave one search there; a critical set stays with its run, checkpoints go."""
+    store = Store(tmp_path)
+    for changes in ({}, {"baseline": "permute_layer"}, {"prac": {"early_bird": None}}):
+        given = tiny_run(config(**changes)).model_copy(update={"data": find_protocol("glyphs-tickets").data})
+        given = given.model_copy(update={"data": given.data.model_copy(update={"images_per_class": IMAGES_PER_CLASS})})
+        options = {"device": "cpu", "keep_weights": False, "wait_seconds": 0.0, "checkpoint_seconds": 60.0}
+        result = attempt(given, store, report=lambda stage, step, total: None, **options)  # type: ignore[arg-type]
+        assert result.status == "finished", result.reason
+        left = {path.name for path in store.folder(given.digest).glob("*.safetensors")}
+        assert left == ({"critical.safetensors"} if "prac" in changes else set())
+    assert len(list(store.searches.glob("*/*/mask-2.safetensors"))) == 2
 
 
 def test_lock_is_free_after_a_search_that_failed(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -280,10 +281,10 @@ def test_only_the_last_level_s_weights_are_kept(glyphs: Glyphs, tmp_path: Path) 
 
 
 CHILD = """
-import os, signal, sys
+import json, os, signal, sys
 from pathlib import Path
 import torch
-sys.path[:0] = sys.argv[3:]
+sys.path[:0] = sys.argv[4:]
 from dlth_bench.datasets.glyphs.dataset import Glyphs
 from dlth_bench.training import loop
 from ticket_runs import config, execution
@@ -302,18 +303,26 @@ def rates(*given):
 
 
 loop.set_rates = rates
-print(execution(config(), Glyphs(), Path(sys.argv[1])).result().model_dump_json())
+run, searches = Path(sys.argv[1]) / "run", Path(sys.argv[1]) / "searches"
+run.mkdir(exist_ok=True)
+given = config(**json.loads(sys.argv[3]))
+print(execution(given, Glyphs(), run, searches=searches).result().model_dump_json())
 """
 
 
 @pytest.mark.slow
-def test_kill_9_costs_at_most_the_work_since_the_last_checkpoint(glyphs: Glyphs, tmp_path: Path) -> None:
-    """Processes that the system kills after so many updates: in the rewind phase, in levels, early after a resume."""
+@pytest.mark.parametrize("pruning", [{}, {"baseline": "reinit"}, {"prac": {}}], ids=["imp", "reinit", "prac"])
+def test_kill_9_costs_at_most_the_work_since_the_last_checkpoint(
+    pruning: dict[str, Any], glyphs: Glyphs, tmp_path: Path
+) -> None:
+    """Processes that the system kills after so many updates: in the rewind phase, in levels of a search that lies in
+    a store, early after a resume; the lock of the search is free again each time."""
     here = Path(__file__).parent
     environment = os.environ | {"PYTHONPATH": str(Path(dlth_bench.__file__).parents[1])}
 
     def child(dies_at: int) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-c", CHILD, str(tmp_path), str(dies_at), str(here), str(here.parent)]
+        changes = json.dumps(pruning)
+        command = [sys.executable, "-c", CHILD, str(tmp_path), str(dies_at), changes, str(here), str(here.parent)]
         return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
     for dies_at in (2, 9, 8, 12):
@@ -321,4 +330,4 @@ def test_kill_9_costs_at_most_the_work_since_the_last_checkpoint(glyphs: Glyphs,
     last = child(0)
     assert last.returncode == 0, last.stderr
     resumed = Result.model_validate_json(last.stdout.splitlines()[-1])
-    assert outcome(resumed) == outcome(execution(config(), glyphs).result())
+    assert outcome(resumed) == outcome(execution(config(**pruning), glyphs).result())

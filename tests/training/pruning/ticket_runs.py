@@ -53,7 +53,7 @@ def outcome(result: Result) -> dict[str, Any]:
     assert result.ticket is not None
     assert result.cost is not None
     kept = {"status", "run", "accuracy", "class_accuracy", "train_accuracy", "curves"}
-    facts = result.ticket.model_dump(exclude={"scoring_seconds", "levels"})
+    facts = result.ticket.model_dump(exclude={"scoring_seconds": True, "levels": True, "prac": {"device_seconds"}})
     levels = [level.model_dump(exclude={"device_seconds"}) for level in result.ticket.levels]
     cost = {"images": result.cost.images, "flops": result.cost.flops}
     return result.model_dump(include=kept) | facts | cost | {"levels": levels}
