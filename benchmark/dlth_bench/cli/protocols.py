@@ -187,6 +187,7 @@ def _pruning(config: Config) -> str:
         return ""
     pruning, total = config.pruning, 1_000_000
     control = "" if pruning.baseline is None else f", {pruning.baseline}"
+    control += "" if pruning.prac is None else ", on critical samples"
     left = f"{100 * pruning.live_after(pruning.rounds, total) / total:.3g} % of weights"
     search = pruning.search
     how = f", search by {search.method.kind}" if search is not None and search.method is not None else ""

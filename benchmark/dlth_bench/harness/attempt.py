@@ -50,6 +50,7 @@ def attempt(
                 result = _trained(
                     run,
                     folder,
+                    searches=store.searches,
                     device=device,
                     keep_weights=keep_weights,
                     checkpoint_seconds=checkpoint_seconds,
@@ -60,7 +61,14 @@ def attempt(
 
 
 def _trained(
-    run: Run, folder: Path, *, device: str, keep_weights: bool, checkpoint_seconds: float, report: Report
+    run: Run,
+    folder: Path,
+    *,
+    searches: Path,
+    device: str,
+    keep_weights: bool,
+    checkpoint_seconds: float,
+    report: Report,
 ) -> Result:
     from dlth_bench.training.execute import Execution  # torch: slow to import, and needed in workers only
 
@@ -70,6 +78,7 @@ def _trained(
             run,
             dataset,
             folder=folder,
+            searches=searches,
             keep_encoder=keep_weights,
             device=device,
             checkpoint_seconds=checkpoint_seconds,

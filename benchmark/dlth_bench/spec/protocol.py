@@ -94,6 +94,9 @@ class Config(Frozen):
         problem = "" if search is None else search.problem(score, self.train)
         if problem:
             raise ValueError(f"config {self.name}: {problem}")
+        if self.pruning.prac is not None and (self.method.mixup or self.method.cutmix or self.train.repeats > 1):
+            # A mixed sample has no label of its own to forget, and a repeated one no order in its batch.
+            raise ValueError(f"config {self.name}: prac needs training without mixup, cutmix and repeats")
         flow = self.pruning.score.kind in {"snip", "grasp", "synflow"}
         if flow and self.backbone.kind == "vit":
             raise ValueError(f"config {self.name}: score {self.pruning.score.kind} is of convolutional networks")

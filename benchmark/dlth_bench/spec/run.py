@@ -11,6 +11,7 @@ from typing import Annotated, Any, Self
 from pydantic import Field, model_validator
 
 from dlth_bench.spec.frozen import Frozen, digest_of
+from dlth_bench.spec.prac import PracFacts
 from dlth_bench.spec.protocol import Config, DataSpec
 from dlth_bench.spec.recipe import TrainSpec
 from dlth_bench.spec.replaced import PHASES, Phase, Replaced, on_subset
@@ -85,6 +86,24 @@ class Run(Frozen):
             identity["replaced"] = self.replaced
         return digest_of(identity)
 
+    def search_digest(self, manifest_digest: str) -> str:
+        """Names the search for a ticket that the run begins with, on the data found.
+
+        Runs that differ in what they then do with it have the same: in the control, in how many rounds they go, in
+        what they measure, or in the samples that the ticket, not the search, is trained on.
+
+        Raises:
+            ValueError: the config does not prune.
+        """
+        if self.config.pruning is None:
+            raise ValueError(f"config {self.config.name} does not prune")
+        search = self.config.pruning.model_copy(update={"baseline": None, "rounds": 1})
+        config = self.config.model_copy(update={"pruning": search, "measure": ()})
+        data = self.data.model_copy(update={"manifest_digest": manifest_digest})
+        samples = self.sample_ids if on_subset("search", self.replaced) else None
+        changed = {"config": config, "data": data, "sample_ids": samples, "replaced": "training"}
+        return self.model_copy(update=changed).digest
+
     @property
     def samples(self) -> int | None:
         """How many samples are trained on; None when that is the dataset's own number of the classes."""
@@ -112,20 +131,26 @@ class Run(Frozen):
     def images_seen(self) -> int | None:
         """Samples drawn in all stages, as in `Cost`; None when it cannot be foretold.
 
-        That is where the number of training samples is the dataset's own, where measurements train, too, and of
-        searches on some of the classes where these have unequally many samples.
+        That is where the number of training samples is the dataset's own, where measurements train, too, of searches
+        on critical samples, and of those on some of the classes where these have unequally many samples.
+        """
+        return self.images_seen_with()
+
+    def images_seen_with(self, full: Sequence[int] | None = None, prac: PracFacts | None = None) -> int | None:
+        """The same where more is known.
+
+        Args:
+            full: how many training samples the data have of each of the run's classes; None: as many as they take.
+            prac: what a search on critical samples took in the end.
         """
         each = self.data.images_per_class
-        return self.images_seen_with(None if each is None else (each,) * len(self.class_ids))
-
-    def images_seen_with(self, full: Sequence[int] | None) -> int | None:
-        """The same of a dataset that has so many training samples of each of the run's classes (None: unknown)."""
-        search, sparse, probe = (self._sizes(phase, full) for phase in PHASES)
+        known = (each,) * len(self.class_ids) if full is None and each is not None else full
+        search, sparse, probe = (self._sizes(phase, known) for phase in PHASES)
         if search is None or sparse is None or probe is None or any(spec.trains for spec in self.config.measure):
             return None
         evaluation, pruning = self.config.evaluation, self.config.pruning
         if pruning is not None:
-            return pruning.images(self.config.train, search, sparse)
+            return pruning.images(self.config.train, search, sparse, prac)
         samples, probed = sum(search), sum(probe)
         seen = _drawn(self.config.train, samples)
         if self.config.removal is not None:

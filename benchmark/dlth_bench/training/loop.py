@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from lightning.fabric import Fabric
@@ -18,6 +18,7 @@ from dlth_bench.spec.result import TRAINING_VERSION
 from dlth_bench.training.checkpoint import load_tensors, restore_training_state, save_tensors, training_state
 from dlth_bench.training.methods.base import Method, Moment
 from dlth_bench.training.methods.text import TextClassifier
+from dlth_bench.training.observer import Observer, observed, restore_observers
 from dlth_bench.training.optim import build_optimizer, clip_each_gradient, clip_gradients, plateau_drops, set_rates
 from dlth_bench.training.pruning.masking import Masking
 from dlth_bench.training.sample_order import epoch_order
@@ -30,23 +31,6 @@ CURVE_POINTS = 100
 
 class Diverged(RuntimeError):
     """The loss is no longer a number."""
-
-
-class Record(Protocol):
-    """What watches a stage and travels in its checkpoints, so that a resumed stage has seen as much as a whole one."""
-
-    def begin(self) -> None:
-        """Called before the first update; not when the stage goes on from a checkpoint."""
-
-    def after_step(self, step: int) -> None:
-        """Called after each update (from 0); may look at the stage's method, not change it."""
-
-    def state(self) -> dict[str, Tensor]:
-        """All that it has seen."""
-        ...
-
-    def load(self, state: dict[str, Tensor]) -> None:
-        """The inverse of ``state``."""
 
 
 @dataclass
@@ -69,25 +53,14 @@ class Stage:
     """Weights that stay zero; None: none."""
     only: Tensor | None = None
     """Positions of the samples that are trained on, int64 on a CPU, of methods that hold none out; None: all."""
-    records: Mapping[str, Record] = field(default_factory=dict)
-    """What watches it, by name."""
+    observers: Mapping[str, Observer] = field(default_factory=dict)
+    """What watches it, by name; what they saw is in the stage's checkpoints."""
     stored_as: str | None = None
     """Name of its files; None: ``name``. Stages whose draws are the same have files of their own by it."""
 
     @property
     def file_name(self) -> str:
         return self.stored_as or self.name
-
-    def recorded(self) -> dict[str, Tensor]:
-        """The state of all records, as flat names to tensors."""
-        states = {name: record.state() for name, record in self.records.items()}
-        return {f"record/{name}/{key}": value for name, state in states.items() for key, value in state.items()}
-
-    def restore_records(self, tensors: Mapping[str, Tensor]) -> None:
-        """The inverse of ``recorded``."""
-        for name, record in self.records.items():
-            prefix = f"record/{name}/"
-            record.load({key.removeprefix(prefix): t for key, t in tensors.items() if key.startswith(prefix)})
 
     @cached_property
     def held_out(self) -> Tensor:
@@ -117,6 +90,7 @@ class Stage:
 
     @property
     def end(self) -> int:
+        """The update before which it ends, unless an observer ends it earlier."""
         return self.steps if self.stop is None else self.stop
 
     @property
@@ -245,7 +219,7 @@ class Trainer:
 
 
 def train(stage: Stage, fabric: Fabric, checkpoints: Checkpoints, after_step: AfterStep = lambda step: None) -> History:
-    """Train a stage to its end, from its checkpoint if there is one.
+    """Train a stage to its end or an observer's, from its checkpoint if there is one.
 
     Raises:
         Diverged: when the loss becomes NaN or infinite; names the step.
@@ -258,22 +232,24 @@ def train(stage: Stage, fabric: Fabric, checkpoints: Checkpoints, after_step: Af
     started = saved = time.monotonic()
     before = history.seconds
     if history.step == stage.start:
-        for record in stage.records.values():
-            record.begin()
+        for observer in stage.observers.values():
+            observer.begin()
     for step in range(history.step, total):
         losses.append(trainer.step(step))
         after_step(step)
-        for record in stage.records.values():
-            record.after_step(step)
-        if (step + 1) % every and step + 1 < total:
+        stopped = [observer.after_step(step) for observer in stage.observers.values()]
+        last = any(stopped) or step + 1 == total
+        if (step + 1) % every and not last:
             continue
         _record(history, step + 1, losses, stage.name)
         now = time.monotonic()
         history.seconds = before + now - started
         checkpoints.report(step + 1, total)
-        if checkpoints.path is not None and now - saved >= checkpoints.every_seconds and step + 1 < total:
-            tensors = training_state(stage.method, trainer.optimizer) | stage.recorded()
-            save_tensors(checkpoints.path, tensors, history.header())
+        if last:
+            break
+        if checkpoints.path is not None and now - saved >= checkpoints.every_seconds:
+            state = training_state(stage.method, trainer.optimizer) | observed(stage.observers)
+            save_tensors(checkpoints.path, state, history.header())
             saved = time.monotonic()
     return history
 
@@ -284,8 +260,7 @@ def _resume(stage: Stage, optimizer: torch.optim.Optimizer, path: Path | None) -
     if loaded is None or not usable(loaded[1]):
         return History(step=stage.start)
     tensors, header = loaded
-    restore_training_state(stage.method, optimizer, tensors)
-    stage.restore_records(tensors)
+    restore_training_state(stage.method, optimizer, restore_observers(stage.observers, tensors))
     return History.from_header(header)
 
 

@@ -26,6 +26,8 @@ class Resident:
     train_labels: Tensor
     val_images: Samples
     val_labels: Tensor
+    train_ids: tuple[str, ...]
+    """IDs of the training samples, in their order."""
 
 
 @dataclass(frozen=True)
@@ -59,13 +61,17 @@ def phase_data(dataset: Dataset, run: Run, device: torch.device) -> PhaseData:
 def resident(dataset: Dataset, run: Run, device: torch.device) -> Resident:
     """The training and validation samples of a run."""
     train_arrays, val_arrays = run_samples(dataset, run)
-    return Resident(*_on_device(train_arrays, device), *_on_device(val_arrays, device))
+    train_images, train_labels, train_ids = _on_device(train_arrays, device)
+    val_images, val_labels, _ = _on_device(val_arrays, device)
+    return Resident(train_images, train_labels, val_images, val_labels, train_ids)
 
 
-def _on_device(arrays: ImageArrays, device: torch.device) -> tuple[Samples, Tensor]:
+def _on_device(arrays: ImageArrays, device: torch.device) -> tuple[Samples, Tensor, tuple[str, ...]]:
+    """Samples, labels and IDs; of images in files, those that can be decoded."""
+    labels, ids = torch.from_numpy(arrays.labels), arrays.sample_ids
     if isinstance(arrays.images, PackedImages):
         files = arrays.images.files()
-        return packed_samples(files, device), torch.from_numpy(arrays.labels[files.rows]).to(device)
+        return packed_samples(files, device), labels[files.rows].to(device), tuple(ids[row] for row in files.rows)
     if isinstance(arrays.images, TokenSequences):
-        return TokenSamples.of(arrays.images, device), torch.from_numpy(arrays.labels).to(device)
-    return torch.from_numpy(arrays.images).to(device), torch.from_numpy(arrays.labels).to(device)
+        return TokenSamples.of(arrays.images, device), labels.to(device), ids
+    return torch.from_numpy(arrays.images).to(device), labels.to(device), ids

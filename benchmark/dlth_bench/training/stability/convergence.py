@@ -53,14 +53,15 @@ class ConvergenceRecord:
         """Call before the first update; a training that goes on from a checkpoint has its state loaded instead."""
         self._evaluate()
 
-    def after_step(self, step: int) -> None:
+    def after_step(self, step: int) -> bool:
         if (step + 1) % self.stage.epoch_steps == 0 or step + 1 == self.stage.end:
             self._evaluate()
+        return False
 
     def state(self) -> dict[str, Tensor]:
         return {name: torch.tensor(values, dtype=torch.float64) for name, values in self.accuracies.items()}
 
-    def load(self, state: dict[str, Tensor]) -> None:
+    def restore(self, state: dict[str, Tensor]) -> None:
         self.accuracies = {name: tensor.tolist() for name, tensor in state.items()}
 
     def _evaluate(self) -> None:

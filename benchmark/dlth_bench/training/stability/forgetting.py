@@ -9,6 +9,7 @@ from dlth_bench.spec.measurement import ForgettingSpec
 from dlth_bench.spec.metric import Measured
 from dlth_bench.training.loop import Batches, Stage
 from dlth_bench.training.methods.supervised import Supervised
+from dlth_bench.training.pruning.forgetting import Forgetting
 from dlth_bench.training.stability.subject import Finding, valued
 
 _MOST_EVENTS = 1000
@@ -26,33 +27,26 @@ class ForgettingRecord:
         if not isinstance(stage.method, Supervised):
             raise TypeError("forgetting is of supervised training")
         self.labels, self.batches = stage.labels, Batches(stage)
-        self.events = torch.zeros_like(stage.labels)
+        self.seen = Forgetting.none(len(stage.labels), stage.labels.device)
         self.presentations = torch.zeros_like(stage.labels)
-        self.right = torch.zeros_like(stage.labels, dtype=torch.bool)
-        """Whether the sample was right at its last presentation."""
-        self.learned = torch.zeros_like(stage.labels, dtype=torch.bool)
-        """Whether it ever was."""
         self._logits = torch.empty(0)
         stage.method.head.register_forward_hook(self._keep)
 
     def begin(self) -> None:
         """Nothing was presented yet."""
 
-    def after_step(self, step: int) -> None:
+    def after_step(self, step: int) -> bool:
         picked = self.batches.at(step)
-        right = self._logits.argmax(1) == self.labels[picked]
-        self.events[picked] += self.right[picked] & ~right
+        self.seen.present(picked, self._logits.argmax(1) == self.labels[picked])
         self.presentations[picked] += 1
-        self.learned[picked] |= right
-        self.right[picked] = right
+        return False
 
     def state(self) -> dict[str, Tensor]:
-        names = ("events", "presentations", "right", "learned")
-        return {name: getattr(self, name) for name in names}
+        return self.seen.state() | {"presentations": self.presentations}
 
-    def load(self, state: dict[str, Tensor]) -> None:
-        for name, tensor in state.items():
-            setattr(self, name, tensor.to(self.labels.device))
+    def restore(self, state: dict[str, Tensor]) -> None:
+        self.seen.restore(state)
+        self.presentations.copy_(state["presentations"])
 
     def _keep(self, head: nn.Module, inputs: tuple[Tensor, ...], logits: Tensor) -> None:
         if head.training:
@@ -62,7 +56,7 @@ class ForgettingRecord:
 def forgetting_finding(spec: ForgettingSpec, record: ForgettingRecord) -> Finding:
     """Mean events and shares, over the samples that were presented at all."""
     seen = record.presentations > 0
-    events, learned = record.events[seen], record.learned[seen]
+    events, learned = record.seen.events[seen], record.seen.learned[seen]
     shares = ((learned & (events == 0)), ~learned)
     values = (events.double().mean().item(), *(share.double().mean().item() for share in shares))
     counts = torch.bincount(events.clamp(max=_MOST_EVENTS)).tolist()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from torch import Tensor
 
@@ -17,7 +18,9 @@ from dlth_bench.spec.measurement import (
     TransferSpec,
 )
 from dlth_bench.training.augment import Pixels
-from dlth_bench.training.loop import Record, Stage
+from dlth_bench.training.loop import Stage
+from dlth_bench.training.observer import Observer
+from dlth_bench.training.outcome import Outcome
 from dlth_bench.training.samples import Samples
 from dlth_bench.training.stability.barrier import measure_barrier
 from dlth_bench.training.stability.convergence import ConvergenceRecord, convergence_finding
@@ -31,13 +34,13 @@ from dlth_bench.training.stability.transfer import measure_transfer
 
 def records_of(
     specs: Sequence[MeasurementSpec], stage: Stage, splits: Mapping[str, tuple[Samples, Tensor]], pixels: Pixels
-) -> dict[str, Record]:
+) -> dict[str, Observer]:
     """What must watch the config's dense training, by kind.
 
     Args:
         splits: images and labels, by ``train`` and ``val``.
     """
-    found: dict[str, Record] = {}
+    found: dict[str, Observer] = {}
     for spec in specs:
         if isinstance(spec, ForgettingSpec):
             found[spec.kind] = ForgettingRecord(stage)
@@ -46,7 +49,25 @@ def records_of(
     return found
 
 
-def measure(spec: MeasurementSpec, subject: Subject, records: Mapping[str, Record]) -> Finding:
+def with_measurements(
+    outcome: Outcome, specs: Sequence[MeasurementSpec], subject: Subject, records: Mapping[str, Observer]
+) -> Outcome:
+    """The outcome with all of these measurements, and what they cost.
+
+    Args:
+        records: as for `measure`.
+    """
+    found = [measure(spec, subject, records) for spec in specs]
+    return replace(
+        outcome,
+        images=outcome.images + sum(one.images for one in found),
+        flops=outcome.flops + sum(one.flops for one in found),
+        earlier_seconds=outcome.earlier_seconds + sum(one.seconds for one in found),
+        measured=tuple(one.measured for one in found),
+    )
+
+
+def measure(spec: MeasurementSpec, subject: Subject, records: Mapping[str, Observer]) -> Finding:
     """One measurement.
 
     Args:

@@ -32,9 +32,14 @@ def without_removed(spec: RemovalSpec, dense: Stage, data: Resident, train: Call
     """
     stage = replace(dense, name="removal")
     record = ForgettingRecord(stage)
-    history = train(replace(stage, records={"forgetting": record}))
-    kept = kept_positions(spec, record.events, record.learned, stream_seed(dense.seed, "removal/ties"))
-    left = replace(data, train_images=data.train_images[kept], train_labels=data.train_labels[kept])
+    history = train(replace(stage, observers={"forgetting": record}))
+    kept = kept_positions(spec, record.seen.events, record.seen.learned, stream_seed(dense.seed, "removal/ties"))
+    left = replace(
+        data,
+        train_images=data.train_images[kept],
+        train_labels=data.train_labels[kept],
+        train_ids=tuple(data.train_ids[position] for position in kept.tolist()),
+    )
     return Reduced(left, stage.updates * stage.spec.batch_size, history.seconds)
 
 
@@ -42,7 +47,7 @@ def kept_positions(spec: RemovalSpec, events: Tensor, learned: Tensor, seed: int
     """Positions that stay, sorted; equally hard samples go in a random order.
 
     Args:
-        events: int64 (samples,); likewise ``learned``, whether a sample was ever right.
+        events: int32 (samples,); likewise ``learned``, whether a sample was ever right.
     """
     difficulty = torch.where(learned, events, events.max() + 1)
     order = torch.randperm(len(events), generator=torch.Generator().manual_seed(seed)).to(events.device)

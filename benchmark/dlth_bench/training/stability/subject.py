@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -31,8 +30,6 @@ class Subject:
         mask: which weights are live.
         start: update of the schedule that training starts from.
         images, labels: what a probe is fitted to.
-        train: trains any stage, or takes its weights from an earlier attempt at this run.
-        step_flops: operations of one update of the config's training.
     """
 
     trainer: LevelTrainer
@@ -41,8 +38,15 @@ class Subject:
     start: int
     images: Samples
     labels: Tensor
-    train: Callable[[Stage], History]
-    step_flops: float
+
+    def train(self, stage: Stage) -> History:
+        """Train any stage, or take its weights from an earlier attempt at this run."""
+        return self.trainer.train(stage)
+
+    @property
+    def step_flops(self) -> float:
+        """Operations of one update of the config's training."""
+        return self.trainer.step_flops
 
     @property
     def seed(self) -> int:
