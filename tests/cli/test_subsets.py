@@ -49,7 +49,7 @@ def test_list_json_is_machine_readable() -> None:
 
 def test_list_of_an_unknown_dataset() -> None:
     """A mistyped dataset is an error, not an empty table."""
-    assert "valid are agnews, cifar100, glyphs, imagenet" in str(_refused("list", "--dataset", "imagenet21k"))
+    assert "valid are agnews, cifar10, cifar100, glyphs, imagenet" in str(_refused("list", "--dataset", "imagenet21k"))
 
 
 def test_show_prints_classes_tree_and_origin() -> None:

@@ -111,7 +111,7 @@ def test_every_dataset_has_a_catalog_of_its_own(name: str) -> None:
 @pytest.mark.parametrize("look_up", [class_catalog, image_dataset])
 def test_unknown_dataset_lists_the_valid_ones(look_up: Callable[[str], object]) -> None:
     """A mistyped dataset says which there are."""
-    known = "valid are agnews, cifar100, glyphs, imagenet"
+    known = "valid are agnews, cifar10, cifar100, glyphs, imagenet"
     with pytest.raises(InputError, match=rf"unknown dataset 'imagnet', {known}; did you mean 'imagenet'\?"):
         look_up("imagnet")
 

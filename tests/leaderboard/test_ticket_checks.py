@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 from board_examples import results_of, submit, tiny_protocol
 
+from dlth_bench.leaderboard.result_checks import ticket_contradictions
 from dlth_bench.leaderboard.validation import check_submission
 from dlth_bench.spec.errors import InputError
+from dlth_bench.spec.prac import PracFacts, PracLevel, PracSpec
 from dlth_bench.spec.pruning import Level, PruningSpec, TicketFacts
 
 TICKET = TicketFacts(
@@ -55,3 +58,28 @@ def test_ticket_of_a_config_that_does_not_prune_is_found(tmp_path: Path) -> None
     edited = [results[0].model_copy(update={"ticket": TICKET}), *results[1:]]
     with pytest.raises(InputError, match="has a ticket, but its config does not prune"):
         check_submission(submit(tmp_path, "edited", protocol=protocol, results=edited), protocol)
+
+
+def prac_ticket(**changes: int) -> TicketFacts:
+    """A ticket found on critical samples in 2 levels of 40 and 25 updates."""
+    facts = {"samples": 100, "selected": 50, "search_updates": 65, "vanilla_updates": 80} | changes
+    levels = [
+        level.model_copy(update={"prac": PracLevel(samples=count, updates=updates)})
+        for level, count, updates in zip(TICKET.levels, (100, 60), (40, 25), strict=True)
+    ]
+    return TICKET.model_copy(update={"prac": PracFacts(set_digest="1" * 64, **facts), "levels": tuple(levels)})
+
+
+@pytest.mark.parametrize(
+    ("ticket", "told"),
+    [
+        (TICKET, "has facts of critical samples if and only if"),
+        (prac_ticket(selected=101), "tells of a set of 101 of 100 samples"),
+        (prac_ticket(search_updates=64), "tells of 64 updates of a search"),
+    ],
+)
+def test_critical_sets_are_checked(ticket: TicketFacts, told: str) -> None:
+    """A search on critical samples says what it took, and its parts add up."""
+    pruning = PruningSpec(rounds=2, prac=PracSpec())
+    assert any(re.search(told, problem) for _, problem, _ in ticket_contradictions(ticket, pruning))
+    assert not list(ticket_contradictions(prac_ticket(), pruning))

@@ -56,7 +56,7 @@ def edited(before: str, after: str) -> str:
         (tiny_text() + REFERENCE.format(date="2026-01-01", configs=MEANS + "    x: {mean: 0.5}\n"), "    x:",
          "reference.configs.x: is none of"),
         (tiny_text() + REFERENCE.format(date="2026-01-01", configs=MEANS.replace("0.5", "50")), "moco: {mean",
-         "reference.configs.moco.mean: Input should be less"),
+         "reference.configs.moco.mean: accuracy 50, not a number from 0 to 1"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_told_with_its_line(text: str, marker: str, told: str, tmp_path: Path) -> None:

@@ -90,6 +90,7 @@ def test_configs_without_pruning_keep_their_digests(tiny: Protocol) -> None:
 def test_pruning_makes_another_recipe(tiny: Protocol) -> None:
     """What is pruned, how and against which control is part of a run's identity."""
     config = tiny.config("supervised")
+    unmixed = Config.model_validate(config.model_dump() | {"method": config.method.model_dump() | {"mixup": 0.0}})
     variants = [
         config,
         pruned(config),
@@ -101,6 +102,10 @@ def test_pruning_makes_another_recipe(tiny: Protocol) -> None:
         pruned(config, baseline="permute_layer"),
         pruned(config, scored="rewound"),
         pruned(config, scored="rewound", score={"kind": "random"}),
+        pruned(unmixed),
+        pruned(unmixed, prac={}),
+        pruned(unmixed, prac={"max_forgets": 1}),
+        pruned(unmixed, prac={"early_bird": None}),
     ]
     assert len({variant.recipe_digest for variant in variants}) == len(variants)
 
@@ -123,6 +128,8 @@ def test_results_of_old_days_are_read(tiny: Protocol) -> None:
         ("supervised", {"scored": "rewound", "score": {"kind": "synflow"}}, "of convolutional networks"),
         ("supervised", {"rate": 1.0}, "less than 1"),
         ("supervised", {"score": {"kind": "snap"}}, "'snip'"),
+        ("supervised", {"prac": {}, "score": {"kind": "snip"}}, "prac is a search by the magnitude"),
+        ("supervised", {"prac": {}, "scored": "rewound"}, "prac is a search by the magnitude"),
         ("supervised", {"baseline": "shuffled"}, "'permute_layer'"),
     ],
 )
@@ -130,6 +137,23 @@ def test_what_cannot_be_pruned_is_refused(config: str, pruning: dict[str, Any], 
     """A search that makes no sense is an error of the protocol's author, before anything is trained."""
     with pytest.raises(ValidationError, match=problem):
         pruned(tiny.config(config), **pruning)
+
+
+def test_critical_samples_need_labels_of_their_own(tiny: Protocol) -> None:
+    """Of a mixed sample nobody can say whether it was forgotten."""
+    config = tiny.config("supervised")
+    mixed = config.model_dump() | {"method": config.method.model_dump() | {"mixup": 0.2}}
+    with pytest.raises(ValidationError, match="without mixup, cutmix and repeats"):
+        pruned(Config.model_validate(mixed), prac={})
+
+
+def test_most_that_a_search_on_critical_samples_can_take() -> None:
+    """Before it ran, its updates are bounded by those of a search on all samples, with another network's by twice."""
+    vanilla = PruningSpec(rounds=3).updates(train(), 100)
+    source = {"kind": "resnet", "widths": [8], "blocks": [1]}
+    assert PruningSpec.model_validate({"rounds": 3, "prac": {}}).updates(train(), 100) == vanilla
+    transferred = PruningSpec.model_validate({"rounds": 3, "prac": {"source": source}})
+    assert transferred.updates(train(), 100) == vanilla + 3 * 50
 
 
 def test_flow_through_branches_that_start_as_identities_is_refused(tiny: Protocol) -> None:

@@ -99,6 +99,7 @@ def test_searches_are_told_apart(tiny: Protocol) -> None:
         ({"search": {"method": {"kind": "moco"}}}, "'rotnet'"),
         ({"depth": {"layers": 3, "share": 0.5}}, "exactly one of layers, share"),
         ({"depth": {}}, "exactly one of layers, share"),
+        ({"search": {"share_of_samples": 0.1}, "prac": {}}, "prac searches by the config's own training"),
     ],
 )
 def test_what_makes_no_sense_is_refused(pruning: dict[str, Any], problem: str, tiny: Protocol) -> None:

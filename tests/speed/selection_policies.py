@@ -87,7 +87,7 @@ def arguments(folder: Path, count: int) -> dict[str, list[str]]:
         classes[name] += pool[:2] if name.startswith("pd-") else []
     classes["erc"] += pool
     classes["sec"] += ["--embeddings", str(folder / "embeddings.npy")]
-    samples = {policy.name: whole for policy in sample_policies()}
+    samples = {policy.name: whole for policy in sample_policies() if "search" not in policy.needs}
     samples |= {"rs": ["--unit", "sample", *size, *table], "rs-balanced": [*size, *table], "nir": [*size, *table]}
     samples |= {"consistent": [*size, *runs], "kcenter": [*whole, "--balanced"]}
     return {f"{name} (classes)": [name, *words] for name, words in classes.items()} | {

@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from dlth_bench.cli.bench_tickets import tickets
 from dlth_bench.cli.options import (
     DEFAULT_PROTOCOL,
     DEFAULT_STORE,
@@ -32,6 +33,7 @@ from dlth_bench.leaderboard.number_text import percent
 from dlth_bench.spec.protocol_file import find_protocol
 
 app = typer.Typer(name="bench", help="Measure how fast this machine trains.", no_args_is_help=True)
+app.command("tickets")(tickets)
 
 
 @app.command("step")

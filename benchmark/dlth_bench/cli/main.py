@@ -29,6 +29,7 @@ from dlth_bench.cli import (
     status,
     submit,
     subsets,
+    theory,
     verify,
 )
 from dlth_bench.cli.usage_error import UsageError, usage_message
@@ -61,6 +62,7 @@ app.command("leaderboard")(leaderboard.leaderboard)
 app.command("plot")(plot.plot)
 app.command("paper")(paper.paper)
 app.command("power")(power.power)
+app.command("theory")(theory.theory)
 app.command("reference")(reference.reference)
 app.command("schemas")(schemas.schemas)
 app.add_typer(protocols.app)

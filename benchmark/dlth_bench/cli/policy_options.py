@@ -21,6 +21,7 @@ _RANDOM = "Drawing"
 _ACCURACY = "By accuracy: pd-*, erc, consistent"
 _CLUSTER = "By class tree or embedding: wnh, wec, sec"
 _DYNAMICS = "By training dynamics: forgetting, el2n, entropy, svp, kcenter, herding, easy, hard, consistent"
+_SEARCH = "By a search for a ticket: prac"
 _POOL = "Which samples there are"
 
 OPTIONS: dict[Option, object] = {
@@ -56,6 +57,9 @@ OPTIONS: dict[Option, object] = {
     "algorithm": _option(Algorithm | None, "--algorithm", _CLUSTER, "wec, sec: the clustering."),
     "dynamics": _option(
         list[Path] | None, "--dynamics", _DYNAMICS, "What record-dynamics wrote; repeat it for several trainings."
+    ),
+    "search": _option(
+        Path | None, "--search", _SEARCH, "A stored run of a config that prunes with prac: its folder or result.json."
     ),
     "never_learned": _option(
         NeverLearned | None, "--never-learned", _DYNAMICS, "forgetting, svp: where such samples rank; default first."

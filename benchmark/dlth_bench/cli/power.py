@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from dlth_bench.cli.options import DEFAULT_PROTOCOL, JsonOption, ProtocolOption
+from dlth_bench.leaderboard.metric_text import size
 from dlth_bench.leaderboard.number_text import correlation
 from dlth_bench.spec.errors import InputError
 from dlth_bench.spec.protocol import Protocol
@@ -39,7 +40,11 @@ def power(
     ] = 0.8,
     std: Annotated[
         float | None,
-        typer.Option("--std", min=0.0, help="Std of one run on a subset, in points. Default: the reference's."),
+        typer.Option(
+            "--std",
+            min=0.0,
+            help="Std of one run on a subset, fractions in points. Default: the reference's.",
+        ),
     ] = None,
     experiments: Annotated[
         int, typer.Option("--experiments", min=20, help="Simulated for each number of seeds.")
@@ -58,7 +63,7 @@ def power(
         raise InputError(f"--difference: {rho:g} less {difference:g} is no correlation")
     spec = find_protocol(protocol)
     reference = _reference(spec)
-    subset_std = math.sqrt(reference.run_variance) if std is None else std / 100
+    subset_std = math.sqrt(reference.run_variance) if std is None else std / spec.metric.shown(1.0)
     worse = rho - difference
     seeds = _until(
         target,
@@ -88,7 +93,7 @@ def _reference(protocol: Protocol) -> Side:
 
     if protocol.reference is None:
         raise InputError(f"{protocol.key} has no full-data reference yet; measure it with: dlth-bench reference")
-    found = reference_side(protocol.reference, [config.name for config in protocol.configs])
+    found = reference_side(protocol.reference, [config.name for config in protocol.configs], protocol.metric)
     side = summarise(found.scores, "reference")
     if found.exact or not side.dof > 0:
         raise InputError(f"{protocol.key} does not say how its reference accuracies spread over seeds")
@@ -131,7 +136,7 @@ def _told_seeds(
     protocol: Protocol, found: list[Power], target: float, rho: float, worse: float, subset_std: float
 ) -> str:
     pair = f"ρp {correlation(rho)} from {correlation(worse)}"
-    configs = f"the {len(protocol.configs)} configs of {protocol.key} (run std {100 * subset_std:.1f} points)"
+    configs = f"the {len(protocol.configs)} configs of {protocol.key} (run std {size(subset_std, protocol.metric)})"
     last = found[-1]
     if last.share >= target:
         return f"{last.count} seeds tell {pair} on {configs} in {100 * last.share:.0f} % of experiments."

@@ -13,10 +13,11 @@ from rich.table import Table
 from rich.text import Text
 
 from dlth_bench.cli.recipe_details import print_details, recipe_details
-from dlth_bench.leaderboard.number_text import percent
+from dlth_bench.leaderboard.metric_text import amount, column_title, explained
 from dlth_bench.shipped import shipped_folder
 from dlth_bench.spec.errors import InputError
 from dlth_bench.spec.files import write_atomically
+from dlth_bench.spec.metric import ACCURACY
 from dlth_bench.spec.protocol import Config, DataSpec, Protocol
 from dlth_bench.spec.protocol_file import (
     LOCK_NAME,
@@ -28,6 +29,7 @@ from dlth_bench.spec.protocol_file import (
 )
 from dlth_bench.spec.quoting import printable
 from dlth_bench.spec.recipe import CNNSpec, LibrarySpec
+from dlth_bench.spec.replaced import REPLACED_TEXT
 from dlth_bench.spec.search import SearchSpec
 from dlth_bench.spec.subset_rule import SubsetRule
 
@@ -83,6 +85,9 @@ def show_protocol(
     console.print(Text(f"digest {protocol.digest} ({state})"), soft_wrap=True)
     console.print(Text(f"takes subsets of {_sizes(protocol.subset)}"), soft_wrap=True)
     console.print(Text(_data(protocol.data)), soft_wrap=True)
+    console.print(Text(f"a subset replaces {REPLACED_TEXT[protocol.subset.replaces]}"), soft_wrap=True)
+    if protocol.metric != ACCURACY:
+        console.print(Text(f"ranks by {explained(protocol.metric)}"), soft_wrap=True)
     console.print(_grid(protocol))
     if protocol.reference is not None:
         source = printable(protocol.reference.source, 500)
@@ -134,6 +139,8 @@ def _data(data: DataSpec) -> str:
 def _sizes(rule: SubsetRule) -> str:
     """``10 to 60 classes``, and how many samples where a sample subset is taken."""
     classes = f"{rule.minimum} to {rule.maximum} classes"
+    if rule.samples is not None and rule.replaces != "training":
+        return f"{rule.samples.minimum} to {rule.samples.maximum} samples"
     return classes if rule.samples is None else f"{classes} or {rule.samples.minimum} to {rule.samples.maximum} samples"
 
 
@@ -147,6 +154,8 @@ def _summary(protocol: Protocol, lock: dict[str, str]) -> dict[str, object]:
         "seeds": list(protocol.seeds),
         "classes": [protocol.subset.minimum, protocol.subset.maximum],
         "samples": None if samples is None else [samples.minimum, samples.maximum],
+        "replaces": protocol.subset.replaces,
+        "metric": protocol.metric.model_dump(mode="json"),
         "digest": protocol.digest,
         "lock": lock_state(protocol, lock),
     }
@@ -155,7 +164,8 @@ def _summary(protocol: Protocol, lock: dict[str, str]) -> dict[str, object]:
 def _grid(protocol: Protocol) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("Config", no_wrap=True)  # the names that --configs takes
-    for title in ("Method", "Training", "Evaluation", "Full data %"):
+    full = "Full data %" if protocol.metric == ACCURACY else f"Full data, {column_title(protocol.metric)}"
+    for title in ("Method", "Training", "Evaluation", full):
         table.add_column(title)
     for config in protocol.configs:
         duration = config.train.duration
@@ -178,6 +188,7 @@ def _pruning(config: Config) -> str:
         return ""
     pruning, total = config.pruning, 1_000_000
     control = "" if pruning.baseline is None else f", {pruning.baseline}"
+    control += "" if pruning.prac is None else ", on critical samples"
     left = f"{100 * pruning.live_after(pruning.rounds, total) / total:.3g} % of weights"
     search = "" if pruning.search is None else _search(pruning.search)
     return f"; {left} by {pruning.score.kind}{search}{control}"
@@ -205,4 +216,4 @@ def _reference(protocol: Protocol, config: str) -> str:
     known = protocol.reference.configs.get(config)
     if known is None:
         raise InputError(f"{protocol.key}: the reference lacks {config}")
-    return percent(known.statistics[0], known.statistics[1])
+    return amount(*known.statistics, protocol.metric)

@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from dlth_bench.cli.scorecard_text import sentences
+from dlth_bench.leaderboard.metric_text import amount, column_title, difference, explained
 from dlth_bench.leaderboard.number_text import (
     correlation,
     count,
@@ -17,11 +18,12 @@ from dlth_bench.leaderboard.number_text import (
     factor,
     interval,
     percent,
-    points,
     probability,
     subset_size,
 )
+from dlth_bench.spec.metric import ACCURACY, Metric
 from dlth_bench.spec.quoting import printable
+from dlth_bench.spec.replaced import REPLACED_TEXT
 from dlth_bench.spec.scorecard import CorrelationScore, CostScore, Scorecard, StepScore
 
 
@@ -33,13 +35,17 @@ def show_scorecard(scorecard: Scorecard, name: str, console: Console) -> None:
     """
     size = f", {subset_size(scorecard.classes, scorecard.samples)}" if scorecard.classes else ""
     _line(console, f"{printable(name)}{size}, under {scorecard.protocol}", style="bold")
+    if scorecard.replaces != "training":
+        _line(console, f"The subset replaces {REPLACED_TEXT[scorecard.replaces]}.")
+    if scorecard.metric != ACCURACY:
+        _line(console, f"Ranked by {explained(scorecard.metric)}.")
     console.print(_configs(scorecard))
     console.print(_correlations(scorecard))
     titles = {score.config: printable(score.title) for score in scorecard.configs}
     for paragraph in sentences(scorecard, titles):
         _line(console, paragraph)
     if scorecard.steps:
-        console.print(_steps(scorecard.steps, titles))
+        console.print(_steps(scorecard.steps, titles, scorecard.metric))
     for line in [*_cost(scorecard.cost), *(f"note: {note}" for note in scorecard.notes)]:
         _line(console, line)
     if not scorecard.complete:
@@ -53,16 +59,17 @@ def _line(console: Console, text: str, style: str = "") -> None:
 
 def _configs(scorecard: Scorecard) -> Table:
     table = Table("Config", box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("Subset top-1 %", justify="right", no_wrap=True)
-    table.add_column("Full data %", justify="right", no_wrap=True)
+    metric = scorecard.metric
+    table.add_column(f"Subset {column_title(metric)}", justify="right", no_wrap=True)
+    table.add_column("Full data %" if metric.unit == "fraction" else "Full data", justify="right", no_wrap=True)
     troubled = any(score.problems for score in scorecard.configs)
     if troubled:
         table.add_column("Problems")
     for score in scorecard.configs:
         cells = (
             printable(score.title),
-            percent(score.mean, score.std),
-            percent(score.reference_mean, score.reference_std),
+            amount(score.mean, score.std, metric),
+            amount(score.reference_mean, score.reference_std, metric),
         )
         problems = [printable("; ".join(score.problems), 300)] if troubled else []
         table.add_row(*(Text(cell) for cell in (*cells, *problems)))
@@ -95,15 +102,15 @@ def _figures(score: CorrelationScore) -> tuple[str, ...]:
     )
 
 
-def _steps(steps: Sequence[StepScore], titles: dict[str, str]) -> Table:
+def _steps(steps: Sequence[StepScore], titles: dict[str, str], metric: Metric) -> Table:
     table = Table("One change of the recipe", box=box.SIMPLE_HEAD, pad_edge=False)
     for title in ("subset", "full data", "same sign"):
         table.add_column(title, justify="right", no_wrap=True)
     for step in steps:
         pair = f"{printable(step.axis)}: {titles.get(step.before, step.before)} → {titles.get(step.after, step.after)}"
         verdict = {True: "yes", False: "NO", None: "within noise"}[step.same_sign]
-        cells = points(step.subset_gap, step.subset_noise), points(step.full_gap, step.full_noise), verdict
-        table.add_row(Text(pair), *(Text(cell) for cell in cells))
+        gaps = (step.subset_gap, step.subset_noise), (step.full_gap, step.full_noise)
+        table.add_row(Text(pair), *(Text(difference(*gap, metric)) for gap in gaps), Text(verdict))
     return table
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from dlth_bench.leaderboard.metric_text import size
 from dlth_bench.leaderboard.number_text import correlation, interval, probability
+from dlth_bench.spec.metric import ACCURACY, Metric
 from dlth_bench.spec.scorecard import CorrelationScore, DecisionScore, Scorecard, StructureScore
 
 
@@ -17,8 +19,8 @@ def sentences(scorecard: Scorecard, titles: Mapping[str, str]) -> list[str]:
     return [
         *_trend(scorecard.spearman, len([score for score in scorecard.configs if score.accuracies])),
         *_ceiling(scorecard.spearman),
-        *_choice(scorecard.decision, titles),
-        *_pairs(scorecard.decision),
+        *_choice(scorecard.decision, titles, scorecard.metric),
+        *_pairs(scorecard.decision, scorecard.metric),
         *_influence(scorecard.leave_one_out, titles),
         *_structure(scorecard.structure),
     ]
@@ -47,29 +49,28 @@ def _ceiling(score: CorrelationScore) -> list[str]:
     return [f"{text}; the subset is told apart from the full data."]
 
 
-def _choice(decision: DecisionScore | None, titles: Mapping[str, str]) -> list[str]:
+def _choice(decision: DecisionScore | None, titles: Mapping[str, str], metric: Metric) -> list[str]:
     if decision is None:
         return []
     picked, best = titles.get(decision.picked, decision.picked), titles.get(decision.best, decision.best)
-    lost = (
-        f"Regret {100 * decision.regret:.1f} points: the full-data accuracy lost by training what the subset puts first"
-    )
+    what = "accuracy" if metric == ACCURACY else metric.title
+    lost = f"Regret {size(decision.regret, metric)}: the full-data {what} lost by training what the subset puts first"
     if decision.picked == decision.best:
         return [f"{lost}, {picked}, which is the full data's best."]
     second = "; that is the subset's second" if decision.top2_hit == 1 else ""
     return [f"{lost}, {picked}, in place of the best, {best}{second}."]
 
 
-def _pairs(decision: DecisionScore | None) -> list[str]:
+def _pairs(decision: DecisionScore | None, metric: Metric) -> list[str]:
     if decision is None:
         return []
     text = (
         f"Orders {decision.pairs_agreed} of {decision.pairs_resolved} pairs as the full data do, where these are clear"
     )
     if decision.resolved_gap is not None:
-        text += f"; all that lie {100 * decision.resolved_gap:.1f} points or more apart"
+        text += f"; all that lie {size(decision.resolved_gap, metric)} or more apart"
     if decision.noise_gap is not None:
-        text += f"; differences below {100 * decision.noise_gap:.1f} points on the subset may be seed noise"
+        text += f"; differences below {size(decision.noise_gap, metric)} on the subset may be seed noise"
     return [f"{text}."]
 
 

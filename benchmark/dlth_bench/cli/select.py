@@ -57,6 +57,8 @@ def select(
     Example: dlth-bench select erc --dataset imagenet --accuracies dino.csv --accuracies mae.csv -o erc.txt
 
     Example: dlth-bench select forgetting --size 1152 --dynamics mae.safetensors -o forgotten.txt
+
+    Example: dlth-bench select prac --search runs/3f/3f20...c1 --size 1152 -o critical.txt
     """
     options = _said(given)
     if (unit or unit_of(policy)) == "class":

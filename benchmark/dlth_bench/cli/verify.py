@@ -28,6 +28,7 @@ from dlth_bench.cli.options import (
 )
 from dlth_bench.spec.errors import InputError
 from dlth_bench.spec.files import write_atomically
+from dlth_bench.spec.metric import Metric
 from dlth_bench.spec.protocol import Protocol
 from dlth_bench.spec.protocol_file import find_protocol
 from dlth_bench.spec.quoting import printable, quoted
@@ -146,7 +147,7 @@ def retrain(
     except ValueError:
         raise InputError(f"--by: {quoted(by)} must be a name of at most 80 characters on one line") from None
     write_verification(submission, found)
-    typer.echo(found.model_dump_json(indent=2)) if as_json else _tell(found, name)
+    typer.echo(found.model_dump_json(indent=2)) if as_json else _tell(found, name, protocol.metric)
     if found.verdict != "verified":
         raise typer.Exit(1)
 
@@ -210,7 +211,7 @@ def _retrained(
     return {digest: result for digest, result in results.items() if result is not None}
 
 
-def _tell(found: Verification, name: str) -> None:
+def _tell(found: Verification, name: str, metric: Metric) -> None:
     console = Console(highlight=False)
     table = Table("Config", "Seed", "Claimed", "Retrained", "Difference", "Noise", "Verdict", box=None)
     for cell in found.cells:
@@ -218,10 +219,10 @@ def _tell(found: Verification, name: str) -> None:
         table.add_row(
             cell.config,
             str(cell.seed),
-            _points(cell.claimed),
-            "diverged" if cell.retrained is None else _points(cell.retrained),
-            "identical" if cell.identical else "–" if difference is None else f"{100 * difference:+.2f}",
-            "unknown" if cell.noise is None else _points(cell.noise),
+            _number(cell.claimed, metric),
+            "diverged" if cell.retrained is None else _number(cell.retrained, metric),
+            "identical" if cell.identical else "–" if difference is None else _number(difference, metric, sign="+"),
+            "unknown" if cell.noise is None else _number(cell.noise, metric),
             cell.verdict,
         )
     console.print(table)
@@ -236,5 +237,6 @@ def _tell(found: Verification, name: str) -> None:
     console.print(Text(f"{name}: {found.verdict}; wrote verification.json"), soft_wrap=True)
 
 
-def _points(fraction: float) -> str:
-    return f"{100 * fraction:.2f}"
+def _number(value: float, metric: Metric, *, sign: str = "-") -> str:
+    """Percent or points of a fraction, other values with four digits."""
+    return f"{100 * value:{sign}.2f}" if metric.unit == "fraction" else f"{value:{sign}.4g}"

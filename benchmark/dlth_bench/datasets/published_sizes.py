@@ -22,6 +22,7 @@ class PublishedSize:
 
 PUBLISHED = {
     "agnews": PublishedSize(120_000, (30_000, 30_000), 1_900),  # Zhang et al. 2015 (arXiv:1509.01626)
+    "cifar10": PublishedSize(50_000, (5_000, 5_000), 1_000),  # Krizhevsky 2009
     "cifar100": PublishedSize(50_000, (500, 500), 100),  # Krizhevsky 2009
     # ILSVRC 2012: Russakovsky et al. 2015 (arXiv:1409.0575), table 2.
     "imagenet": PublishedSize(1_281_167, (732, 1_300), 50),

@@ -17,7 +17,7 @@ from dlth_bench.spec.protocol import DataSpec
 from dlth_bench.spec.quoting import quoted
 from dlth_bench.spec.samples import SampleCatalog
 
-_DATASETS = ("agnews", "cifar100", "glyphs", "imagenet")
+_DATASETS = ("agnews", "cifar10", "cifar100", "glyphs", "imagenet")
 
 
 def dataset_names() -> tuple[str, ...]:
@@ -36,6 +36,10 @@ def class_catalog(name: str) -> ClassCatalog:
         from dlth_bench.datasets.agnews import agnews_catalog
 
         return agnews_catalog()
+    if name == "cifar10":
+        from dlth_bench.datasets.cifar10 import cifar10_catalog
+
+        return cifar10_catalog()
     if name == "cifar100":
         from dlth_bench.datasets.cifar100 import cifar100_catalog
 
@@ -69,6 +73,10 @@ def image_dataset(name: str) -> ImageDataset:
     _check(name)
     if name == "agnews":
         raise InputError("agnews has texts; this needs images")
+    if name == "cifar10":
+        from dlth_bench.datasets.cifar10.dataset import cifar10
+
+        return cifar10()
     if name == "cifar100":
         from dlth_bench.datasets.cifar100.dataset import cifar100
 
@@ -91,6 +99,10 @@ def hub_files(name: str) -> HubFiles:
         from dlth_bench.datasets.agnews import dataset as agnews_files
 
         return agnews_files.HUB
+    if name == "cifar10":
+        from dlth_bench.datasets.cifar10 import files as cifar10_files
+
+        return cifar10_files.HUB
     if name == "cifar100":
         from dlth_bench.datasets.cifar100 import files as cifar100_files
 

@@ -14,7 +14,7 @@ from dlth_bench.datasets.published_sizes import PUBLISHED
 from dlth_bench.spec.classes import ClassCatalog
 from dlth_bench.spec.samples import SampleCatalog
 
-_ROW_DIGITS = {"agnews": 6, "cifar100": 5}
+_ROW_DIGITS = {"agnews": 6, "cifar10": 5, "cifar100": 5}
 """Of the row in its split, by which a sample is called."""
 
 

@@ -1,20 +1,21 @@
 """Accuracies from a CSV file: published tables, or runs done elsewhere.
 
 Two layouts are understood. Long: columns ``config,accuracy``. Wide: one column a config. Both may
-have columns ``seed`` and ``subset``. Accuracies are fractions, or percent when the header of the file says so
-with a first line ``# percent``.
+have columns ``seed`` and ``subset``. Of a protocol that ranks by another metric the numbers are that metric's, in its
+unit; the column is called ``accuracy`` all the same. Accuracies are fractions, or percent when the header of the file
+says so with a first line ``# percent``.
 """
 
 from __future__ import annotations
 
 import csv
-import math
 import re
 from collections.abc import Sequence
 from pathlib import Path
 
 from dlth_bench.scoring.scorecard import Cell
 from dlth_bench.spec.errors import InputError
+from dlth_bench.spec.metric import Metric
 from dlth_bench.spec.protocol import Protocol
 from dlth_bench.spec.quoting import quoted
 from dlth_bench.spec.text_file import read_text_file
@@ -37,6 +38,8 @@ def read_accuracy_table(path: Path, protocol: Protocol) -> dict[str, Cells]:
     (header_line, header), body = rows[0], rows[1:]
     configs = [config.name for config in protocol.configs]
     scale = 100.0 if _is_percent(text) else 1.0
+    if scale != 1 and protocol.metric.unit != "fraction":
+        raise InputError(f"says percent, but {protocol.metric.name} is in {protocol.metric.unit}", source=path, line=1)
     long = "config" in header and "accuracy" in header
     columns = [name for name in header if name in configs]
     if not long and not columns:
@@ -61,7 +64,7 @@ def read_accuracy_table(path: Path, protocol: Protocol) -> dict[str, Cells]:
             if name not in cells:
                 raise InputError(f"no config {quoted(name)}; there are {', '.join(configs)}", source=path, line=line)
             if text:
-                _add(cells[name], row.get("seed", ""), _accuracy(text, scale, path, line), path, line)
+                _add(cells[name], row.get("seed", ""), _value(text, scale, protocol.metric, path, line), path, line)
     return tables
 
 
@@ -82,15 +85,17 @@ def _is_percent(text: str) -> bool:
     return first.startswith("#") and first.strip("# \r").lower() == "percent"
 
 
-def _accuracy(text: str, scale: float, path: Path, line: int) -> float:
+def _value(text: str, scale: float, metric: Metric, path: Path, line: int) -> float:
     try:
         value = float(text) / scale
     except ValueError:
         raise InputError(f"{quoted(text)} is not a number", source=path, line=line) from None
-    if math.isnan(value) or not 0 <= value <= 1:
-        hint = "" if scale != 1 else "; for percent, start the file with a line '# percent'"
-        raise InputError(f"accuracy {text} is not between 0 and {scale:g}{hint}", source=path, line=line)
-    return value
+    if metric.holds(value):
+        return value
+    if metric.unit != "fraction":
+        raise InputError(metric.problem(value), source=path, line=line)
+    hint = "" if scale != 1 else "; for percent, start the file with a line '# percent'"
+    raise InputError(f"{metric.name} {text} is not between 0 and {scale:g}{hint}", source=path, line=line)
 
 
 def _add(cells: list[Cell], seed: str, accuracy: float, path: Path, line: int) -> None:

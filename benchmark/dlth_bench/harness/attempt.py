@@ -88,6 +88,7 @@ def _trained(
             run,
             dataset,
             folder=folder,
+            searches=store.searches,
             keep_encoder=keep_weights,
             device=device,
             checkpoint_seconds=checkpoint_seconds,

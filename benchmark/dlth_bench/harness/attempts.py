@@ -6,6 +6,7 @@ kills its process would do so for ever; it is known by attempts in a row that al
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import os
 import socket
@@ -14,7 +15,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from dlth_bench.spec.frozen import Frozen
-from dlth_bench.spec.stored_run import ENCODER_FILE
+from dlth_bench.spec.stored_run import CRITICAL_FILE, ENCODER_FILE, SEARCH_FILE
 
 ATTEMPTS_FILE = "attempts.jsonl"
 
@@ -77,13 +78,24 @@ def _parsed(lines: bytes) -> list[Attempt]:
 
 
 def checkpoints(folder: Path) -> str:
-    """Names and times of the checkpoints in a run's folder; empty when there is none.
+    """Names and times of the checkpoints of a run, its search included; empty when there is none.
 
     All of them, not the newest alone: which one that is nobody knows once a clock was set back.
     """
-    # Every attempt writes the encoder anew, so that it says nothing.
-    try:
-        found = [path for path in folder.iterdir() if path.suffix == ".safetensors" and path.name != ENCODER_FILE]
-    except FileNotFoundError:
-        return ""
-    return ", ".join(f"{path.name}@{path.stat().st_mtime_ns}" for path in sorted(found))
+    # Every attempt writes these files anew, so that they say nothing.
+    found = [each for each in _dated(folder) if each[0] not in {ENCODER_FILE, CRITICAL_FILE}]
+    with contextlib.suppress(FileNotFoundError):  # most runs search for nothing
+        for search in (folder / SEARCH_FILE).read_text().splitlines():
+            found += _dated(folder / search)
+    return ", ".join(f"{name}@{time_ns}" for name, time_ns in sorted(found))
+
+
+def _dated(folder: Path) -> list[tuple[str, int]]:
+    """Names and times of the tensor files in a folder, those aside that vanish meanwhile; none where it is missing."""
+    found: list[tuple[str, int]] = []
+    with contextlib.suppress(FileNotFoundError), os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.endswith(".safetensors"):
+                with contextlib.suppress(FileNotFoundError):  # another process may search there
+                    found.append((entry.name, entry.stat().st_mtime_ns))
+    return found

@@ -64,7 +64,11 @@ class Batch(Frozen):
         """The runs of one of the jobs, in the order in which it begins them."""
         names = [config for config, _ in self.jobs[job]]
         configs = {config.name: config for config in chosen_configs(self.grid.protocol, names)}
-        return [Run.on(self.grid.subset, self.grid.protocol.data, configs[name], seed) for name, seed in self.jobs[job]]
+        subset, protocol = self.grid.subset, self.grid.protocol
+        return [
+            Run.on(subset, protocol.data, configs[name], seed, replaces=protocol.subset.replaces)
+            for name, seed in self.jobs[job]
+        ]
 
     @property
     def runs(self) -> list[Run]:

@@ -28,7 +28,7 @@ def grid_runs(
         configs: only these configs, by name; None: all.
     """
     return [
-        Run.on(subset, protocol.data, config, seed)
+        Run.on(subset, protocol.data, config, seed, replaces=protocol.subset.replaces)
         for config in chosen_configs(protocol, configs)
         for seed in (protocol.seeds if seeds is None else seeds)
     ]

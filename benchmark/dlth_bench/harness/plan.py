@@ -88,8 +88,11 @@ def make_plan(
 
 
 def cost_share(protocol: Protocol, subset: Subset) -> float:
-    """The subset's part of the full data's cost: its part of the classes or samples, or 1 where updates are fixed."""
-    if protocol.budget != "epochs":
+    """The subset's part of the full data's cost: its part of the classes or samples, or 1 where updates are fixed.
+
+    Where it replaces a part of the training only, at most 1 is all that can be said.
+    """
+    if protocol.budget != "epochs" or protocol.subset.replaces != "training":
         return 1.0
     if subset.unit == "class":
         return len(subset) / len(class_catalog(protocol.data.dataset))

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from dlth_bench.harness.grid import full_data, grid_runs
 from dlth_bench.spec.errors import InputError
+from dlth_bench.spec.metric import Metric
 from dlth_bench.spec.protocol import ConfigReference, Cost, Protocol, Reference
 from dlth_bench.spec.result import Result
 
@@ -34,11 +35,11 @@ def make_reference(protocol: Protocol, results: Sequence[Result], date: datetime
         date: day of the measurement.
 
     Raises:
-        InputError: a config has fewer than three finished seeds.
+        InputError: a config has fewer than three finished seeds that say the protocol's metric.
     """
     by_config: dict[str, list[Result]] = {config.name: [] for config in protocol.configs}
     for result in results:
-        if result.status == "finished":
+        if result.status == "finished" and result.value(protocol.metric) is not None:
             by_config[result.config].append(result)
     for name, found in by_config.items():
         if len(found) < 3:
@@ -55,15 +56,16 @@ def make_reference(protocol: Protocol, results: Sequence[Result], date: datetime
             "timm": _one_of([found.timm for found in environments]),
         },
         commit=_one_of([found.commit for found in environments]),
-        configs={name: _config_reference(found) for name, found in by_config.items()},
+        configs={name: _config_reference(found, protocol.metric) for name, found in by_config.items()},
     )
 
 
-def _config_reference(results: Sequence[Result]) -> ConfigReference:
+def _config_reference(results: Sequence[Result], metric: Metric) -> ConfigReference:
     ordered = sorted(results, key=lambda result: result.seed)
+    values = [result.value(metric) for result in ordered]
     costs = [result.cost for result in ordered if result.cost is not None]
     return ConfigReference(
-        accuracies=tuple(round(result.accuracy, 6) for result in ordered if result.accuracy is not None),
+        accuracies=tuple(round(value, 6) for value in values if value is not None),
         cost=Cost(
             images=sum(cost.images for cost in costs),
             flops=sum(cost.flops for cost in costs),

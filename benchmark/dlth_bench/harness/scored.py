@@ -66,7 +66,7 @@ def cell_of(result: Result, protocol: Protocol) -> Cell:
     if result.status != "finished":  # whatever numbers it left are not those of a finished run
         return Cell(result.seed, None, f"seed {result.seed} {result.status}: {result.reason}", result.cost)
     device = "" if result.environment is None else result.environment.device
-    return Cell(result.seed, result.accuracy, _problem(result, protocol), result.cost, device)
+    return Cell(result.seed, result.value(protocol.metric), _problem(result, protocol), result.cost, device)
 
 
 def _problem(result: Result, protocol: Protocol) -> str:
@@ -75,6 +75,8 @@ def _problem(result: Result, protocol: Protocol) -> str:
         return (
             f"seed {result.seed} was trained by version {result.training_version} of the loop, not {TRAINING_VERSION}"
         )
+    if result.value(protocol.metric) is None:
+        return f"seed {result.seed} does not say its {protocol.metric.name}"
     gate = protocol.underfit
     if gate is None:
         return ""

@@ -11,12 +11,14 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 from dlth_bench.datasets.base import Dataset
 from dlth_bench.datasets.location import CACHE_VARIABLE
 from dlth_bench.spec.duration import Duration
 from dlth_bench.spec.errors import InputError
 from dlth_bench.spec.frozen import Frozen
+from dlth_bench.spec.measurement import FewShotSpec, MeasurementSpec, TicketProbeSpec, TransferSpec
 from dlth_bench.spec.method import MethodSpec, MoCoSpec
 from dlth_bench.spec.protocol import Config, DataSpec
 from dlth_bench.spec.pruning import PruningSpec, RewindPoint
@@ -69,7 +71,8 @@ def shortened(config: Config) -> Config:
         evaluation = evaluation.model_copy(update={"train": _short(evaluation.train, probed)})
     pruning = None if config.pruning is None else _one_round(config.pruning)
     changed = {"method": _small_queue(config.method), "train": _short(config.train, batch), "evaluation": evaluation}
-    return config.model_copy(update=changed | {"pruning": pruning})
+    measured = tuple(_short_measurement(spec) for spec in config.measure)
+    return config.model_copy(update=changed | {"pruning": pruning, "measure": measured})
 
 
 def smoke(
@@ -147,6 +150,17 @@ def _short_search(search: SearchSpec) -> SearchSpec:
     """A search as it is, on as large a part of the few samples as fills a batch."""
     parts = {name: 0.5 for name in ("share_of_samples", "share_of_classes") if getattr(search, name) is not None}
     return search.model_copy(update=parts | {"train": None if search.train is None else _short(search.train, BATCH)})
+
+
+def _short_measurement(spec: MeasurementSpec) -> MeasurementSpec:
+    """The measurement with as few trainings, places on a line and samples as it takes."""
+    few: dict[str, Any] = {"points": 3, "parts": 2, "start": RewindPoint(steps=1)}
+    changed = {name: value for name, value in few.items() if getattr(spec, name, None) is not None}
+    if isinstance(spec, FewShotSpec | TicketProbeSpec | TransferSpec):
+        changed["train"] = _short(spec.train, BATCH)
+    if isinstance(spec, TransferSpec):
+        changed["images_per_class"] = SAMPLES_PER_CLASS
+    return spec.model_copy(update=changed)
 
 
 def _small_queue(method: MethodSpec) -> MethodSpec:

@@ -6,8 +6,12 @@
                                    heartbeat.json  rewritten while it is trained: who, where, how far
                                    attempts.jsonl  who set out to train it and from which checkpoint
                                    *.safetensors checkpoints, gone when the run is finished;
-                                                 encoder.safetensors and mask.safetensors stay where asked to
+                                                 encoder.safetensors and mask.safetensors stay where asked to,
+                                                 critical.safetensors stays
+                                   search.txt    where the search for the run's ticket is
 <root>/pretrained/<digest>/... what runs that begin alike share, see `shared_pretraining`
+<root>/searches/<first two digits>/<digest>/     a search for tickets that runs share: masks, weights at the rewind
+                                                 point, lock; may be deleted, it is then made again when it is needed
 <root>/batches/<batch>/...   what was handed to a cluster, see `batch`
 """
 
@@ -27,7 +31,7 @@ from dlth_bench.spec.files import write_atomically
 from dlth_bench.spec.quoting import quoted
 from dlth_bench.spec.result import TRAINING_VERSION, Result
 from dlth_bench.spec.run import Run
-from dlth_bench.spec.stored_run import ENCODER_FILE, MASK_FILE, RESULT_FILE, RUN_FILE
+from dlth_bench.spec.stored_run import CRITICAL_FILE, ENCODER_FILE, MASK_FILE, RESULT_FILE, RUN_FILE, SEARCHES
 
 
 class Busy(RuntimeError):
@@ -60,6 +64,11 @@ class Store:
 
     def folder(self, digest: str) -> Path:
         return self.root / digest[:2] / digest
+
+    @property
+    def searches(self) -> Path:
+        """Where runs share searches for tickets."""
+        return self.root / SEARCHES
 
     def find(self, prefix: str) -> str:
         """The digest of the one stored run whose digest starts so.
@@ -113,7 +122,7 @@ class Store:
         write_atomically(folder / RUN_FILE, (run.model_dump_json(exclude_defaults=True) + "\n").encode())
         write_atomically(folder / RESULT_FILE, (result.model_dump_json(exclude_defaults=True) + "\n").encode())
         if result.status != "failed":
-            kept = {ENCODER_FILE, MASK_FILE} if keep_weights else set()
+            kept = {CRITICAL_FILE} | ({ENCODER_FILE, MASK_FILE} if keep_weights else set())
             for path in list(folder.iterdir()):
                 if path.suffix == ".safetensors" and path.name not in kept:
                     path.unlink(missing_ok=True)

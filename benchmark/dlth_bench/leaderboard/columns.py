@@ -118,11 +118,14 @@ def _with_interval(score: CorrelationScore) -> str:
 
 def _regret(row: Row) -> float | None:
     decision = row.submission.scorecard.decision
-    return None if decision is None else 100 * decision.regret
+    return None if decision is None else row.submission.scorecard.metric.shown(decision.regret)
 
 
-def _points(value: float | None) -> str:
-    return "–" if value is None else f"{value:.1f}"
+def _regret_text(row: Row) -> str:
+    value = _regret(row)
+    if value is None:
+        return "–"
+    return f"{value:.1f}" if row.submission.scorecard.metric.unit == "fraction" else f"{value:.3g}"
 
 
 def _pairs(row: Row) -> list[int] | None:
@@ -225,7 +228,7 @@ COLUMNS: tuple[Column, ...] = (
         lambda row: row.submission.scorecard.spearman.p_value,
         lambda row: probability(row.submission.scorecard.spearman.p_value),
     ),
-    Column("regret_points", "Regret", _regret, lambda row: _points(_regret(row)), narrow=True),
+    Column("regret_points", "Regret", _regret, _regret_text, narrow=True),
     Column("pairs", "Pairs", _pairs, lambda row: "–" if (pairs := _pairs(row)) is None else f"{pairs[0]}/{pairs[1]}"),
     Column("images_saved", "Images saved %", _images_saved, lambda row: percent(_images_saved(row))),
     Column("device_seconds_saved", "Device time saved", _time_saved, lambda row: factor(_time_saved(row))),

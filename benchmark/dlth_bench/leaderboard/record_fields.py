@@ -143,8 +143,8 @@ FIELDS: tuple[Field, ...] = (
     Field(
         "regret_points",
         "double",
-        "full-data accuracy lost by that pick, in points",
-        _of_decision(lambda found: 100 * found.regret),
+        "full-data accuracy (or the protocol's other metric) lost by that pick, fractions in points",
+        _of_card(lambda card: None if card.decision is None else card.metric.shown(card.decision.regret)),
     ),
     Field(
         "pairs_agreed",

@@ -48,16 +48,27 @@ def _implausible(
     result: Result, run: Run, counts: tuple[int, ...] | None, protocol: Protocol
 ) -> Iterator[tuple[str, str, str]]:
     """Field, problem and what would be right, of a finished result that contradicts itself or its run."""
-    yield from contradictions(result, len(run.class_ids), run.samples)
+    yield from contradictions(result, len(run.class_ids), run.evaluated_samples)
     if counts is not None and len(counts) == len(result.class_counts) and counts != result.class_counts:
         at = next(index for index, pair in enumerate(zip(counts, result.class_counts, strict=True)) if len({*pair}) > 1)
         problem = f"says {result.class_counts[at]} validation samples of {run.class_ids[at]}"
         yield f"class_counts.{at}", problem, f"{protocol.data.dataset} has {counts[at]}"
-    yield from _implausible_ticket(result.ticket, run.config.pruning)
+    if result.replaced != run.replaced:
+        yield "replaced", f"says that its subset replaces {result.replaced}", run.replaced
+    yield from _implausible_metrics(result, run)
+    yield from ticket_contradictions(result.ticket, run.config.pruning)
     yield from _implausible_cost(result, run, protocol)
 
 
-def _implausible_ticket(ticket: TicketFacts | None, pruning: PruningSpec | None) -> Iterator[tuple[str, str, str]]:
+def _implausible_metrics(result: Result, run: Run) -> Iterator[tuple[str, str, str]]:
+    said = [value.metric for one in result.measured for value in one.values]
+    stray = next((metric for metric in said if metric not in run.config.metrics or said.count(metric) > 1), None)
+    if stray is not None:
+        yield "measured", f"says {stray.name} twice, or without being asked", ""
+
+
+def ticket_contradictions(ticket: TicketFacts | None, pruning: PruningSpec | None) -> Iterator[tuple[str, str, str]]:
+    """Field, problem and what would be right, of a ticket that is not what its config finds."""
     if pruning is None:
         if ticket is not None:
             yield "ticket", "has a ticket, but its config does not prune", ""
@@ -68,13 +79,31 @@ def _implausible_ticket(ticket: TicketFacts | None, pruning: PruningSpec | None)
         if (ticket.live_weights, len(ticket.levels)) != (live, pruning.levels):
             told = f"{ticket.live_weights} of {ticket.prunable_weights} weights after {len(ticket.levels)} levels"
             yield "ticket", f"its ticket has {told}", f"the config leaves {live} after {pruning.levels}"
+        if (ticket.prac is None) != (pruning.prac is None):
+            yield "ticket.prac", "has facts of critical samples if and only if its config searches on them", ""
+        yield from _implausible_set(ticket)
+
+
+def _implausible_set(ticket: TicketFacts) -> Iterator[tuple[str, str, str]]:
+    prac = ticket.prac
+    if prac is None:
+        return
+    if prac.selected > prac.samples:
+        yield "ticket.prac.selected", f"tells of a set of {prac.selected} of {prac.samples} samples", ""
+    made = sum(0 if level.prac is None else level.prac.updates for level in ticket.levels)
+    if made != prac.search_updates:
+        yield (
+            "ticket.prac.search_updates",
+            f"tells of {prac.search_updates} updates of a search",
+            f"its levels made {made}",
+        )
 
 
 def _implausible_cost(result: Result, run: Run, protocol: Protocol) -> Iterator[tuple[str, str, str]]:
     cost = result.cost
     if cost is None:
         return
-    seen = _images_seen(run)
+    seen = _images_seen(result, run)
     if seen is not None and not seen[0] <= cost.images <= seen[1]:
         takes = f"{seen[0]}" if seen[0] == seen[1] else f"{seen[0]} to {seen[1]}, by the published sizes of its classes"
         yield "cost.images", f"saw {cost.images} images in training, the run takes {takes}", ""
@@ -89,20 +118,23 @@ def _implausible_cost(result: Result, run: Run, protocol: Protocol) -> Iterator[
         yield "cost.device_seconds", problem, "no device is as fast as that"
 
 
-def _images_seen(run: Run) -> tuple[int, int] | None:
+def _images_seen(result: Result, run: Run) -> tuple[int, int] | None:
     """Fewest and most images that a run sees; None where nothing is known of its classes' sizes.
 
-    A protocol that leaves its data's digest open is so held to the published dataset. Few images may be undecodable.
+    Of a search on critical samples it is what its own levels add up to. A protocol that leaves its data's digest open
+    is held to the published dataset. Few images may be undecodable.
     """
-    if run.images_seen is not None:
-        return run.images_seen, run.images_seen
+    prac = None if result.ticket is None else result.ticket.prac
+    told = run.images_seen_with(prac=prac)
+    if told is not None:
+        return told, told
     published = PUBLISHED.get(run.data.dataset)
     if published is None:
         return None
     fewest, most = published.train_of_class
     readable, classes = math.floor(fewest * (1 - MOST_UNREADABLE)), len(run.class_ids)
     try:
-        low, high = run.images_seen_with([readable] * classes), run.images_seen_with([most] * classes)
+        low, high = (run.images_seen_with([each] * classes, prac) for each in (readable, most))
     except ValueError:  # too few for one batch: no subset that the protocol takes
         return None
     return None if low is None or high is None else (low, high)

@@ -9,7 +9,8 @@ from tabulate import tabulate
 
 from dlth_bench.leaderboard.columns import COLUMNS, Column, Row
 from dlth_bench.leaderboard.markdown import escaped
-from dlth_bench.leaderboard.number_text import correlation, percent
+from dlth_bench.leaderboard.metric_text import amount, column_title, explained
+from dlth_bench.leaderboard.number_text import correlation
 from dlth_bench.leaderboard.random_peers import (
     is_random,
     random_peers,
@@ -20,7 +21,9 @@ from dlth_bench.leaderboard.random_peers import (
 from dlth_bench.leaderboard.ranking import Rank, ranked
 from dlth_bench.leaderboard.reported import Reported, reported_markdown
 from dlth_bench.leaderboard.submissions import StoredSubmission
+from dlth_bench.spec.metric import ACCURACY
 from dlth_bench.spec.protocol import Protocol
+from dlth_bench.spec.replaced import REPLACED_TEXT
 from dlth_bench.spec.scorecard import CorrelationScore, Scorecard
 from dlth_bench.spec.submission import Submission
 
@@ -94,10 +97,14 @@ def _row(stored: StoredSubmission, rank: Rank | None, random_cards: Sequence[Sco
 
 def _section(protocol: Protocol, rows: Sequence[Row], reported: Sequence[Reported]) -> str:
     parts = [f"## {protocol.key}: {escaped(protocol.title)}"]
+    if protocol.subset.replaces != "training":
+        parts.append(f"A subset replaces {REPLACED_TEXT[protocol.subset.replaces]}.")
+    if protocol.metric != ACCURACY:
+        parts.append(f"Ranked by {explained(protocol.metric)}; read it where the figures say accuracy.")
     if rows:
         of_samples = any(row.submission.metadata.samples is not None for row in rows)
-        explained = [_HOW_TO_READ, _SAMPLE_SUBSETS if of_samples else ""]
-        parts += [*explained, _ceiling(rows), _table(rows), *_random_spread(rows)]
+        how = [_HOW_TO_READ, _SAMPLE_SUBSETS if of_samples else ""]
+        parts += [*how, _ceiling(rows), _table(rows), *_random_spread(rows)]
     else:
         parts.append("No submissions yet.")
     parts += reported_markdown(reported)
@@ -164,10 +171,10 @@ def _reference(protocol: Protocol) -> list[str]:
     body = []
     for config in protocol.configs:
         statistics = protocol.reference.configs[config.name].statistics
-        body.append([escaped(config.title), percent(*statistics)])
+        body.append([escaped(config.title), amount(*statistics, protocol.metric)])
     table = tabulate(
         body,
-        ["Config", "Full data top-1 %"],
+        ["Config", f"Full data {column_title(protocol.metric)}"],
         tablefmt="pipe",
         colalign=["left", "right"],
         disable_numparse=True,

@@ -107,7 +107,7 @@ def _verification_findings(stored: StoredSubmission, protocol: Protocol) -> Iter
         return
     for index, cell in enumerate(found.cells):
         result = claimed[cell.run]
-        if (cell.config, cell.seed, cell.claimed) != (result.config, result.seed, result.accuracy):
+        if (cell.config, cell.seed, cell.claimed) != (result.config, result.seed, result.value(protocol.metric)):
             yield Finding(path, f"cell {index + 1} is not what the results claim", field=f"cells.{index}")
 
 

@@ -12,6 +12,7 @@ from dlth_bench.leaderboard.submissions import StoredSubmission
 from dlth_bench.scoring.seed_noise import SeedNoise, seed_noise
 from dlth_bench.scoring.verification import Rule, caught
 from dlth_bench.spec.errors import InputError
+from dlth_bench.spec.metric import ACCURACY, Metric
 from dlth_bench.spec.protocol import Protocol
 from dlth_bench.spec.result import Result
 from dlth_bench.spec.verification import Caught, Commitment, Verification, VerifiedCell, commitment_of, draw, overall
@@ -53,10 +54,11 @@ def noise_of(stored: StoredSubmission, protocol: Protocol) -> dict[str, SeedNois
     """
     own: dict[str, list[float]] = {config.name: [] for config in protocol.configs}
     for result in stored.results:
-        if result.accuracy is not None and result.status == "finished":
-            own[result.config].append(result.accuracy)
+        value = result.value(protocol.metric)
+        if value is not None and result.status == "finished":
+            own[result.config].append(value)
     samples = max((sum(result.class_counts) for result in stored.results), default=0)
-    found = seed_noise(own, 1 / samples if samples else 0.0)
+    found = seed_noise(own, 1 / samples if samples and protocol.metric == ACCURACY else 0.0)
     if found or protocol.reference is None:
         return found
     return seed_noise({name: one.accuracies for name, one in protocol.reference.configs.items()})
@@ -77,10 +79,11 @@ def verification_of(
         retrained: by digest of the run; each finished or diverged.
         noise: by config; empty when it is unknown, and then only equality to the last digit verifies a cell.
         by: who trained them.
-        points: sizes of frauds for which to state the probability of being caught.
+        points: sizes of frauds for which to state the probability of being caught, in points or the metric's unit.
     """
     rule = Rule(cells=len(drawn.claims))
-    cells = tuple(_cell(claim, retrained[claim.run], noise.get(claim.config), rule) for claim in drawn.claims)
+    metric = stored.scorecard.metric
+    cells = tuple(_cell(claim, retrained[claim.run], noise.get(claim.config), rule, metric) for claim in drawn.claims)
     devices = (result.environment.device for result in retrained.values() if result.environment is not None)
     return Verification(
         claim_digest=stored.claim_digest,
@@ -106,10 +109,10 @@ def caught_of(
     configs = [result.config for result in stored.results if result.status == "finished"]
     if not noise:
         return ()
-    by_cell = [noise[config] for config in configs]
+    by_cell, scale = [noise[config] for config in configs], stored.scorecard.metric.shown(1.0)
 
     def of(size: float, forged: set[str]) -> float:
-        found = caught([size / 100 if config in forged else 0.0 for config in configs], by_cell, rule)
+        found = caught([size / scale if config in forged else 0.0 for config in configs], by_cell, rule)
         return min(1.0, max(0.0, found))
 
     every = dict.fromkeys(configs)
@@ -123,26 +126,27 @@ def caught_of(
     )
 
 
-def _cell(claim: Result, result: Result, noise: SeedNoise | None, rule: Rule) -> VerifiedCell:
-    if claim.accuracy is None:
-        raise ValueError(f"config {claim.config} seed {claim.seed} claims no accuracy")
-    identical = result.class_accuracy == claim.class_accuracy and result.accuracy == claim.accuracy
+def _cell(claim: Result, result: Result, noise: SeedNoise | None, rule: Rule, metric: Metric) -> VerifiedCell:
+    claimed, value = claim.value(metric), result.value(metric)
+    if claimed is None:
+        raise ValueError(f"config {claim.config} seed {claim.seed} claims no {metric.name}")
+    identical = result.class_accuracy == claim.class_accuracy and value == claimed
     verdict: Literal["verified", "disputed", "inconclusive"]
     if identical:  # of the same machine and software: no noise could make it so by chance
         verdict = "verified"
-    elif result.accuracy is None:
+    elif value is None:
         verdict = "disputed"
     elif noise is None:
         verdict = "inconclusive"
     else:
-        verdict = rule.verdict(result.accuracy - claim.accuracy, noise)
+        verdict = rule.verdict(value - claimed, noise)
     return VerifiedCell(
         config=claim.config,
         seed=claim.seed,
         run=claim.run,
-        claimed=claim.accuracy,
-        retrained=result.accuracy,
-        noise=None if noise is None else min(noise.std, 1.0),
+        claimed=claimed,
+        retrained=value,
+        noise=None if noise is None else min(noise.std, 1.0) if metric == ACCURACY else noise.std,
         identical=identical,
         verdict=verdict,
     )

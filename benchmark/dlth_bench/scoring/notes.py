@@ -9,24 +9,30 @@ import numpy as np
 
 from dlth_bench.scoring.correlation import MINIMUM_CONFIGS, FloatArray
 from dlth_bench.scoring.sides import Side
+from dlth_bench.spec.metric import ACCURACY, Metric
 from dlth_bench.spec.scorecard import ConfigScore, StructureScore
 
 
 def scorecard_notes(
-    scores: Sequence[ConfigScore], subset: Side, reference: Side, about_reference: str, structure: StructureScore | None
+    scores: Sequence[ConfigScore],
+    subset: Side,
+    reference: Side,
+    about_reference: str,
+    structure: StructureScore | None,
+    metric: Metric = ACCURACY,
 ) -> tuple[str, ...]:
     """One sentence for everything that is missing, unknown or tied.
 
     Args:
         scores: of all configs of the protocol.
-        subset: the accuracies of the configs that have any; likewise ``reference``.
+        subset: the accuracies of the configs that have any, higher being better; likewise ``reference``.
         about_reference: what is taken for granted about its noise.
     """
     scored = [score for score in scores if score.accuracies]
     notes = []
     if len(scored) < len(scores):
         left_out = len(scores) - len(scored)
-        notes.append(f"{left_out} of {len(scores)} configs have no accuracy and are left out of all figures")
+        notes.append(f"{left_out} of {len(scores)} configs have no {metric.name} and are left out of all figures")
     if len(scored) == MINIMUM_CONFIGS:
         notes.append("3 configs: too few to leave one out, and for an interval over configs")
     if subset.dof == 0:
@@ -36,7 +42,7 @@ def scorecard_notes(
     elif reference.dof == 0:
         notes.append("one seed a config on the full data: its noise is unknown, and so are intervals and ceiling")
     notes += [
-        f"all configs have the same accuracy on the {name}: no correlation is defined"
+        f"all configs have the same {metric.name} on the {name}: no correlation is defined"
         for name, side in (("subset", subset), ("full data", reference))
         if np.ptp(side.means) == 0
     ]

@@ -10,6 +10,7 @@ import numpy as np
 
 from dlth_bench.scoring.correlation import FloatArray
 from dlth_bench.scoring.sides import Published, padded
+from dlth_bench.spec.metric import ACCURACY, Metric
 from dlth_bench.spec.protocol import Reference
 
 
@@ -35,8 +36,8 @@ class ReferenceSide:
         return isinstance(self.scores, Published) and not any(self.noise)
 
 
-def reference_side(reference: Reference, configs: Sequence[str]) -> ReferenceSide:
-    """The reference of some configs.
+def reference_side(reference: Reference, configs: Sequence[str], metric: Metric = ACCURACY) -> ReferenceSide:
+    """The reference of some configs; ``metric`` is what its values are of.
 
     A published number has the standard deviation that is stated with it; else the one that the protocol declares
     (``assumed_std``); else the mean of those that are stated; else none, and it is taken as exact. Each published
@@ -48,19 +49,24 @@ def reference_side(reference: Reference, configs: Sequence[str]) -> ReferenceSid
         return ReferenceSide(padded([e.accuracies for e in entries]), tuple(e.statistics[1] for e in entries), counts)
     means, stds = zip(*(entry.statistics for entry in entries), strict=True)
     known = [std for std in stds if std is not None]
-    filled, source = _fill(reference.assumed_std, known)
+    filled, source = _fill(reference.assumed_std, known, metric)
     noise = tuple(filled if std is None else std for std in stds)
     published = Published(np.array(means), np.array(noise))
     return ReferenceSide(published, noise, (1,) * len(entries), _note(len(stds) - len(known), len(stds), source))
 
 
-def _fill(assumed: float | None, known: Sequence[float]) -> tuple[float, str]:
+def _fill(assumed: float | None, known: Sequence[float], metric: Metric) -> tuple[float, str]:
     """The standard deviation of numbers that come without one, and where it is from."""
     if assumed is not None:
-        return assumed, f"the protocol's declared std of {100 * assumed:.2g} points is reckoned with"
+        return assumed, f"the protocol's declared std of {_size(assumed, metric)} is reckoned with"
     if known:
-        return fmean(known), f"the mean std of the others, {100 * fmean(known):.2g} points, is reckoned with"
+        return fmean(known), f"the mean std of the others, {_size(fmean(known), metric)}, is reckoned with"
     return 0.0, "its noise is taken as zero, no ceiling is known"
+
+
+def _size(std: float, metric: Metric) -> str:
+    unit = {"fraction": " points", "events": " events", "ratio": ""}[metric.unit]
+    return f"{metric.shown(std):.2g}{unit}"
 
 
 def _note(without: int, configs: int, source: str) -> str:

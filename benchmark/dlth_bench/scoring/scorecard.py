@@ -21,6 +21,7 @@ from dlth_bench.scoring.sides import padded, summarise
 from dlth_bench.scoring.steps import step_scores
 from dlth_bench.scoring.trend import bounded, trend_scores
 from dlth_bench.spec.errors import InputError
+from dlth_bench.spec.metric import Metric
 from dlth_bench.spec.protocol import Config, Cost, Protocol, Reference
 from dlth_bench.spec.scorecard import ConfigScore, CostScore, Scorecard
 from dlth_bench.spec.steps import family_of, steps_of
@@ -28,7 +29,10 @@ from dlth_bench.spec.steps import family_of, steps_of
 
 @dataclass(frozen=True)
 class Cell:
-    """The outcome of one run of a config; ``problem`` says what is wrong with it, if anything."""
+    """The outcome of one run of a config; ``problem`` says what is wrong with it, if anything.
+
+    ``accuracy`` is the value of the protocol's metric, which need not be the accuracy.
+    """
 
     seed: int
     accuracy: float | None
@@ -94,15 +98,15 @@ def make_scorecards(
     reference = protocol.reference
     if reference is None:
         raise NotScorable(f"{protocol.key} has no full-data reference yet; measure it with: dlth-bench reference")
-    wanted = protocol.seeds if seeds is None else seeds
+    wanted, metric = protocol.seeds if seeds is None else seeds, protocol.metric
     full = {name: entry.statistics for name, entry in reference.configs.items()}
     families = {config.name: family_of(config, protocol.configs) for config in protocol.configs}
     rows = [
         tuple(
-            _config_score(config, families[config.name], one.cells.get(config.name, ()), wanted, full[config.name])
+            _config_score(config, families[config.name], cells.get(config.name, ()), wanted, full[config.name], metric)
             for config in protocol.configs
         )
-        for one in outcomes
+        for cells in (one.cells for one in outcomes)
     ]
     groups: dict[tuple[str, ...], list[int]] = {}
     for index, scores in enumerate(rows):
@@ -127,7 +131,8 @@ def _scorecards(
     outcomes: Sequence[Outcomes],
 ) -> list[Scorecard]:
     """Scorecards of subsets that have accuracies of the same configs."""
-    against = reference_side(reference, names)
+    metric = protocol.metric
+    against = reference_side(reference, names, metric)
     full = summarise(against.scores, "reference")
     noise = {name: (std, count) for name, std, count in zip(names, against.noise, against.seeds, strict=True)}
     scored = [[score for score in scores if score.accuracies] for scores in rows]
@@ -137,14 +142,17 @@ def _scorecards(
     influence = leave_one_out(means, full.means, "spearman") if len(names) > MINIMUM_CONFIGS else None
     structures = structure_scores(means, full.means, [score.family for score in scored[0]])
     steps = steps_of(protocol.configs)
-    digest, cards = protocol.digest, []
+    digest, cards, best_first = protocol.digest, [], full.oriented(metric)
     for index, (scores, side, trend) in enumerate(zip(rows, sides, trends, strict=True)):
+        ranked = side.oriented(metric)
         cards.append(
             Scorecard(
                 package=dlth_bench.__version__,
                 protocol=protocol.key,
                 protocol_digest=digest,
                 manifest_digest=protocol.data.manifest_digest,
+                metric=metric,
+                replaces=protocol.subset.replaces,
                 subset_digest=outcomes[index].subset_digest,
                 classes=outcomes[index].classes,
                 samples=outcomes[index].samples,
@@ -155,12 +163,12 @@ def _scorecards(
                 subset_reliability=_known(reliability_of(side)),
                 reference_reliability=None if against.exact else _known(reliability_of(full)),
                 leave_one_out={} if influence is None else _by_config(names, influence[index]),
-                decision=decision_score(names, side, full),
+                decision=decision_score(names, ranked, best_first),
                 steps=step_scores(steps, names, side, full),
                 structure=structures[index],
                 cost=_cost(outcomes[index].cells, reference),
                 complete=not any(score.problems for score in scores),
-                notes=scorecard_notes(scores, side, full, against.note, structures[index]),
+                notes=scorecard_notes(scores, ranked, best_first, against.note, structures[index], metric),
             )
         )
     return cards
@@ -172,11 +180,12 @@ def _config_score(
     cells: Sequence[Cell],
     seeds: Sequence[int],
     reference: tuple[float, float | None],
+    metric: Metric,
 ) -> ConfigScore:
     present = {cell.seed for cell in cells}
     missing = tuple(f"seed {seed} is missing" for seed in seeds if seed not in present)
-    problems = tuple(cell.problem or _not_an_accuracy(cell) for cell in cells)
-    accuracies = tuple(cell.accuracy for cell in cells if cell.accuracy is not None and not _not_an_accuracy(cell))
+    problems = tuple(cell.problem or _not_a_value(cell, metric) for cell in cells)
+    accuracies = tuple(cell.accuracy for cell in cells if cell.accuracy is not None and metric.holds(cell.accuracy))
     mean = math.fsum(accuracies) / len(accuracies) if accuracies else None
     return ConfigScore(
         config=config.name,
@@ -196,11 +205,11 @@ def _std(values: Sequence[float], mean: float) -> float:
     return math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1))
 
 
-def _not_an_accuracy(cell: Cell) -> str:
-    """What is wrong with a number that is no accuracy, such as the nan of a run that broke down; empty if nothing."""
-    if cell.accuracy is None or 0 <= cell.accuracy <= 1:
+def _not_a_value(cell: Cell, metric: Metric) -> str:
+    """What is wrong with a number that the metric cannot be, such as the nan of a run that broke down, if anything."""
+    if cell.accuracy is None or metric.holds(cell.accuracy):
         return ""
-    return f"seed {cell.seed} has accuracy {cell.accuracy:g}, not a number from 0 to 1"
+    return f"seed {cell.seed} has {metric.problem(cell.accuracy)}"
 
 
 def _with_noise(score: ConfigScore, noise: Mapping[str, tuple[float | None, int]]) -> ConfigScore:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from dlth_bench.scoring.correlation import MINIMUM_CONFIGS, FloatArray, as_configs
+from dlth_bench.spec.metric import Metric
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,6 +41,10 @@ class Side:
     def standard_error(self) -> float:
         """Standard deviation of a config's mean around the true one."""
         return math.sqrt(self.error_variance)
+
+    def oriented(self, metric: Metric) -> Side:
+        """The side with its means' signs such that higher is better, for what speaks of a best config."""
+        return self if metric.direction == "higher" else replace(self, means=-self.means)
 
 
 @dataclass(frozen=True, eq=False)

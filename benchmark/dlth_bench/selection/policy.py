@@ -30,6 +30,7 @@ Option = Literal[
     "samples",
     "protocol",
     "dynamics",
+    "search",
     "correctness",
     "balanced",
     "draw",

@@ -19,12 +19,13 @@ from dlth_bench.selection.samples.difficulty import DIFFICULTY
 from dlth_bench.selection.samples.forgetting import FORGETTING
 from dlth_bench.selection.samples.herding import HERDING
 from dlth_bench.selection.samples.kcenter import KCENTER
+from dlth_bench.selection.samples.prac import PRAC
 from dlth_bench.selection.samples.random_samples import NIR, RS_BALANCED, RS_SAMPLES
 from dlth_bench.selection.samples.request import SampleRequest
 from dlth_bench.selection.samples.scores import EL2N, ENTROPY, SVP
 from dlth_bench.spec.classes import ClassCatalog
 from dlth_bench.spec.errors import InputError
-from dlth_bench.spec.quoting import quoted
+from dlth_bench.spec.quoting import printable, quoted
 from dlth_bench.spec.subset import SubsetUnit
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ _SAMPLE_POLICIES: Mapping[str, Policy[SampleRequest]] = {
     policy.name: policy
     for policy in (
         *(RS_SAMPLES, RS_BALANCED, NIR, CONSISTENT, FORGETTING, EL2N, ENTROPY, SVP),
-        *(KCENTER, HERDING, *DIFFICULTY),
+        *(KCENTER, HERDING, *DIFFICULTY, PRAC),
     )
 }
 
@@ -106,6 +107,9 @@ def build_sample_request(
     Raises:
         InputError: as ``build_request``, or the files do not fit the dataset.
     """
+    search = given.get("search") if "search" in policy.needs else None
+    if search is not None:
+        return _request_of_search(policy, dataset, size, search, given)
     wanted = _checked_size(policy, size, given)
     dynamics = _opened(given.get("dynamics", ()))
     table, protocol = given.get("samples"), given.get("protocol")
@@ -113,6 +117,21 @@ def build_sample_request(
     inputs = (*([table] if table else []), *given.get("dynamics", ()), *given.get("correctness", ()))
     own = {option: value for option, value in given.items() if option not in {"samples", "protocol", "dynamics"}}
     return SampleRequest(samples, wanted, inputs, dynamics, **own)
+
+
+def _request_of_search(
+    policy: Policy[SampleRequest], dataset: str, size: int | None, search: Path, given: Mapping[Option, Any]
+) -> SampleRequest:
+    """The request to a policy that goes by a stored search, whose set has a size of its own."""
+    from dlth_bench.selection.critical_set import read_critical_set  # numpy and safetensors: not at every start
+
+    critical = read_critical_set(search)
+    if critical.header.dataset != dataset:
+        found = f"is of a search on {critical.header.dataset}, but the dataset is {dataset}"
+        raise InputError(found, source=printable(str(search)))
+    wanted = _checked_size(policy, critical.facts.selected if size is None else size, given)
+    own = {option: value for option, value in given.items() if option != "search"}
+    return SampleRequest(critical.samples, wanted, (search,), critical=critical, **own)
 
 
 def _opened(paths: Sequence[Path]) -> tuple[Dynamics, ...]:
@@ -137,7 +156,7 @@ def choose(policy: Policy[Asked], request: Asked) -> Choice:
 
 def _checked_size(policy: Policy[Any], size: int | None, given: Mapping[Option, Any]) -> int:
     """The size, once the options are what the policy takes."""
-    if size is None and policy.default_size is None:
+    if size is None and policy.default_size is None and "search" not in policy.needs:
         raise InputError(f"{policy.name} needs --size, the number of {PLURAL[policy.unit]}")
     for option in policy.needs:
         if option not in given:

@@ -7,6 +7,7 @@ from pathlib import Path
 from dlth_bench.spec.errors import InputError
 from dlth_bench.spec.protocol import Protocol
 from dlth_bench.spec.quoting import printable, quoted
+from dlth_bench.spec.replaced import REPLACED_TEXT
 from dlth_bench.spec.run import Run
 from dlth_bench.spec.samples import SampleCatalog
 from dlth_bench.spec.subset import Subset, check_size
@@ -21,6 +22,12 @@ def check_subset(subset: Subset, protocol: Protocol, *, source: Path | str | Non
     rule = protocol.subset if subset.unit == "class" else protocol.subset.samples
     if rule is None:
         raise InputError(f"lists samples, but {protocol.key} takes class subsets only", source=where)
+    replaces = protocol.subset.replaces
+    if subset.unit == "class" and replaces != "training":
+        message = (
+            f"lists classes, but under {protocol.key} a subset replaces {REPLACED_TEXT[replaces]}: it lists samples"
+        )
+        raise InputError(message, source=where)
     check_size(subset, rule.minimum, rule.maximum, source=source)
     if len(subset.class_ids) < 2:
         raise InputError(f"all samples are of class {subset.class_ids[0]}; two classes are needed", source=where)

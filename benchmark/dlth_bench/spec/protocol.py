@@ -11,9 +11,12 @@ from pydantic_core import PydanticCustomError
 
 from dlth_bench.spec.duration import Unit
 from dlth_bench.spec.frozen import Frozen, digest_of
+from dlth_bench.spec.measurement import MeasurementSpec, measurement_problem
 from dlth_bench.spec.method import EvaluationSpec, MethodSpec
+from dlth_bench.spec.metric import ACCURACY, Metric
 from dlth_bench.spec.pruning import PruningSpec
 from dlth_bench.spec.recipe import Backbone, EvalViewSpec, TrainSpec
+from dlth_bench.spec.removal import RemovalSpec
 from dlth_bench.spec.subset_rule import SubsetRule
 
 Slug = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
@@ -40,6 +43,10 @@ class Config(Frozen):
     pruning: Annotated[
         PruningSpec | None, Field(description="The search for a ticket, which is evaluated; None: all weights stay.")
     ] = None
+    removal: Annotated[RemovalSpec | None, Field(description="Samples that go before training; None: none do.")] = None
+    measure: Annotated[
+        tuple[MeasurementSpec, ...], Field(description="What the result says beside the accuracy, in this order.")
+    ] = ()
     notes: Annotated[tuple[str, ...], Field(description="What differs from the paper and the original code.")] = ()
 
     @property
@@ -87,6 +94,9 @@ class Config(Frozen):
         problem = "" if search is None else search.problem(score, self.train)
         if problem:
             raise ValueError(f"config {self.name}: {problem}")
+        if self.pruning.prac is not None and (self.method.mixup or self.method.cutmix or self.train.repeats > 1):
+            # A mixed sample has no label of its own to forget, and a repeated one no order in its batch.
+            raise ValueError(f"config {self.name}: prac needs training without mixup, cutmix and repeats")
         flow = self.pruning.score.kind in {"snip", "grasp", "synflow"}
         if flow and self.backbone.kind == "vit":
             raise ValueError(f"config {self.name}: score {self.pruning.score.kind} is of convolutional networks")
@@ -98,6 +108,31 @@ class Config(Frozen):
                 "zero_init_residual: false of the backbone"
             )
         return self
+
+    @model_validator(mode="after")
+    def _measurable(self) -> Self:
+        method = self.method
+        mixes = method.kind == "supervised" and bool(method.mixup or method.cutmix)
+        problem = measurement_problem(
+            self.measure,
+            supervised=method.kind == "supervised" and method.weight_average is None,
+            prunes=self.pruning is not None,
+            mixes=mixes,
+            repeats=self.train.repeats > 1,
+        )
+        if problem:
+            raise ValueError(f"config {self.name}: {problem}")
+        dense = method.kind == "supervised" and method.weight_average is None and self.pruning is None
+        if self.removal is not None and (not dense or mixes or self.train.repeats > 1):
+            raise ValueError(
+                f"config {self.name}: removal needs a dense supervised training on samples presented one by one"
+            )
+        return self
+
+    @property
+    def metrics(self) -> tuple[Metric, ...]:
+        """All that a result of it says: its accuracy, and what it measures."""
+        return (ACCURACY, *(metric for spec in self.measure for metric in spec.metrics))
 
 
 class DataSpec(Frozen):
@@ -148,10 +183,13 @@ class Cost(Frozen):
 
 
 class ConfigReference(Frozen):
-    """Full-data accuracy of one config: one value a seed, or a published mean with a standard deviation."""
+    """Full-data accuracy of one config: one value a seed, or a published mean with a standard deviation.
 
-    accuracies: Annotated[tuple[Accuracy, ...], Field(description="Last-epoch top-1, one value a seed.")] = ()
-    mean: Accuracy | None = None
+    Under a protocol that ranks by another metric, all of these are that metric's values, in its unit.
+    """
+
+    accuracies: Annotated[tuple[float, ...], Field(description="Last-epoch top-1, one value a seed.")] = ()
+    mean: float | None = None
     std: Annotated[float | None, Field(ge=0, description="Standard deviation over seeds, if published.")] = None
     source: Annotated[str, Field(description="Where a published value stands.")] = ""
     cost: Annotated[Cost | None, Field(description="Cost of all seeds together.")] = None
@@ -204,6 +242,9 @@ class Protocol(Frozen):
     seeds: Annotated[tuple[int, ...], Field(min_length=1)]
     subset: SubsetRule
     underfit: UnderfitGate | None = None
+    metric: Annotated[Metric, Field(description="What configs are ranked by; the last-epoch top-1 by default.")] = (
+        ACCURACY
+    )
     configs: Annotated[tuple[Config, ...], Field(min_length=3)]
     reference: Reference | None = None
 
@@ -234,9 +275,26 @@ class Protocol(Frozen):
             if search is not None and search.train is not None and search.train.duration.unit != self.budget:
                 problem = f"must be in {self.budget}, the protocol's budget"
                 raise _wrong(problem, "configs", index, "pruning", "search", "train", "duration")
+            self._check_measured(index, config)
             names.append(config.name)
         self._check_reference(names)
         return self
+
+    def _check_measured(self, index: int, config: Config) -> None:
+        """Whether a config leaves the protocol's metric, and has the phase that the subset replaces."""
+        if self.metric not in config.metrics:
+            named = {metric.name: metric for metric in config.metrics}
+            found = named.get(self.metric.name)
+            told = f"its metrics are {', '.join(named)}"
+            if found is not None:
+                told = f"its {found.name} is in {found.unit}, {found.direction} being better"
+            raise _wrong(f"does not measure the protocol's metric {self.metric.name}; {told}", "configs", index)
+        replaces = self.subset.replaces
+        if replaces in {"search", "sparse_training"} and config.pruning is None:
+            raise _wrong(f"has no ticket, but a subset replaces its {replaces}", "configs", index)
+        probed = config.evaluation is not None or any(spec.kind == "ticket_probe" for spec in config.measure)
+        if replaces == "probe" and not probed:
+            raise _wrong("has no probe, which a subset is to replace the data of", "configs", index)
 
     def _check_reference(self, names: list[str]) -> None:
         known = names if self.reference is None else list(self.reference.configs)
@@ -246,3 +304,13 @@ class Protocol(Frozen):
         for name in known:
             if name not in names:
                 raise _wrong("is none of the protocol's configs", "reference", "configs", name)
+        for name, entry in {} if self.reference is None else self.reference.configs.items():
+            self._check_values(entry, "reference", "configs", name)
+
+    def _check_values(self, entry: ConfigReference, *at: str) -> None:
+        """Whether the values of a config can be the protocol's metric."""
+        if entry.mean is not None and not self.metric.holds(entry.mean):
+            raise _wrong(self.metric.problem(entry.mean), *at, "mean")
+        for index, value in enumerate(entry.accuracies):
+            if not self.metric.holds(value):
+                raise _wrong(self.metric.problem(value), *at, "accuracies", index)

@@ -17,6 +17,7 @@ from pydantic import Field, model_validator
 from dlth_bench.spec.duration import Duration
 from dlth_bench.spec.frozen import Frozen
 from dlth_bench.spec.layer_depth import LayerDepth
+from dlth_bench.spec.prac import PracFacts, PracLevel, PracSpec
 from dlth_bench.spec.recipe import TrainSpec
 from dlth_bench.spec.search import SearchData, SearchSpec
 
@@ -138,11 +139,19 @@ class PruningSpec(Frozen):
     depth: Annotated[
         LayerDepth | None, Field(description="Which layers are pruned, and counted by rate; None: all.")
     ] = None
+    prac: Annotated[
+        PracSpec | None, Field(description="A search on a shrinking set of critical samples; None: on all.")
+    ] = None
 
     @model_validator(mode="after")
     def _parts_fit(self) -> Self:
         if self.score.kind.startswith("random") and self.scored == "trained":
             raise ValueError(f"score {self.score.kind} does not look at weights: it needs scored: rewound")
+        if self.prac is not None and (self.score.kind, self.scored) != ("magnitude", "trained"):
+            raise ValueError("prac is a search by the magnitude of trained weights")
+        if self.prac is not None and self.search is not None:
+            # Its sets are of the samples and labels that the ticket is trained with.
+            raise ValueError("prac searches by the config's own training: leave search out")
         return self
 
     @property
@@ -169,37 +178,72 @@ class PruningSpec(Frozen):
         new = self.baseline in {"reinit", "random_ticket"} or self.search is not None
         return 0 if new else self.rewind_step(train, samples)
 
-    def updates(self, train: TrainSpec, samples: int) -> int:
-        """Updates of all trainings together: up to the rewind point, of each level, and of the ticket.
-
-        Of searches that are trained as the ticket is; see ``images`` for all.
-        """
-        total, rewind = train.duration.in_steps(samples, train.batch_size), self.rewind_step(train, samples)
-        return rewind + self.levels * (total - rewind) + total - self.ticket_start(train, samples)
-
-    def search_images(self, train: TrainSpec, sizes: Sequence[int]) -> int | None:
-        """Samples drawn in the search, up to the rewind point and in each level; None: as many as its classes have.
+    def search_updates(self, train: TrainSpec, samples: int) -> int:
+        """Updates of the levels together; with ``prac``, of as many levels on all samples.
 
         Args:
             train: the config's.
-            sizes: training samples of each of the run's classes.
+            samples: that the search draws from.
         """
-        search = self.search or SearchSpec()
-        own, samples = search.train or train, search.samples(sizes)
+        own = self.search_train(train)
+        return self.levels * (own.duration.in_steps(samples, own.batch_size) - self.rewind_step(own, samples))
+
+    def search_train(self, train: TrainSpec) -> TrainSpec:
+        """How the levels are trained, where ``train`` is the config's."""
+        return train if self.search is None else self.search.train or train
+
+    def updates(self, train: TrainSpec, samples: int, prac: PracFacts | None = None) -> int:
+        """Updates of all trainings together: up to the rewind point, of each level, and of the ticket.
+
+        Of searches that are trained as the ticket is, on the same samples; see ``images`` for all.
+
+        Args:
+            prac: what a search on critical samples took in the end; without it, the most that it can.
+        """
+        total, rewind = train.duration.in_steps(samples, train.batch_size), self.rewind_step(train, samples)
+        ticket = total - self.ticket_start(train, samples)
+        if prac is not None:
+            return rewind + prac.search_updates + prac.source_updates + ticket
+        most = rewind + self.search_updates(train, samples)
+        source = most if self.prac is not None and self.prac.source is not None else 0
+        return most + source + ticket
+
+    def search_images(self, train: TrainSpec, sizes: Sequence[int], prac: PracFacts | None = None) -> int | None:
+        """Samples drawn in the search, up to the rewind point and in each level.
+
+        None: as many as its classes have, or as its critical sets turn out to have.
+
+        Args:
+            train: the config's.
+            sizes: samples of each of the run's classes that there are to search on.
+            prac: as for ``updates``, which is not known without it.
+        """
+        own, samples = self.search_train(train), (self.search or SearchSpec()).samples(sizes)
         if samples is None:
             return None
-        total, rewind = own.duration.in_steps(samples, own.batch_size), self.rewind_step(own, samples)
-        return (rewind + self.levels * (total - rewind)) * own.batch_size
+        levels = self.search_updates(train, samples)
+        if self.prac is not None:
+            if prac is None:
+                return None
+            levels = prac.search_updates + prac.source_updates
+        return (self.rewind_step(own, samples) + levels) * own.batch_size
 
     def ticket_images(self, train: TrainSpec, samples: int) -> int:
         """Samples drawn in the training of the ticket."""
         steps = train.duration.in_steps(samples, train.batch_size) - self.ticket_start(train, samples)
         return steps * train.batch_size
 
-    def images(self, train: TrainSpec, sizes: Sequence[int]) -> int | None:
-        """Samples drawn in all trainings; None: as many as the classes have that the search draws."""
-        searched = self.search_images(train, sizes)
-        return None if searched is None else searched + self.ticket_images(train, sum(sizes))
+    def images(
+        self, train: TrainSpec, sizes: Sequence[int], sparse: Sequence[int], prac: PracFacts | None = None
+    ) -> int | None:
+        """Samples drawn in all trainings; None as for ``search_images``.
+
+        Args:
+            sizes, prac: as for ``search_images``.
+            sparse: samples of each class that there are to train the ticket on.
+        """
+        searched = self.search_images(train, sizes, prac)
+        return None if searched is None else searched + self.ticket_images(train, sum(sparse))
 
 
 class Level(Frozen):
@@ -224,6 +268,7 @@ class Level(Frozen):
             description="Of the dense training: share of all prunable weights that it took below 1e-8, unpruned.",
         ),
     ] = None
+    prac: Annotated[PracLevel | None, Field(description="Of searches on critical samples.")] = None
 
 
 class TicketFacts(Frozen):
@@ -240,5 +285,13 @@ class TicketFacts(Frozen):
     search_data: Annotated[
         SearchData | None, Field(description="Of a search with a spec of its own: what it was trained on.")
     ] = None
+    prac: Annotated[PracFacts | None, Field(description="Of searches on critical samples: the set.")] = None
+    search: Annotated[
+        str,
+        Field(
+            pattern=r"^([0-9a-f]{64})?$",
+            description="Names the search: tickets of one name share it, and each counts its whole cost as its own.",
+        ),
+    ] = ""
     scoring_flops: Annotated[float, Field(ge=0, description="Operations of scoring; part of the run's cost.")] = 0.0
     scoring_seconds: Annotated[float, Field(ge=0, description="Wall seconds of scoring; part of the run's cost.")] = 0.0

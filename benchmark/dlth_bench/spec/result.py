@@ -7,8 +7,10 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from dlth_bench.spec.frozen import Frozen
+from dlth_bench.spec.metric import ACCURACY, Measured, Metric
 from dlth_bench.spec.protocol import Accuracy, Cost
 from dlth_bench.spec.pruning import TicketFacts
+from dlth_bench.spec.replaced import Replaced
 
 TRAINING_VERSION = 1
 """Raised by a change to training that moves accuracies: results of different versions are not scored together."""
@@ -69,6 +71,10 @@ class Result(Frozen):
         tuple[Annotated[str, Field(max_length=200)], ...],
         Field(max_length=100, description="How steps were computed, from which one on, where it was not plainly."),
     ] = ()
+    replaced: Annotated[Replaced, Field(description="Which data the subset took the place of.")] = "training"
+    measured: Annotated[
+        tuple[Measured, ...], Field(max_length=20, description="Metrics beside the accuracy, of configs that ask.")
+    ] = ()
     peak_memory_bytes: Annotated[
         int, Field(ge=0, lt=2**63, description="Device memory on a GPU, else of the process.")
     ] = 0
@@ -81,3 +87,10 @@ class Result(Frozen):
         if self.status != "finished" and not self.reason:
             raise ValueError(f"a {self.status} result needs a reason")
         return self
+
+    def value(self, metric: Metric) -> float | None:
+        """The run's value of a metric; None where the result does not say it."""
+        if metric == ACCURACY:
+            return self.accuracy
+        found = (value for one in self.measured for value in one.values if value.metric == metric)
+        return next((value.value for value in found), None)

@@ -11,8 +11,10 @@ from typing import Annotated, Any, Self
 from pydantic import Field, model_validator
 
 from dlth_bench.spec.frozen import Frozen, digest_of
+from dlth_bench.spec.prac import PracFacts
 from dlth_bench.spec.protocol import Config, DataSpec
 from dlth_bench.spec.recipe import TrainSpec
+from dlth_bench.spec.replaced import PHASES, Phase, Replaced, on_subset
 from dlth_bench.spec.samples import classes_of
 from dlth_bench.spec.subset import Subset
 
@@ -34,6 +36,9 @@ class Run(Frozen):
         Field(description="Training samples in canonical order; None: all that the data have of the classes."),
     ] = None
     seed: int
+    replaced: Annotated[
+        Replaced, Field(description="The phases that take the samples; the others take all of their classes.")
+    ] = "training"
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
         copied = super().model_copy(update=update, deep=deep)
@@ -41,14 +46,24 @@ class Run(Frozen):
         return copied
 
     @classmethod
-    def on(cls, subset: Subset, data: DataSpec, config: Config, seed: int) -> Self:
-        """The run of a config on a subset of the data."""
-        samples = subset.ids if subset.unit == "sample" else None
-        return cls(data=data, config=config, class_ids=subset.class_ids, sample_ids=samples, seed=seed)
+    def on(cls, subset: Subset, data: DataSpec, config: Config, seed: int, *, replaces: Replaced = "training") -> Self:
+        """The run of a config on a subset of the data; classes replace the data of every phase, whatever the rule."""
+        if subset.unit == "class":
+            return cls(data=data, config=config, class_ids=subset.class_ids, seed=seed)
+        return cls(
+            data=data,
+            config=config,
+            class_ids=subset.class_ids,
+            sample_ids=subset.ids,
+            seed=seed,
+            replaced=replaces,
+        )
 
     @model_validator(mode="after")
     def _classes_of_samples(self) -> Self:
         if self.sample_ids is None:
+            if self.replaced != "training":
+                raise ValueError(f"replaces {self.replaced} without samples")
             return self
         if any(one >= other for one, other in itertools.pairwise(self.sample_ids)):
             raise ValueError("the samples must be in canonical order, each once")
@@ -67,15 +82,36 @@ class Run(Frozen):
         }
         if self.sample_ids is not None:
             identity["samples"] = list(self.sample_ids)
+        if self.replaced != "training":
+            identity["replaced"] = self.replaced
         return digest_of(identity)
+
+    def search_digest(self, manifest_digest: str) -> str:
+        """Names the search for a ticket that the run begins with, on the data found.
+
+        Runs that differ in what they then do with it have the same: in the control, in how many rounds they go, in
+        what they measure, or in the samples that the ticket, not the search, is trained on.
+
+        Raises:
+            ValueError: the config does not prune.
+        """
+        if self.config.pruning is None:
+            raise ValueError(f"config {self.config.name} does not prune")
+        search = self.config.pruning.model_copy(update={"baseline": None, "rounds": 1})
+        config = self.config.model_copy(update={"pruning": search, "measure": ()})
+        data = self.data.model_copy(update={"manifest_digest": manifest_digest})
+        samples = self.sample_ids if on_subset("search", self.replaced) else None
+        changed = {"config": config, "data": data, "sample_ids": samples, "replaced": "training"}
+        return self.model_copy(update=changed).digest
 
     @property
     def pretraining_digest(self) -> str | None:
         """Names what the first of two stages trains; runs that differ in evaluation alone have it in common.
 
-        None for runs of one stage, and for those that search for a ticket.
+        None for runs of one stage, and for those that search for a ticket, remove samples or measure while they train.
         """
-        if self.config.evaluation is None or self.config.pruning is not None:
+        config = self.config
+        if config.evaluation is None or config.pruning is not None or config.removal is not None or config.measure:
             return None
         first = self.config.model_copy(update={"evaluation": None})
         return self.model_copy(update={"config": first}).digest
@@ -83,39 +119,65 @@ class Run(Frozen):
     @property
     def samples(self) -> int | None:
         """How many samples are trained on; None when that is the dataset's own number of the classes."""
-        if self.sample_ids is not None:
-            return len(self.sample_ids)
-        return None if self.data.images_per_class is None else len(self.class_ids) * self.data.images_per_class
+        return self.full_samples if self.sample_ids is None else len(self.sample_ids)
 
     @property
-    def class_sizes(self) -> tuple[int, ...] | None:
-        """Training samples of each class, in the order of ``class_ids``; None as for ``samples``."""
-        if self.sample_ids is not None:
-            counts = Counter(sample_id.partition("/")[0] for sample_id in self.sample_ids)
-            return tuple(counts[class_id] for class_id in self.class_ids)
-        each = self.data.images_per_class
-        return None if each is None else (each,) * len(self.class_ids)
+    def full_samples(self) -> int | None:
+        """How many samples there are of its classes; None when that is the dataset's own number."""
+        return None if self.data.images_per_class is None else len(self.class_ids) * self.data.images_per_class
+
+    def samples_of(self, phase: Phase) -> int | None:
+        """How many samples a phase is trained on; None when that is the dataset's own number."""
+        return self.samples if on_subset(phase, self.replaced) else self.full_samples
+
+    @property
+    def evaluated_samples(self) -> int | None:
+        """How many samples the training accuracy is of: those that the evaluated network was trained on last."""
+        if self.config.pruning is not None:
+            return self.samples_of("sparse_training")
+        samples = self.samples_of("search" if self.config.evaluation is None else "probe")
+        removal = self.config.removal
+        return samples if removal is None or samples is None else removal.kept(samples)
 
     @property
     def images_seen(self) -> int | None:
         """Samples drawn in all stages, as in `Cost`; None when it cannot be foretold.
 
-        That is where the number of training samples is the dataset's own, and of searches on some of the classes
-        where these have unequally many samples.
+        That is where the number of training samples is the dataset's own, where measurements train, too, of searches
+        on critical samples, and of those on some of the classes where these have unequally many samples.
         """
-        return None if self.class_sizes is None else self.images_seen_with(self.class_sizes)
+        return self.images_seen_with()
 
-    def images_seen_with(self, sizes: Sequence[int]) -> int | None:
-        """The same of a dataset that has so many training samples of each class."""
-        samples = sum(sizes)
+    def images_seen_with(self, full: Sequence[int] | None = None, prac: PracFacts | None = None) -> int | None:
+        """The same where more is known.
+
+        Args:
+            full: how many training samples the data have of each of the run's classes; None: as many as they take.
+            prac: what a search on critical samples took in the end.
+        """
+        each = self.data.images_per_class
+        known = (each,) * len(self.class_ids) if full is None and each is not None else full
+        search, sparse, probe = (self._sizes(phase, known) for phase in PHASES)
+        if search is None or sparse is None or probe is None or any(spec.trains for spec in self.config.measure):
+            return None
         evaluation, pruning = self.config.evaluation, self.config.pruning
         if pruning is not None:
-            return pruning.images(self.config.train, sizes)
+            return pruning.images(self.config.train, search, sparse, prac)
+        samples, probed = sum(search), sum(probe)
         seen = _drawn(self.config.train, samples)
+        if self.config.removal is not None:
+            seen += _drawn(self.config.train, self.config.removal.kept(samples))
         if evaluation is None:
             return seen
         once = evaluation.kind == "linear" and evaluation.augment is None
-        return seen + (samples if once else _drawn(evaluation.train, samples))
+        return seen + (probed if once else _drawn(evaluation.train, probed))
+
+    def _sizes(self, phase: Phase, full: Sequence[int] | None) -> Sequence[int] | None:
+        """Training samples of each class in a phase, where the full data have so many."""
+        if self.sample_ids is None or not on_subset(phase, self.replaced):
+            return full
+        counts = Counter(sample_id.partition("/")[0] for sample_id in self.sample_ids)
+        return tuple(counts[class_id] for class_id in self.class_ids)
 
     @property
     def label(self) -> str:

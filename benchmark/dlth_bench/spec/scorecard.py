@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from dlth_bench.spec.frozen import Frozen
-from dlth_bench.spec.protocol import Accuracy, Cost
+from dlth_bench.spec.metric import ACCURACY, Metric
+from dlth_bench.spec.protocol import Cost
+from dlth_bench.spec.replaced import Replaced
 
 Correlation = Annotated[float, Field(ge=-1, le=1)]
 
 
 class ConfigScore(Frozen):
-    """One config on the subset and on the full data."""
+    """One config on the subset and on the full data.
+
+    Accuracies and means are of the scorecard's metric, in its unit, where that is another one.
+    """
 
     config: str
     title: str
-    accuracies: Annotated[tuple[Accuracy, ...], Field(description="Last-epoch top-1 on the subset, one a seed.")]
-    mean: Accuracy | None
+    accuracies: Annotated[tuple[float, ...], Field(description="Last-epoch top-1 on the subset, one a seed.")]
+    mean: float | None
     std: Annotated[float | None, Field(ge=0, description="Over seeds, n - 1; None with fewer than two.")]
-    reference_mean: Accuracy
+    reference_mean: float
     reference_std: Annotated[float | None, Field(ge=0)]
     reference_seeds: Annotated[int, Field(ge=1, description="Runs behind reference_mean; 1 for a published one.")] = 1
     reference_noise: Annotated[
@@ -64,7 +69,7 @@ class DecisionScore(Frozen):
 
     picked: Annotated[str, Field(description="The config with the best mean on the subset.")]
     best: Annotated[str, Field(description="The config with the best mean on the full data.")]
-    regret: Annotated[float, Field(ge=0, description="Full-data accuracy lost by the pick, as a fraction.")]
+    regret: Annotated[float, Field(ge=0, description="Full-data accuracy lost by the pick, in the metric's unit.")]
     top1_hit: Annotated[
         float | None, Field(ge=0, le=1, description="1 if the pick is the full data's best; a probability if it ties.")
     ] = None
@@ -151,6 +156,8 @@ class Scorecard(Frozen):
     manifest_digest: Annotated[
         str | None, Field(description="Of the protocol, or else of all results; None when they do not say.")
     ] = None
+    metric: Annotated[Metric, Field(description="What the configs are ranked by; accuracy by default.")] = ACCURACY
+    replaces: Annotated[Replaced, Field(description="Which data the subset takes the place of.")] = "training"
     subset_digest: Annotated[str, Field(description="Empty for a table of accuracies without a subset.")] = ""
     classes: Annotated[int, Field(ge=0)] = 0
     samples: Annotated[int | None, Field(gt=0, description="Of a sample subset; None: all of its classes.")] = None
@@ -171,3 +178,11 @@ class Scorecard(Frozen):
     cost: CostScore | None = None
     complete: Annotated[bool, Field(description="Every config has every seed, and none underfits.")]
     notes: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _values_in_range(self) -> Self:
+        for score in self.configs:
+            for value in (*score.accuracies, score.mean, score.reference_mean):
+                if value is not None and not self.metric.holds(value):
+                    raise ValueError(f"config {score.config} has {self.metric.problem(value)}")
+        return self

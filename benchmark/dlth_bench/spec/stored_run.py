@@ -24,6 +24,12 @@ ENCODER_FILE = "encoder.safetensors"
 """The pretrained encoder, of runs whose weights were kept."""
 MASK_FILE = "mask.safetensors"
 """The ticket's mask, of runs that prune and whose weights were kept."""
+CRITICAL_FILE = "critical.safetensors"
+"""The critical set, of runs that search on one; see `critical_set`."""
+SEARCHES = "searches"
+"""Folder of a store with searches for tickets, which runs share: ``<first two digits>/<digest>/``."""
+SEARCH_FILE = "search.txt"
+"""Where the searches of a run are, seen from the run's folder, one a line."""
 
 Model = TypeVar("Model", bound=Frozen)
 

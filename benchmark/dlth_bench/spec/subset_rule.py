@@ -1,4 +1,4 @@
-"""Which sizes of subsets a protocol takes."""
+"""Which sizes of subsets a protocol takes, and what of the full data they take the place of."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from dlth_bench.spec.frozen import Frozen
+from dlth_bench.spec.replaced import Replaced
 
 
 class SizeRange(Frozen):
@@ -29,3 +30,14 @@ class SubsetRule(SizeRange):
     samples: Annotated[
         SizeRange | None, Field(description="How many samples a sample subset may have; None: class subsets only.")
     ] = None
+    replaces: Annotated[
+        Replaced,
+        Field(description="Which data it takes the place of; of a part only, sample subsets alone are taken."),
+    ] = "training"
+
+    @model_validator(mode="after")
+    def _partly_by_samples(self) -> Self:
+        # The full data of a class subset are those of its classes: there would be nothing that it replaces.
+        if self.replaces != "training" and self.samples is None:
+            raise ValueError(f"replaces: {self.replaces} is of sample subsets; say how many samples they may have")
+        return self

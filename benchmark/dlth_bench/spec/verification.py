@@ -10,13 +10,13 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from dlth_bench.spec.frozen import Frozen, digest_of
-from dlth_bench.spec.protocol import Accuracy, Slug
+from dlth_bench.spec.protocol import Slug
 from dlth_bench.spec.result import Result
 from dlth_bench.spec.submission import Digest, Line
 
 Nonce = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$", description="32 random bytes in hex, secret until revealed.")]
 Verdict = Literal["verified", "disputed", "inconclusive"]
-Difference = Annotated[float, Field(ge=-1, le=1)]
+Value = Annotated[float, Field(ge=-1e12, le=1e12)]
 
 
 def claim_digest(protocol_digest: str, subset_digest: str, results: Iterable[Result]) -> str:
@@ -68,22 +68,22 @@ class Commitment(Frozen):
 
 
 class VerifiedCell(Frozen):
-    """A run that was trained again, with what was claimed of it."""
+    """A run that was trained again and what was claimed of it, in values of the protocol's metric."""
 
     config: Slug
     seed: Annotated[int, Field(ge=-(2**63), lt=2**63)]
     run: Annotated[Digest, Field(description="Digest of the run.")]
-    claimed: Annotated[Accuracy, Field(description="As in the submission.")]
-    retrained: Annotated[Accuracy | None, Field(description="None: training diverged.")]
+    claimed: Annotated[Value, Field(description="As in the submission.")]
+    retrained: Annotated[Value | None, Field(description="None: training diverged.")]
     noise: Annotated[
-        float | None, Field(ge=0, le=1, description="Std of one run over seeds, as a fraction; None: unknown.")
+        float | None, Field(ge=0, description="Std of one run over seeds, in the metric's unit; None: unknown.")
     ] = None
     identical: Annotated[bool, Field(description="Every class has the same accuracy to the last digit.")] = False
     verdict: Verdict
 
     @property
     def difference(self) -> float | None:
-        """Retrained less claimed accuracy, as a fraction."""
+        """Retrained less claimed value, in the metric's unit."""
         return None if self.retrained is None else self.retrained - self.claimed
 
 

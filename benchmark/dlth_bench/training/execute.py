@@ -15,7 +15,6 @@ from dlth_bench.datasets.base import Dataset, TextDataset
 from dlth_bench.spec.errors import InputError
 from dlth_bench.spec.method import FinetuneSpec, LinearSpec
 from dlth_bench.spec.protocol import Config
-from dlth_bench.spec.pruning import PruningSpec
 from dlth_bench.spec.result import TRAINING_VERSION, Result
 from dlth_bench.spec.run import Run
 from dlth_bench.spec.stored_run import ENCODER_FILE, PRETRAINED_FILE
@@ -26,26 +25,25 @@ from dlth_bench.training.environment import environment, reset_peak_memory
 from dlth_bench.training.evaluation.accuracy import in_batches, top1
 from dlth_bench.training.evaluation.finetune import finetune_method
 from dlth_bench.training.evaluation.linear import LinearProbe, extract_features, linear_probe
-from dlth_bench.training.exchange import of_first
-from dlth_bench.training.fitting import train_fitting
 from dlth_bench.training.flops import forward_flops, stage_flops
 from dlth_bench.training.history import History, usable
 from dlth_bench.training.labelled_part import visible_labels
 from dlth_bench.training.launch import launched
-from dlth_bench.training.loop import Checkpoints, Diverged, Watch, unwatched
+from dlth_bench.training.loop import Diverged, Watch, unwatched
 from dlth_bench.training.methods import Method, build_method
 from dlth_bench.training.methods.supervised import Supervised
 from dlth_bench.training.methods.text import TextClassifier
 from dlth_bench.training.outcome import Outcome, measured
-from dlth_bench.training.pruning.search import LevelTrainer
-from dlth_bench.training.pruning.search_task import search_task
-from dlth_bench.training.pruning.ticket import trained_ticket
-from dlth_bench.training.resident import Resident, resident
+from dlth_bench.training.pruning.masks import Mask
+from dlth_bench.training.pruning.search import LevelTrainer, kept
+from dlth_bench.training.resident import PhaseData, Resident, phase_data
 from dlth_bench.training.seeds import global_stream
+from dlth_bench.training.stability.measure import records_of, with_measurements
+from dlth_bench.training.stability.removal import without_removed
+from dlth_bench.training.stability.subject import Subject
 from dlth_bench.training.stage import Stage
-
-Report = Callable[[str, int, int], None]
-"""Hears (stage, step, of steps)."""
+from dlth_bench.training.stage_files import Report, StageTrainer
+from dlth_bench.training.tickets import ticket_outcome
 
 Shared = Callable[[], AbstractContextManager[Path | None]]
 """Holds a folder for as long as the pretraining is there to be had or trained; None: there is none."""
@@ -57,6 +55,7 @@ class Execution:
     Args:
         folder: where checkpoints go; None keeps none. A kill loses at most ``checkpoint_seconds`` of work, or the
             hundredth of a stage after which one is next possible. Of several processes the first alone uses it.
+        searches: the store's folder of searches for tickets, which runs share; None: this run's are in its own folder.
         keep_encoder: whether to leave the pretrained encoder in the folder, too.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         shared: where runs that begin alike leave their pretraining for each other.
@@ -72,6 +71,7 @@ class Execution:
         dataset: Dataset,
         *,
         folder: Path | None = None,
+        searches: Path | None = None,
         keep_encoder: bool = False,
         device: str = "auto",
         tuning: Tuning = Tuning(),
@@ -86,23 +86,37 @@ class Execution:
         self.tuning = tuning
         self.fabric = launched(device, tuning.devices)
         self.folder = folder if self.fabric.global_rank == 0 else None
+        self.searches = searches
         self.keep_encoder = keep_encoder
         self.report = report
-        self.watch = watch
         self.shared = shared
-        self.checkpoint_seconds = checkpoint_seconds
+        self.device = device
         self.vocabulary = dataset.vocabulary_size if isinstance(dataset, TextDataset) else 0
         size = 0 if isinstance(dataset, TextDataset) else dataset.image_size
         self.pixels = Pixels(size, run.data.pixel_mean, run.data.pixel_std, run.config.eval_view)
-        if run.config.pruning is not None and tuning.devices > 1:
-            raise InputError(f"config {run.config.name}: the search for a ticket takes one device")
+        self.stages = StageTrainer(run.digest, self.fabric, checkpoint_seconds, report, watch, tuning)
+        alone = "the search for a ticket takes" if run.config.pruning is not None else "measurements take"
+        if tuning.devices > 1 and (run.config.pruning or run.config.measure or run.config.removal):
+            raise InputError(f"config {run.config.name}: {alone} one device")
+
+    def beside(self, config: Config, name: str) -> Execution:
+        """The same data, seed and device with another config, as a part of this run that has a name of its own."""
+        return Execution(
+            self.run.model_copy(update={"config": config}),
+            self.dataset,
+            folder=None if self.folder is None or self.searches is not None else self.folder / name,
+            searches=self.searches,
+            device=self.device,
+            tuning=self.tuning,
+            checkpoint_seconds=self.stages.checkpoint_seconds,
+            report=lambda stage, step, total: self.report(f"{name} {stage}", step, total),
+        )
 
     def result(self) -> Result:
         """Train, evaluate, and say how it went; only a diverged loss is turned into a result, other errors rise."""
         reset_peak_memory(self.fabric.device)
         try:
-            data = self._data()
-            outcome = self._outcome(data)
+            outcome, data = self._outcome_on(self._data())
             notes = (*outcome.pretrain.notes, *outcome.evaluation.notes)
             return Result(**self._identity, **measured(outcome, data, len(self.run.class_ids)), notes=notes)
         except Diverged as error:
@@ -110,7 +124,7 @@ class Execution:
 
     def untrained_accuracy(self) -> float:
         """Top-1 of the config's evaluation on its backbone as initialised: the floor that pretraining must beat."""
-        data = self._data()
+        data = self._data().last(self.config)
         return top1(self._evaluated(self.fresh_method(), data).val_logits, data.val_labels)
 
     @property
@@ -121,76 +135,90 @@ class Execution:
             "seed": self.run.seed,
             "manifest_digest": self.dataset.manifest_digest,
             "training_version": TRAINING_VERSION,
+            "replaced": self.run.replaced,
             "environment": environment(self.fabric.device, self.tuning.devices),
         }
 
-    def _data(self) -> Resident:
-        return resident(self.dataset, self.run, self.fabric.device)
+    def _data(self) -> PhaseData:
+        return phase_data(self.dataset, self.run, self.fabric.device)
 
     def fresh_method(self, stream: str = "init") -> Method:
         """The config's method as the run's seed initialises it, on the device; other streams give other weights."""
-        return self._new_method(self.config, len(self.run.class_ids), stream)
+        return self.new_method(self.config, len(self.run.class_ids), stream)
 
-    def _new_method(self, config: Config, classes: int, stream: str) -> Method:
+    def new_method(self, config: Config, classes: int, stream: str) -> Method:
+        """The same of another config and number of classes."""
         with global_stream(self.run.seed, stream):
             method = build_method(config, pixels=self.pixels, classes=classes, vocabulary=self.vocabulary)
         return method.to(self.fabric.device)
 
     def pretrain_stage(self) -> Stage:
         """The first stage of the run, untrained."""
-        return self._pretrain_stage(self._data())
+        return self._dense_stage(self._data().search)
 
-    def _pretrain_stage(self, data: Resident) -> Stage:
+    def _dense_stage(self, data: Resident) -> Stage:
         images, labels = data.train_images, visible_labels(self.config.method, data.train_labels, self.run.seed)
         return Stage("pretrain", self.fresh_method(), images, labels, self.config.train, self.run.seed)
 
-    def _outcome(self, data: Resident) -> Outcome:
+    def level_trainer(self, data: Resident, folder: Path | None) -> LevelTrainer:
+        """Trains parts of the first stage, masked or not.
+
+        Args:
+            folder: of their files; None keeps none.
+        """
+        dense, validation = self._dense_stage(data), (data.val_images, data.val_labels)
+        training = partial(self.stages.train, folder=folder)
+        return LevelTrainer(dense, self.fresh_method, training, self.pixels, *validation, folder)
+
+    def _outcome_on(self, data: PhaseData) -> tuple[Outcome, Resident]:
+        """The outcome, and the data that the evaluated network was trained on last."""
+        if self.config.removal is None:
+            return self._outcome(data), data.last(self.config)
+        stage = self._dense_stage(data.search)
+        left = without_removed(self.config.removal, stage, data.search, self._train)
+        outcome = self._outcome(replace(data, search=left.data))
+        flops = stage_flops(stage, self.fresh_method)
+        return replace(
+            outcome,
+            images=outcome.images + left.images,
+            flops=outcome.flops + flops,
+            earlier_seconds=outcome.earlier_seconds + left.seconds,
+        ), left.data
+
+    def _outcome(self, data: PhaseData) -> Outcome:
         if self.config.pruning is not None:
-            return self._ticket(self.config.pruning, data)
-        stage = self._pretrain_stage(data)
+            return ticket_outcome(self, self.config.pruning, data)
+        stage, specs = self._dense_stage(data.search), self.config.measure
+        splits = {
+            "train": (data.search.train_images, data.search.train_labels),
+            "val": (data.search.val_images, data.search.val_labels),
+        }
+        stage = replace(stage, observers=records_of(specs, stage, splits, self.pixels))
         history, reused = self._pretrained(stage)
         flops = stage_flops(stage, self.fresh_method)
-        self._keep_encoder(stage.method)  # before fine-tuning changes it
-        outcome = self._evaluated(stage.method, data)
+        self.keep_encoder_of(stage.method)  # before fine-tuning changes it
+        outcome = self._evaluated(stage.method, data.last(self.config))
         images = outcome.images + stage.steps * stage.spec.batch_size
-        flops += outcome.flops
-        return replace(outcome, pretrain=history, images=images, flops=flops, reused_seconds=reused)
+        outcome = replace(outcome, pretrain=history, images=images, flops=outcome.flops + flops, reused_seconds=reused)
+        if not specs:
+            return outcome
+        trainer, dense, probe = self.level_trainer(data.search, self.folder), self.fresh_method(), data.probe
+        weights, mask = kept(dense.state_dict()), Mask.dense(dense)
+        subject = Subject(trainer, weights, mask, 0, probe.train_images, probe.train_labels)
+        return with_measurements(outcome, specs, subject, stage.observers)
 
     def _pretrained(self, stage: Stage) -> tuple[History, float]:
         """Pretrain, or take the weights of a run that began alike; also the seconds that this has saved."""
         with self.shared() as folder:
             loaded = None if folder is None else load_tensors(folder / PRETRAINED_FILE)
-            history = self._train(stage, folder)
+            history = self.stages.train(stage, folder or self.folder)
         others = loaded is not None and usable(loaded[1]) and loaded[1].get("run") != self.run.digest
         return history, history.seconds if others else 0.0
 
-    def _keep_encoder(self, method: Method) -> None:
+    def keep_encoder_of(self, method: Method) -> None:
+        """Leave the encoder in the folder, where that is asked for."""
         if self.folder is not None and self.keep_encoder:
             save_tensors(self.folder / ENCODER_FILE, method.encoder.state_dict(), {"run": self.run.digest})
-
-    def _ticket(self, spec: PruningSpec, data: Resident) -> Outcome:
-        dense, validation = self._pretrain_stage(data), (data.val_images, data.val_labels)
-        trainer = LevelTrainer(dense, self.fresh_method, self._train, self.pixels, *validation, self.folder)
-        task, searcher = None, trainer
-        if spec.search is not None:
-            task = search_task(self.config, spec.search, data.train_labels, len(self.run.class_ids), self.run.seed)
-            searcher = task.trainer(trainer, partial(self._new_method, task.config, task.classes))
-        ticket = trained_ticket(spec, trainer, searcher)
-        self._keep_encoder(ticket.method)
-        a_step = stage_flops(dense, self.fresh_method) / dense.updates
-        facts, updates = ticket.facts, ticket.search_updates
-        images, flops = updates * dense.spec.batch_size, updates * a_step
-        if task is not None:
-            own = task.facts(searcher, updates, self.run.class_ids)
-            facts, images, flops = facts.model_copy(update={"search_data": own}), own.images, own.flops
-        return replace(
-            self._supervised(ticket.method, data),
-            pretrain=ticket.history,
-            images=images + ticket.updates * dense.spec.batch_size,
-            flops=flops + ticket.updates * a_step + facts.scoring_flops,
-            earlier_seconds=ticket.earlier_seconds,
-            ticket=facts,
-        )
 
     def _evaluated(self, method: Method, data: Resident) -> Outcome:
         match self.config.evaluation:
@@ -199,27 +227,13 @@ class Execution:
             case FinetuneSpec() as spec:
                 return self._finetune(spec, method, data)
             case None:
-                return self._supervised(method, data)
+                return self.supervised_outcome(method, data)
 
-    def _train(self, stage: Stage, folder: Path | None = None) -> History:
-        """Train a stage, or take its finished weights from its folder: the given one, else the run's."""
-        folder = folder or self.folder
-        finished = None if folder is None else folder / f"{stage.name}.safetensors"
-        loaded = of_first(lambda: None if finished is None else load_tensors(finished))
-        if loaded is not None and usable(loaded[1]):
-            stage.method.load_state_dict(loaded[0])
-            return History.from_header(loaded[1])
-        checkpoints = Checkpoints(
-            None if folder is None else folder / f"{stage.name}-checkpoint.safetensors",
-            self.checkpoint_seconds,
-            partial(self.report, stage.name),
-        )
-        history = train_fitting(replace(stage, tuning=self.tuning), self.fabric, checkpoints, self.watch)
-        if finished is not None:
-            save_tensors(finished, stage.method.state_dict(), history.header() | {"run": self.run.digest})
-        return history
+    def _train(self, stage: Stage) -> History:
+        return self.stages.train(stage, self.folder)
 
-    def _supervised(self, method: Method, data: Resident) -> Outcome:
+    def supervised_outcome(self, method: Method, data: Resident) -> Outcome:
+        """What a trained classifier predicts of both splits; says nothing of what training took."""
         if isinstance(method, TextClassifier):
             train_logits, val_logits = method.logits(data.train_images), method.logits(data.val_images)
             return Outcome(train_logits, val_logits, History(), History(), images=0, flops=0.0)
@@ -269,6 +283,6 @@ class Execution:
         tuned = on(method.encoder)
         stage = Stage("finetune", tuned, data.train_images, data.train_labels, spec.train, self.run.seed)
         history = self._train(stage)
-        outcome = self._supervised(tuned, data)
+        outcome = self.supervised_outcome(tuned, data)
         flops = stage_flops(stage, lambda: on(self.fresh_method().encoder))
         return replace(outcome, evaluation=history, images=stage.steps * spec.train.batch_size, flops=flops)

@@ -22,6 +22,7 @@ from dlth_bench.training.exchange import of_first, processes, summed, take_from_
 from dlth_bench.training.history import History, usable
 from dlth_bench.training.methods.base import Moment
 from dlth_bench.training.methods.text import TextClassifier
+from dlth_bench.training.observer import observed, restore_observers
 from dlth_bench.training.optim import build_optimizer, clip_each_gradient, clip_gradients, plateau_drops, set_rates
 from dlth_bench.training.samples import FileSamples, ReadAhead, taken
 from dlth_bench.training.seeds import seed_model_draws, stream_seed
@@ -137,7 +138,7 @@ class Trainer:
 
 
 def train(stage: Stage, fabric: Fabric, checkpoints: Checkpoints, after_step: AfterStep = lambda step: None) -> History:
-    """Train a stage to its end, from its checkpoint if there is one.
+    """Train a stage to its end or an observer's, from its checkpoint if there is one.
 
     Raises:
         Diverged: when the loss becomes NaN or infinite; names the step.
@@ -162,17 +163,25 @@ def _train(trainer: Trainer, checkpoints: Checkpoints, after_step: AfterStep) ->
     losses: list[Tensor] = []
     started = saved = time.monotonic()
     before = history.seconds
+    if history.step == stage.start:
+        for observer in stage.observers.values():
+            observer.begin()
     for step in range(history.step, total):
         losses.append(trainer.step(step))
         after_step(step)
-        if (step + 1) % every and step + 1 < total:
+        stopped = [observer.after_step(step) for observer in stage.observers.values()]
+        last = any(stopped) or step + 1 == total
+        if (step + 1) % every and not last:
             continue
         _record(history, step + 1, losses, stage.name)
         now = time.monotonic()
         history.seconds = before + (now - started) * processes()
         checkpoints.report(step + 1, total)
-        if checkpoints.path is not None and now - saved >= checkpoints.every_seconds and step + 1 < total:
-            save_tensors(checkpoints.path, training_state(stage.method, trainer.optimizer), history.header())
+        if last:
+            break
+        if checkpoints.path is not None and now - saved >= checkpoints.every_seconds:
+            state = training_state(stage.method, trainer.optimizer) | observed(stage.observers)
+            save_tensors(checkpoints.path, state, history.header())
             saved = time.monotonic()
     return history
 
@@ -183,7 +192,7 @@ def _resume(stage: Stage, optimizer: torch.optim.Optimizer, path: Path | None) -
     if loaded is None or not usable(loaded[1]):
         return History(step=stage.start)
     tensors, header = loaded
-    restore_training_state(stage.method, optimizer, tensors)
+    restore_training_state(stage.method, optimizer, restore_observers(stage.observers, tensors))
     return History.from_header(header)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from dlth_bench.spec.metric import Measured
 from dlth_bench.spec.protocol import Cost
 from dlth_bench.spec.pruning import TicketFacts
 from dlth_bench.spec.result import Curves
@@ -31,12 +32,16 @@ class Outcome:
     reused_seconds: float = 0.0
     """Of pretraining: spent by another run."""
     earlier_seconds: float = 0.0
-    """Wall seconds of the search, of configs that prune."""
+    """Wall seconds of the search, of configs that prune, and of what measurements trained."""
     ticket: TicketFacts | None = None
+    measured: tuple[Measured, ...] = ()
 
 
 def measured(outcome: Outcome, data: Resident, classes: int) -> dict[str, Any]:
     """The fields of the result of a finished run that do not name it.
+
+    Args:
+        data: what the evaluated network was trained on, and the validation samples.
 
     Raises:
         Diverged: the scores of the trained model are not finite.
@@ -65,5 +70,6 @@ def measured(outcome: Outcome, data: Resident, classes: int) -> dict[str, Any]:
         ),
         "reused_seconds": outcome.reused_seconds,
         "ticket": outcome.ticket,
+        "measured": outcome.measured,
         "peak_memory_bytes": peak_memory_bytes(data.train_labels.device),
     }

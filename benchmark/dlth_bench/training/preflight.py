@@ -57,7 +57,7 @@ class _Step:
 def estimates(
     config: Config, data: DataSpec, *, samples: Sequence[int], classes: int, image_size: int
 ) -> tuple[Estimate, ...]:
-    """The estimates of a config on each of several numbers of training images.
+    """The estimates of a config on each of several numbers of training images; of what it measures beside, none.
 
     Args:
         classes: of the classifier; one for fewer classes costs hardly less.
@@ -110,6 +110,9 @@ def _estimate(config: Config, first: _Step, second: _Step, samples: int) -> Esti
     if config.pruning is not None:  # all rounds
         steps = config.pruning.updates(config.train, samples)
         images = steps * config.train.batch_size
+    if config.removal is not None:  # trained on all samples first
+        more, drawn = _length(config.train, config.removal.kept(samples))
+        steps, images = steps + more, images + drawn
     flops, evaluation = first.flops * images, config.evaluation
     if evaluation is not None:
         more, drawn = _length(evaluation.train, samples)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -11,6 +12,7 @@ from torch import Tensor
 from dlth_bench.spec.recipe import TrainSpec
 from dlth_bench.spec.tuning import Tuning
 from dlth_bench.training.methods.base import Method
+from dlth_bench.training.observer import Observer
 from dlth_bench.training.part import Part
 from dlth_bench.training.pruning.masking import Masking
 from dlth_bench.training.sample_order import epoch_order
@@ -38,8 +40,16 @@ class Stage:
     """Weights that stay zero; None: none."""
     only: Tensor | None = None
     """Positions of the samples that are trained on, int64 on a CPU, of methods that hold none out; None: all."""
+    observers: Mapping[str, Observer] = field(default_factory=dict)
+    """What watches it, by name; what they saw is in the stage's checkpoints."""
+    stored_as: str | None = None
+    """Name of its files; None: ``name``. Stages whose draws are the same have files of their own by it."""
     tuning: Tuning = field(default_factory=Tuning)
     """How its steps are computed."""
+
+    @property
+    def file_name(self) -> str:
+        return self.stored_as or self.name
 
     @cached_property
     def held_out(self) -> Tensor:
@@ -69,6 +79,7 @@ class Stage:
 
     @property
     def end(self) -> int:
+        """The update before which it ends, unless an observer ends it earlier."""
         return self.steps if self.stop is None else self.stop
 
     @property

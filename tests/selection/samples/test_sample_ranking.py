@@ -94,3 +94,10 @@ def test_fewer_images_keeps_every_class() -> None:
     assert len(drawn) == 20
     with pytest.raises(InputError, match="size 2: nir keeps every class, and there are 3"):
         fewer_images(LABELS, 2)
+
+
+def test_equal_numbers_of_those_that_an_order_has() -> None:
+    """An order may leave samples out, such as those that were never learned: classes share equally all the same."""
+    order = np.array([0, 1, 2, 3, 13, 14, 15, 16, 17, 10])
+    assert per_class(take(order, 7, LABELS)) == [3, 1, 3]
+    assert per_class(take(order, 3, LABELS)) == [1, 1, 1]

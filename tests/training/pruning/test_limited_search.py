@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 from lightning.fabric import Fabric
-from test_tickets import REWIND, STEPS, config, execution, kill_at, outcome, persistent
+from ticket_runs import REWIND, STEPS, config, execution, kill_at, outcome, persistent
 from tiny_training import BATCH, EVERYTHING, SGD, tiny_run, train_spec
 from torch import Tensor
 
@@ -36,18 +36,8 @@ CLASSES = {"rotnet": RotNet, "exemplar": Exemplar, "s4l": S4L}
 SHORT = train_spec(SGD, steps=6, batch_size=4).model_dump()
 
 
-@pytest.fixture(scope="module")
-def glyphs() -> Glyphs:
-    return Glyphs()
-
-
-@pytest.fixture(autouse=True)
-def _few_records(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loop, "CURVE_POINTS", 4)
-
-
 def limited(**search: Any) -> Config:
-    """The config of `test_tickets` with a search of its own."""
+    """The config of `ticket_runs` with a search of its own."""
     return config(search=search)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 from test_masks import method_of
-from test_tickets import config, execution
+from ticket_runs import config, execution
 from torch import nn
 
 from dlth_bench.datasets.glyphs.dataset import Glyphs

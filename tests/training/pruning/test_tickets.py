@@ -2,101 +2,35 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from lightning.fabric import Fabric
-from test_gradient_scores import WIDE
-from tiny_training import BATCH, EVERYTHING, SGD, tiny_run, train_spec
+from ticket_runs import REWIND, STEPS, Saved, config, execution, kill_at, outcome, persistent, rewound
+from tiny_training import BATCH, SGD, tiny_run, train_spec
 from torch import Tensor
 
 import dlth_bench
 from dlth_bench.datasets.glyphs.dataset import Glyphs
-from dlth_bench.spec.method import SupervisedSpec
 from dlth_bench.spec.protocol import Config
-from dlth_bench.spec.pruning import PruningSpec
 from dlth_bench.spec.result import Result
-from dlth_bench.training import execute, loop
+from dlth_bench.training import loop
 from dlth_bench.training.checkpoint import load_tensors
 from dlth_bench.training.execute import Execution
 from dlth_bench.training.loop import Checkpoints, train
 from dlth_bench.training.optim import learning_rate
 from dlth_bench.training.preflight import estimates
-from dlth_bench.training.pruning import mask_file, search
 from dlth_bench.training.pruning.mask_file import load_mask
 from dlth_bench.training.pruning.masking import Masking
 from dlth_bench.training.pruning.masks import Mask
 from dlth_bench.training.stage import Stage
-
-STEPS, REWIND = 12, 3
-IMP = {"rounds": 2, "rate": 0.6, "rewind": {"steps": REWIND}}
-
-
-def config(**pruning: Any) -> Config:
-    """A ResNet trained for 12 steps with clipped gradients, pruned in two rounds to 16 % by default."""
-    return Config(
-        name="ticket",
-        title="Ticket",
-        backbone=WIDE,
-        method=SupervisedSpec(kind="supervised", augment=EVERYTHING),
-        train=train_spec(SGD.model_copy(update={"clip_grad": 0.5}), STEPS),
-        pruning=PruningSpec.model_validate(IMP | pruning),
-    )
-
-
-def rewound(kind: str, **changes: Any) -> Config:
-    """Pruned once, at initialisation."""
-    score = {"kind": kind} | ({"shots": 5} if kind == "synflow" else {})
-    return config(scored="rewound", rewind=None, score=score, **changes)
-
-
-@pytest.fixture(scope="module")
-def glyphs() -> Glyphs:
-    return Glyphs()
-
-
-@pytest.fixture(autouse=True)
-def _few_records(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loop, "CURVE_POINTS", 4)
-
-
-def execution(given: Config, glyphs: Glyphs, folder: Path | None = None, **options: Any) -> Execution:
-    return Execution(tiny_run(given), glyphs, folder=folder, device="cpu", checkpoint_seconds=0, **options)
-
-
-def outcome(result: Result) -> dict[str, Any]:
-    """All of a result that must not depend on when and how it was computed."""
-    assert result.ticket is not None
-    assert result.cost is not None
-    kept = {"status", "run", "accuracy", "class_accuracy", "train_accuracy", "curves"}
-    facts = result.ticket.model_dump(exclude={"scoring_seconds", "levels"})
-    levels = [level.model_dump(exclude={"device_seconds"}) for level in result.ticket.levels]
-    cost = {"images": result.cost.images, "flops": result.cost.flops}
-    return result.model_dump(include=kept) | facts | cost | {"levels": levels}
-
-
-class Saved:
-    """Every file of tensors that a run writes, in order."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.files: list[tuple[str, dict[str, Tensor]]] = []
-        for module in (loop, execute, mask_file):
-            self._watch(monkeypatch, module, module.save_tensors)
-
-    def _watch(self, monkeypatch: pytest.MonkeyPatch, module: Any, original: Callable[..., None]) -> None:
-        def save(path: Path, tensors: dict[str, Tensor], header: dict[str, Any]) -> None:
-            self.files.append((path.name, {name: tensor.clone() for name, tensor in tensors.items()}))
-            original(path, tensors, header)
-
-        monkeypatch.setattr(module, "save_tensors", save)
-
 
 # --- the search is what textbooks say -----------------------------------------------------------------------
 
@@ -302,50 +236,6 @@ def test_diverged_level_is_a_result_that_names_it(glyphs: Glyphs) -> None:
 # --- a kill costs and changes nothing ---------------------------------------------------------------------------
 
 
-class Killed(Exception):
-    """What the tests raise in the middle of a run."""
-
-
-def kill_at(moments: set[str], monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Each of the named moments of a run kills it once; returns what happened so far, in all attempts."""
-    happened: list[str] = []
-    set_rates, save_mask, prune = loop.set_rates, search.save_mask, search.Scorer.prune
-
-    def happens(moment: str) -> None:
-        happened.append(moment)
-        if moment in moments:
-            moments.remove(moment)
-            raise Killed(moment)
-
-    def rates(*given: Any) -> None:
-        happens(f"update {len([each for each in happened if each.startswith('update')])}")
-        set_rates(*given)
-
-    def save(path: Path, mask: Mask, header: dict[str, Any]) -> None:
-        happens(f"before {path.stem}")
-        save_mask(path, mask, header)
-        happens(f"after {path.stem}")
-
-    def scored(self: Any, method: Any, mask: Mask, count: int, level: int) -> Mask:
-        happens(f"prune {level}")
-        return prune(self, method, mask, count, level)
-
-    monkeypatch.setattr(loop, "set_rates", rates)
-    monkeypatch.setattr(search, "save_mask", save)
-    monkeypatch.setattr(search.Scorer, "prune", scored)
-    return happened
-
-
-def persistent(attempt: Callable[[], Result]) -> Iterator[Result]:
-    """The result of trying again after every kill."""
-    while True:
-        try:
-            yield attempt()
-            return
-        except Killed:
-            torch.rand(3)  # another process would be in another random state
-
-
 @pytest.mark.parametrize(
     ("given", "moments"),
     [
@@ -392,13 +282,13 @@ def test_only_the_last_level_s_weights_are_kept(glyphs: Glyphs, tmp_path: Path) 
 
 
 CHILD = """
-import os, signal, sys
+import json, os, signal, sys
 from pathlib import Path
 import torch
-sys.path[:0] = sys.argv[3:]
+sys.path[:0] = sys.argv[4:]
 from dlth_bench.datasets.glyphs.dataset import Glyphs
 from dlth_bench.training import loop
-from test_tickets import config, execution
+from ticket_runs import config, execution
 
 torch.set_num_threads(1)
 loop.CURVE_POINTS = 4
@@ -414,18 +304,26 @@ def rates(*given):
 
 
 loop.set_rates = rates
-print(execution(config(), Glyphs(), Path(sys.argv[1])).result().model_dump_json())
+run, searches = Path(sys.argv[1]) / "run", Path(sys.argv[1]) / "searches"
+run.mkdir(exist_ok=True)
+given = config(**json.loads(sys.argv[3]))
+print(execution(given, Glyphs(), run, searches=searches).result().model_dump_json())
 """
 
 
 @pytest.mark.slow
-def test_kill_9_costs_at_most_the_work_since_the_last_checkpoint(glyphs: Glyphs, tmp_path: Path) -> None:
-    """Processes that the system kills after so many updates: in the rewind phase, in levels, early after a resume."""
+@pytest.mark.parametrize("pruning", [{}, {"baseline": "reinit"}, {"prac": {}}], ids=["imp", "reinit", "prac"])
+def test_kill_9_costs_at_most_the_work_since_the_last_checkpoint(
+    pruning: dict[str, Any], glyphs: Glyphs, tmp_path: Path
+) -> None:
+    """Processes that the system kills after so many updates: in the rewind phase, in levels of a search that lies in
+    a store, early after a resume; the lock of the search is free again each time."""
     here = Path(__file__).parent
     environment = os.environ | {"PYTHONPATH": str(Path(dlth_bench.__file__).parents[1])}
 
     def child(dies_at: int) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-c", CHILD, str(tmp_path), str(dies_at), str(here), str(here.parent)]
+        changes = json.dumps(pruning)
+        command = [sys.executable, "-c", CHILD, str(tmp_path), str(dies_at), changes, str(here), str(here.parent)]
         return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
     for dies_at in (2, 9, 8, 12):
@@ -433,4 +331,4 @@ def test_kill_9_costs_at_most_the_work_since_the_last_checkpoint(glyphs: Glyphs,
     last = child(0)
     assert last.returncode == 0, last.stderr
     resumed = Result.model_validate_json(last.stdout.splitlines()[-1])
-    assert outcome(resumed) == outcome(execution(config(), glyphs).result())
+    assert outcome(resumed) == outcome(execution(config(**pruning), glyphs).result())

@@ -1,4 +1,4 @@
-"""The images of CIFAR-100, from Parquet files as on the Hugging Face Hub."""
+"""The images of CIFAR-100, from Parquet files as on the Hugging Face Hub, and what CIFAR-10's have in common."""
 
 from __future__ import annotations
 
@@ -16,24 +16,16 @@ from dlth_bench.datasets.labelled_parquet_dataset import LabelledParquetDataset
 from dlth_bench.spec.classes import ClassCatalog
 
 
-class CIFAR100(LabelledParquetDataset):
-    """CIFAR-100 with its fine labels; IDs like ``apple/00042``.
+class CIFAR(LabelledParquetDataset):
+    """One of the two datasets; IDs like ``apple/00042``.
 
     A split is decoded when it is first needed, in seconds, and kept: 154 MB for training, 31 MB for validation.
     """
 
-    name = "cifar100"
-    title = "CIFAR-100"
-    hub = HUB
-    layout = LAYOUT
     samples_are = "images"
     row_digits = 5
     image_size = SIDE
     channels = 3
-
-    @property
-    def catalog(self) -> ClassCatalog:
-        return cifar100_catalog()
 
     def _contents(self, split: Split) -> Iterator[bytes]:
         yield self._images(split).tobytes()
@@ -46,11 +38,24 @@ class CIFAR100(LabelledParquetDataset):
 
     @cached_property
     def _train(self) -> npt.NDArray[np.uint8]:
-        return read_images(self.split_files("train"))
+        return read_images(self.split_files("train"), self.layout)
 
     @cached_property
     def _val(self) -> npt.NDArray[np.uint8]:
-        return read_images(self.split_files("val"))
+        return read_images(self.split_files("val"), self.layout)
+
+
+class CIFAR100(CIFAR):
+    """CIFAR-100 with its fine labels."""
+
+    name = "cifar100"
+    title = "CIFAR-100"
+    hub = HUB
+    layout = LAYOUT
+
+    @property
+    def catalog(self) -> ClassCatalog:
+        return cifar100_catalog()
 
 
 @cache

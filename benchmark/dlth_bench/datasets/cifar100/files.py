@@ -1,7 +1,7 @@
-"""CIFAR-100's Parquet files, as `datasets` writes them and as they are on the Hub: where they are and what they say.
+"""Parquet files of CIFAR-100, as `datasets` writes them and as they are on the Hub, and the images of CIFAR-10's, too.
 
-Columns: ``img``, a struct whose ``bytes`` are an encoded image; ``fine_label``, whose names stand in the file's
-metadata; ``coarse_label``, which is not needed.
+Columns: ``img``, a struct whose ``bytes`` are an encoded image; ``fine_label`` (of CIFAR-10 ``label``), whose names
+stand in the file's metadata; ``coarse_label``, which is not needed.
 """
 
 from __future__ import annotations
@@ -31,18 +31,18 @@ SIDE = 32
 LAYOUT = Layout(samples="img", labels="fine_label", like=HUB.repository)
 
 
-def read_images(paths: Sequence[Path]) -> npt.NDArray[np.uint8]:
+def read_images(paths: Sequence[Path], layout: Layout) -> npt.NDArray[np.uint8]:
     """All images of these files, uint8 (samples, 3, 32, 32) in the files' order.
 
     Raises:
         InputError: no pyarrow, or a file that is broken or of another dataset; names file and row.
     """
-    return np.concatenate([_images_of(path) for path in paths])
+    return np.concatenate([_images_of(path, layout) for path in paths])
 
 
-def _images_of(path: Path) -> npt.NDArray[np.uint8]:
-    with LAYOUT.opened(path) as file:
-        column = file.read(columns=["img"]).column("img").to_pylist()
+def _images_of(path: Path, layout: Layout) -> npt.NDArray[np.uint8]:
+    with layout.opened(path) as file:
+        column = file.read(columns=[layout.samples]).column(layout.samples).to_pylist()
     images = [_decoded(image, path, row) for row, image in enumerate(column)]
     return np.stack(images) if images else np.empty((0, 3, SIDE, SIDE), np.uint8)
 

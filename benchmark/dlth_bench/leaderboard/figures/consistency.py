@@ -74,10 +74,12 @@ def _panel(axes: Axes, protocol: Protocol, scorecards: Mapping[str, Scorecard], 
     full = (reference[step.before].statistics[0], reference[step.after].statistics[0])
     rows: list[Pair] = [full, *(_means(card, step) for card in scorecards.values())]
     for row, pair in enumerate(rows):
-        _arrow(axes, row, pair, agrees=_same_sign(pair, full))
-    before, after = protocol.config(step.before).title, protocol.config(step.after).title
-    axes.set_title(f"{step.axis}\n○ {before}\n● {after}", loc="left", fontsize=7.5)
-    axes.set_xlabel("top-1, %")
+        before, after = (None if value is None else protocol.metric.shown(value) for value in pair)
+        _arrow(axes, row, before, after, agrees=_same_sign(pair, full))
+    titles = protocol.config(step.before).title, protocol.config(step.after).title
+    axes.set_title(f"{step.axis}\n○ {titles[0]}\n● {titles[1]}", loc="left", fontsize=7.5)
+    metric = protocol.metric
+    axes.set_xlabel(f"{metric.title}, %" if metric.unit == "fraction" else metric.title)
     axes.margins(x=0.08)
     axes.axhline(0.5, color="0.6", linewidth=0.6)
     light_grid(axes, "x")
@@ -96,9 +98,8 @@ def _same_sign(pair: Pair, full: Pair) -> bool:
     return (after - before) * (full_after - full_before) > 0
 
 
-def _arrow(axes: Axes, row: int, pair: Pair, *, agrees: bool) -> None:
+def _arrow(axes: Axes, row: int, before: float | None, after: float | None, *, agrees: bool) -> None:
     """The step's two ends, joined, and its size beside the axes; row 0 is the full data's."""
-    before, after = (None if value is None else 100 * value for value in pair)
     colour = "black" if row == 0 else BLUE if agrees else VERMILLION
     told = "unknown"
     if before is not None and after is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ from dlth_bench.leaderboard.figures.style import (
     title,
 )
 from dlth_bench.leaderboard.number_text import correlation
+from dlth_bench.spec.metric import ACCURACY
 from dlth_bench.spec.protocol import Protocol
 from dlth_bench.spec.scorecard import Scorecard
 
@@ -47,7 +48,8 @@ def accuracy_trends(protocol: Protocol, scorecards: Mapping[str, Scorecard], pat
         height = max(4.6, 2.2 + 0.17 * len(scorecards))
         figure = new_figure(1.6 + 0.95 * len(protocol.configs) + 2.6, height)
         axes = figure.add_subplot()
-        title(figure, protocol, "accuracy of each config on the full data and on subsets")
+        what = "accuracy" if protocol.metric == ACCURACY else protocol.metric.title
+        title(figure, protocol, f"{what} of each config on the full data and on subsets")
         ends = _draw_lines(axes, protocol, scorecards)
         _label(axes, protocol)
         label_line_ends(axes, ends)
@@ -59,7 +61,8 @@ def _draw_lines(axes: Axes, protocol: Protocol, scorecards: Mapping[str, Scoreca
     reference = protocol.reference.configs if protocol.reference else {}
     statistics = [reference[config].statistics for config in names]
     full = [mean for mean, _ in statistics], [std for _, std in statistics]
-    ends = _draw(axes, *full, FULL_DATA, _FULL_STYLE | {"zorder": 2})
+    shown = protocol.metric.shown
+    ends = _draw(axes, *full, FULL_DATA, _FULL_STYLE | {"zorder": 2}, shown)
     lines = len(scorecards)
     for index, (name, scorecard) in enumerate(scorecards.items()):
         scores = {score.config: score for score in scorecard.configs}
@@ -69,7 +72,7 @@ def _draw_lines(axes: Axes, protocol: Protocol, scorecards: Mapping[str, Scoreca
         offset = 0.0 if lines == 1 else 0.3 * (index / (lines - 1) - 0.5)
         text = f"{name}  ρs {correlation(scorecard.spearman.value)}"
         ends += _draw(
-            axes, means, stds, text, line_style(index) | {"linewidth": 1.3, "markersize": 5, "zorder": 3}, offset
+            axes, means, stds, text, line_style(index) | {"linewidth": 1.3, "markersize": 5, "zorder": 3}, shown, offset
         )
     return ends
 
@@ -80,15 +83,16 @@ def _draw(
     stds: Sequence[float | None],
     text: str,
     style: dict[str, Any],
+    shown: Callable[[float], float],
     offset: float = 0.0,
 ) -> list[LineEnd]:
-    """One line in percent; a config without a mean leaves a gap, one without a spread has no error bar.
+    """One line, fractions in percent; a config without a mean leaves a gap, one without a spread has no error bar.
 
     Returns:
         Its end; nothing if it has no point.
     """
-    heights = [float("nan") if mean is None else 100 * mean for mean in means]
-    spreads = [0.0 if std is None else 100 * std for std in stds]
+    heights = [float("nan") if mean is None else shown(mean) for mean in means]
+    spreads = [0.0 if std is None else shown(std) for std in stds]
     positions = [index + offset for index in range(len(means))]
     axes.errorbar(positions, heights, yerr=spreads, capsize=2, elinewidth=1, **style)
     known = [index for index, mean in enumerate(means) if mean is not None]
@@ -99,6 +103,9 @@ def _label(axes: Axes, protocol: Protocol) -> None:
     titles = [config.title for config in protocol.configs]
     axes.set_xticks(range(len(titles)), titles, rotation=35, ha="right", rotation_mode="anchor")
     axes.set_xlim(-0.4, len(titles) - 0.75)
-    axes.set_ylabel("top-1 accuracy, % (bars: std over seeds)")
+    metric = protocol.metric
+    label = f"{metric.title}, %" if metric.unit == "fraction" else metric.title
+    label = "top-1 accuracy, %" if metric == ACCURACY else f"{label}, {metric.direction} is better"
+    axes.set_ylabel(f"{label} (bars: std over seeds)")
     axes.margins(y=0.08)
     light_grid(axes, "y")

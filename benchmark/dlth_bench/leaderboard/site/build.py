@@ -94,7 +94,7 @@ def _submission(row: Row, board: Board) -> bytes:
         stored=stored,
         card=stored.scorecard,
         flags=flags(row),
-        chart=trend_chart(stored.scorecard.configs),
+        chart=trend_chart(stored.scorecard.configs, stored.scorecard.metric),
         configs=config_lines(stored),
         reach=influence_reach(stored.scorecard),
         titles={score.config: score.title for score in stored.scorecard.configs},

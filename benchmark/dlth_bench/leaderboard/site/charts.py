@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from dlth_bench.spec.metric import ACCURACY, Metric
 from dlth_bench.spec.scorecard import ConfigScore, CorrelationScore
 
 BAR_WIDTH, BAR_HEIGHT = 132, 18
@@ -39,7 +40,7 @@ def correlation_scale(scores: Iterable[CorrelationScore]) -> Scale:
 
 @dataclass(frozen=True)
 class Point:
-    """A config's accuracy: its place, and the ends of its bar (mean ± std), which fall together without a std."""
+    """A config's value: its place, and the ends of its bar (mean ± std), which fall together without a std."""
 
     x: float
     y: float
@@ -49,10 +50,10 @@ class Point:
 
 @dataclass(frozen=True)
 class TrendChart:
-    """Accuracy over configs, of a subset and of the full data.
+    """A metric over configs, of a subset and of the full data.
 
     Attributes:
-        ticks: position and text of each line of the accuracy axis.
+        ticks: position and text of each line of the value axis.
         labels: position of each config and its title in lines.
         full, subset: the points of each line; None leaves a gap.
         ends: where the names of the two lines stand, apart even if the lines end together; None without a point.
@@ -68,20 +69,19 @@ class TrendChart:
     bottom: float = TREND_HEIGHT - _BOTTOM
 
 
-def trend_chart(scores: Sequence[ConfigScore]) -> TrendChart:
-    """The accuracy trend of a scorecard next to the full data's."""
+def trend_chart(scores: Sequence[ConfigScore], metric: Metric = ACCURACY) -> TrendChart:
+    """The trend of a scorecard's metric next to the full data's."""
     full = [(score.reference_mean, score.reference_std) for score in scores]
     subset = [(score.mean, score.std) for score in scores]
     spans = [(mean - (std or 0), mean + (std or 0)) for mean, std in full + subset if mean is not None]
-    low = max(0, math.floor(10 * min(start for start, _ in spans)))
-    high = max(low + 1, min(10, math.ceil(10 * max(end for _, end in spans))))
-    height = Scale(low / 10, high / 10, TREND_HEIGHT - _BOTTOM, _TOP)
+    ticks = _ticks(min(start for start, _ in spans), max(end for _, end in spans), metric)
+    height = Scale(ticks[0], ticks[-1], TREND_HEIGHT - _BOTTOM, _TOP)
     step = (TREND_WIDTH - _LEFT - _RIGHT) / len(scores)
     places = [round(_LEFT + step * (index + 0.5), 1) for index in range(len(scores))]
-    every = 1 if high - low <= 6 else 2
-    full_points, subset_points = _points(places, full, height), _points(places, subset, height)
+    every = 1 if len(ticks) <= 7 else 2
+    full_points, subset_points = _points(places, full, height, metric), _points(places, subset, height, metric)
     return TrendChart(
-        ticks=tuple((height.at(tenth / 10), str(10 * tenth)) for tenth in range(low, high + 1, every)),
+        ticks=tuple((height.at(tick), f"{metric.shown(tick):g}") for tick in ticks[::every]),
         labels=tuple(
             (x, tuple(part.strip() for part in score.title.split(","))) for x, score in zip(places, scores, strict=True)
         ),
@@ -89,6 +89,18 @@ def trend_chart(scores: Sequence[ConfigScore]) -> TrendChart:
         subset=subset_points,
         ends=_apart(_last(full_points), _last(subset_points)),
     )
+
+
+def _ticks(low: float, high: float, metric: Metric) -> list[float]:
+    """Round numbers from at most ``low`` to at least ``high``, within the metric's range; tenths for fractions."""
+    least, most = metric.range
+    a_unit = 10.0  # ticks from one whole number to the next
+    if metric.unit != "fraction":
+        power = 10.0 ** math.floor(math.log10(max(high - low, 1e-9) / 5))
+        a_unit = 1 / next(power * factor for factor in (1, 2, 5, 10) if 5 * power * factor >= high - low)
+    first = int(max(math.floor(a_unit * low), a_unit * least))
+    last = int(max(first + 1, min(a_unit * most, math.ceil(a_unit * high))))
+    return [round(tick / a_unit, 12) for tick in range(first, last + 1)]
 
 
 def path(points: Sequence[Point | None]) -> str:
@@ -114,11 +126,14 @@ def _apart(one: Point | None, other: Point | None) -> tuple[Point | None, Point 
 
 
 def _points(
-    places: Sequence[float], values: Sequence[tuple[float | None, float | None]], height: Scale
+    places: Sequence[float], values: Sequence[tuple[float | None, float | None]], height: Scale, metric: Metric
 ) -> tuple[Point | None, ...]:
+    least, most = metric.range
     return tuple(
         None
         if mean is None
-        else Point(x, height.at(mean), height.at(min(1.0, mean + (std or 0))), height.at(max(0.0, mean - (std or 0))))
+        else Point(
+            x, height.at(mean), height.at(min(most, mean + (std or 0))), height.at(max(least, mean - (std or 0)))
+        )
         for x, (mean, std) in zip(places, values, strict=True)
     )

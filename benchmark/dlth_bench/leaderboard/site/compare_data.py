@@ -12,6 +12,7 @@ from dlth_bench.leaderboard.ranking import ranking
 from dlth_bench.leaderboard.site.columns import SITE_COLUMNS
 from dlth_bench.leaderboard.site.paths import submission_path
 from dlth_bench.leaderboard.site.submission_page import class_name
+from dlth_bench.spec.metric import ACCURACY, Metric
 
 FACTS = tuple(column for column in SITE_COLUMNS if column.key not in {"name", "status"})
 """The columns of the board that the page repeats, a row each."""
@@ -33,11 +34,18 @@ def _protocol(board: Board) -> dict[str, Any]:
     return {
         "title": board.protocol.title,
         "dataset": board.protocol.data.dataset,
+        "metric": _metric(board.protocol.metric),
         "configs": [score.title for score in scores],
         "full": [[score.reference_mean, score.reference_std] for score in scores],
         "separated": sorted(ranking(cards).separated),
         "submissions": {row.submission.metadata.name: _submission(row) for row in board.rows},
     }
+
+
+def _metric(metric: Metric) -> dict[str, Any]:
+    """What the page needs to draw and rank values; ``title`` begins a sentence."""
+    title = "Top-1 accuracy" if metric == ACCURACY else metric.title.capitalize()
+    return {"title": title, "percent": metric.unit == "fraction", "lower": metric.direction == "lower"}
 
 
 def _submission(row: Row) -> dict[str, Any]:

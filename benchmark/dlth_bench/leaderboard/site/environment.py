@@ -12,10 +12,11 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 import dlth_bench
-from dlth_bench.leaderboard import number_text
+from dlth_bench.leaderboard import metric_text, number_text
 from dlth_bench.leaderboard.site import charts
 from dlth_bench.leaderboard.site.paths import to_top
 from dlth_bench.spec.quoting import printable
+from dlth_bench.spec.replaced import REPLACED_TEXT
 
 GENERATOR = '<meta name="generator" content="dlth-bench">'
 """Stands near the start of every page, so that a page of an older build is known as ours."""
@@ -82,18 +83,22 @@ def _environment() -> Environment:
         finalize=_visible,
     )
     for function in (
+        metric_text.amount,
+        metric_text.column_title,
+        metric_text.difference,
+        metric_text.explained,
         number_text.correlation,
         number_text.count,
         number_text.duration,
         number_text.factor,
         number_text.interval,
         number_text.percent,
-        number_text.points,
         number_text.probability,
         number_text.subset_size,
         charts.path,
     ):
         environment.filters[function.__name__] = function
+    environment.filters["replaced_text"] = REPLACED_TEXT.__getitem__
     environment.globals["charts"] = charts
     return environment
 

@@ -44,16 +44,17 @@ class ClassLine:
 def config_lines(stored: StoredSubmission) -> list[ConfigLine]:
     """The protocol's configs, in its order."""
     card = stored.scorecard
-    means = [score.mean for score in card.configs]
-    full = [score.reference_mean for score in card.configs]
+    oriented = card.metric.oriented
+    means = [None if score.mean is None else oriented(score.mean) for score in card.configs]
+    full = [oriented(score.reference_mean) for score in card.configs]
     costs = _costs(stored.results)
     lines = []
-    for score in card.configs:
+    for score, mean, full_mean in zip(card.configs, means, full, strict=True):
         without = card.leave_one_out.get(score.config)
         line = ConfigLine(
             score=score,
-            place=_place(score.mean, means),
-            full_place=_place(score.reference_mean, full) or 0,
+            place=_place(mean, means),
+            full_place=_place(full_mean, full) or 0,
             without=without,
             influence=_difference(card.spearman.value, without),
             cost=costs.get(score.config),

@@ -77,10 +77,10 @@ def _dealt(
 
 
 def _place_in_class(order: Positions, labels: Labels) -> npt.NDArray[np.intp]:
-    """For each entry of ``order``, how many of its class come before it."""
+    """For each entry of ``order``, which may leave samples out, how many of its class come before it."""
     ordered = labels[order]
     grouped = np.argsort(ordered, kind="stable")
-    counts = np.bincount(labels)
+    counts = np.bincount(ordered)
     starts = np.cumsum(counts) - counts
     places = np.empty(len(order), dtype=np.intp)
     places[grouped] = np.arange(len(order)) - starts[ordered[grouped]]

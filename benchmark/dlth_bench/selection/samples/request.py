@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    from dlth_bench.selection.critical_set import StoredCriticalSet
     from dlth_bench.selection.dynamics import Dynamics
 
     Labels = npt.NDArray[np.int64]
@@ -60,6 +61,7 @@ class SampleRequest:
     size: how many samples, of all classes together.
     inputs: the files that the request was made from.
     dynamics: of the models whose training was watched, all on the same samples.
+    critical: the critical set of a search, in place of dynamics.
     correctness: tables of per-sample accuracies, in place of dynamics.
     balanced: whether each class gets an equal share.
     draw: which samples of a class ``nir`` keeps.
@@ -75,6 +77,7 @@ class SampleRequest:
     size: int
     inputs: tuple[Path, ...] = ()
     dynamics: tuple[Dynamics, ...] = ()
+    critical: StoredCriticalSet | None = None
     correctness: tuple[Path, ...] = ()
     balanced: bool = False
     draw: Draw = Draw.RANDOM

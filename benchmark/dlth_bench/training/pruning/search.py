@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +20,12 @@ from dlth_bench.spec.pruning import Level, PruningSpec
 from dlth_bench.spec.result import TRAINING_VERSION
 from dlth_bench.training.augment import Pixels
 from dlth_bench.training.evaluation.accuracy import in_batches, top1
+from dlth_bench.training.flops import stage_flops
 from dlth_bench.training.history import History, usable
 from dlth_bench.training.methods.base import Method
 from dlth_bench.training.methods.rotnet import ROTATIONS, RotNet
 from dlth_bench.training.methods.supervised import Supervised
+from dlth_bench.training.pruning.critical import CriticalSet
 from dlth_bench.training.pruning.mask_file import load_mask, save_mask
 from dlth_bench.training.pruning.masking import Masking
 from dlth_bench.training.pruning.masks import Mask
@@ -45,12 +48,14 @@ class Found:
     Attributes:
         levels: the trainings so far, one a mask before this one.
         scoring_flops, scoring_seconds: of all scorings so far.
+        critical: what the next level trains on, in a search on critical samples; has a file of its own.
     """
 
     mask: Mask
     levels: tuple[Level, ...] = ()
     scoring_flops: float = 0.0
     scoring_seconds: float = 0.0
+    critical: CriticalSet | None = None
 
     def header(self) -> dict[str, Any]:
         """What a mask's file says beside the mask, with the version of the loop that trained."""
@@ -69,11 +74,11 @@ class Found:
 
 @dataclass(frozen=True)
 class LevelTrainer:
-    """How the levels of one run are trained and measured; where the search has a task of its own, that or the ticket's.
+    """How the levels of one search, or the ticket of a run, are trained and measured; a search may have its own task.
 
     Attributes:
         dense: the stage of a whole dense training, which the others are parts of.
-        train: trains a stage, or takes its weights from an earlier attempt at this run.
+        train: trains a stage, or takes its weights from an earlier attempt.
         val_images, val_labels: what accuracies are measured on; -1: not on this one.
         folder: where masks and weights are kept; None keeps none.
     """
@@ -86,15 +91,24 @@ class LevelTrainer:
     val_labels: Tensor
     folder: Path | None = None
 
+    @cached_property
+    def step_flops(self) -> float:
+        """Operations of one update."""
+        return stage_flops(self.dense, lambda: self.new_method("init")) / self.dense.updates
+
     def accuracy(self, method: Method) -> float | None:
         """Top-1 on the validation samples, of what the method classifies; None when it classifies nothing."""
-        method.eval()
-        known = self.val_labels >= 0
         if isinstance(method, RotNet):
+            method.eval()
+            known = self.val_labels >= 0
             right = in_batches(method.correct_turns, self.val_images, self.pixels)[known]
             return right.double().mean().item() / ROTATIONS
-        if not isinstance(method, Supervised):
-            return None
+        return self.class_accuracy(method) if isinstance(method, Supervised) else None
+
+    def class_accuracy(self, method: Supervised) -> float:
+        """Top-1 on the validation samples."""
+        method.eval()
+        known = self.val_labels >= 0
         return top1(in_batches(method.logits, self.val_images, self.pixels)[known], self.val_labels[known])
 
     def level(self, name: str, weights: Weights, mask: Mask, start: int) -> tuple[Method, History]:
@@ -133,10 +147,14 @@ class Search:
         found = self._resumed()
         if self.spec.scored == "rewound":
             return found or self._scored_once()
-        found = found or Found(self.dense)
+        found = found or self._begun()
         while len(found.levels) < self.spec.rounds:
             found = self._round(found)
         return found
+
+    def _begun(self) -> Found:
+        """Before the first round."""
+        return Found(self.dense)
 
     def _round(self, found: Found) -> Found:
         """Train with the mask, prune, and keep the new mask; the weights of the level are then needless."""
@@ -150,47 +168,58 @@ class Search:
             natural_sparsity=natural_sparsity(method) if level == 0 else None,
         )
         following = self._pruned(replace(found, levels=(*found.levels, facts)), method, level + 1)
+        self._save(following, level + 1)
         self._discard(name)
         return following
 
     def _scored_once(self) -> Found:
-        return self._pruned(Found(self.dense), self.trainer.with_weights(self.origin), self.spec.rounds)
+        found = self._pruned(Found(self.dense), self.trainer.with_weights(self.origin), self.spec.rounds)
+        self._save(found, self.spec.rounds)
+        return found
 
     def _pruned(self, found: Found, method: Method, rounds: int) -> Found:
-        """The mask after some rounds by the scores of ``method``, saved."""
+        """The mask after some rounds by the scores of ``method``."""
         count = self.spec.live_after(rounds, self.dense.weights)
         started = time.monotonic()
         with FlopCounterMode(display=False) as counter:
             mask = self.scorer.prune(method, found.mask, count, rounds)
         flops, seconds = float(counter.get_total_flops()), time.monotonic() - started
-        following = replace(
+        return replace(
             found,
             mask=mask,
             scoring_flops=found.scoring_flops + flops,
             scoring_seconds=found.scoring_seconds + seconds,
         )
-        path = self._mask_path(rounds)
-        if path is not None:
-            save_mask(path, mask, following.header())
-        return following
+
+    def _save(self, found: Found, rounds: int) -> None:
+        if self.trainer.folder is not None:
+            save_mask(mask_path(self.trainer.folder, rounds), found.mask, found.header())
 
     def _resumed(self) -> Found | None:
-        """The newest mask of an earlier attempt at this run."""
-        for rounds in range(self.spec.rounds, 0, -1):
-            path = self._mask_path(rounds)
-            loaded = None if path is None else load_mask(path)
-            if loaded is not None and usable(loaded[1]):
-                return Found.from_header(*loaded)
-        return None
+        """The newest mask of an earlier attempt at this search."""
+        if self.trainer.folder is None:
+            return None
+        attempts = (self._saved(self.trainer.folder, rounds) for rounds in range(self.spec.rounds, 0, -1))
+        return next((found for found in attempts if found is not None), None)
 
-    def _mask_path(self, rounds: int) -> Path | None:
-        folder = self.trainer.folder
-        return None if folder is None else folder / f"mask-{rounds}.safetensors"
+    def _saved(self, folder: Path, rounds: int) -> Found | None:
+        return saved_mask(folder, rounds)
 
     def _discard(self, stage: str) -> None:
         if self.trainer.folder is not None:
             for name in (stage, f"{stage}-checkpoint"):
                 (self.trainer.folder / f"{name}.safetensors").unlink(missing_ok=True)
+
+
+def mask_path(folder: Path, rounds: int) -> Path:
+    """Where the mask after some rounds is kept."""
+    return folder / f"mask-{rounds}.safetensors"
+
+
+def saved_mask(folder: Path, rounds: int) -> Found | None:
+    """The mask after some rounds as an earlier attempt left it; None if none did."""
+    loaded = load_mask(mask_path(folder, rounds))
+    return Found.from_header(*loaded) if loaded is not None and usable(loaded[1]) else None
 
 
 def level_name(level: int) -> str:

@@ -8,7 +8,6 @@ from torch import Tensor
 
 from dlth_bench.spec.protocol import Config
 from dlth_bench.spec.search import SearchData, SearchSpec
-from dlth_bench.training.flops import stage_flops
 from dlth_bench.training.labelled_part import UNLABELLED, visible_labels
 from dlth_bench.training.pruning.limited_data import LimitedData, limited_data
 from dlth_bench.training.pruning.search import LevelTrainer, NewMethod
@@ -54,22 +53,23 @@ class SearchTask:
             val_labels=self.data.of_kept_classes(ticket.val_labels),
         )
 
-    def facts(self, trainer: LevelTrainer, updates: int, class_ids: tuple[str, ...]) -> SearchData:
-        """What a result says of it, after so many updates in all.
+    def facts(self, class_ids: tuple[str, ...], *, images: int, flops: float) -> SearchData:
+        """What a result says of it.
 
         Args:
             class_ids: of the run.
+            images, flops: of its trainings.
         """
         kept = () if self.data.kept is None else tuple(class_ids[position] for position in self.data.kept.tolist())
-        stage, unused = trainer.dense, self.config.method.kind in {"rotnet", "exemplar"}
+        unused = self.config.method.kind in {"rotnet", "exemplar"}
         return SearchData(
             samples=self.data.samples,
             classes=self.classes,
             class_ids=kept,
             labelled=0 if unused else int((self.labels != UNLABELLED).sum()),
             permuted=self.data.permuted,
-            images=updates * stage.spec.batch_size,
-            flops=updates * stage_flops(stage, lambda: trainer.new_method("init")) / stage.updates,
+            images=images,
+            flops=flops,
             digest=self.data.digest(self.labels),
         )
 

@@ -1,7 +1,8 @@
-"""A run that prunes, from start to trained ticket: up to the rewind point, the search, a control's change, training.
+"""From the rewind point to the trained ticket: the search, a control's change, the training of what comes of it.
 
 The search and the ticket are trained alike, by one template of stages, or the search has a template of its own: another
-task, on which it finds the mask and the encoder's weights, while the ticket is trained and judged as the config says.
+task, on which it finds the mask and the encoder's weights, or other data. The ticket is trained and judged as the
+config says.
 """
 
 from __future__ import annotations
@@ -14,12 +15,56 @@ from dlth_bench.spec.pruning import PruningSpec, TicketFacts
 from dlth_bench.spec.stored_run import MASK_FILE
 from dlth_bench.training.history import History
 from dlth_bench.training.methods.supervised import Supervised, as_classifier
+from dlth_bench.training.pruning.critical import CriticalSet
 from dlth_bench.training.pruning.mask_file import save_mask
 from dlth_bench.training.pruning.masks import Mask
+from dlth_bench.training.pruning.prac import PracSearch
 from dlth_bench.training.pruning.prune import Scorer
 from dlth_bench.training.pruning.random_masks import permuted_in_layers
 from dlth_bench.training.pruning.search import Found, LevelTrainer, Search, Weights, kept, level_name, rewind_weights
 from dlth_bench.training.seeds import stream_seed
+
+
+@dataclass(frozen=True)
+class Searched:
+    """A search at its end.
+
+    Attributes:
+        origin: the weights at the rewind point, which is ``rewind`` updates after the start.
+        pretraining: the dense training up to there.
+    """
+
+    found: Found
+    origin: Weights
+    pretraining: History
+    rewind: int
+
+    @property
+    def seconds(self) -> float:
+        """Wall seconds of all trainings and scorings, whoever did them."""
+        levels = sum(level.device_seconds for level in self.found.levels)
+        return self.pretraining.seconds + levels + self.found.scoring_seconds
+
+
+def searched(spec: PruningSpec, trainer: LevelTrainer, *, fixed: CriticalSet | None = None) -> Searched:
+    """Search for a ticket, from what there is in the trainer's folder on.
+
+    Args:
+        fixed: a critical set to train on, in place of one of the search's own.
+
+    Raises:
+        ValueError: the rewind point is not before the end of training.
+        Diverged: a loss or a score is no number.
+    """
+    dense = trainer.dense
+    rewind = spec.rewind_step(dense.spec, dense.trained_samples)
+    origin, pretraining = rewind_weights(trainer, rewind)
+    scorer = Scorer(spec.score, dense.samples, dense.labels, trainer.pixels, dense.seed)
+    if spec.prac is None:
+        search = Search(spec, trainer, scorer, origin, rewind)
+    else:
+        search = PracSearch(spec, trainer, scorer, origin, rewind, spec.prac, fixed)
+    return Searched(search.find(), origin, pretraining, rewind)
 
 
 @dataclass(frozen=True)
@@ -28,54 +73,39 @@ class TrainedTicket:
 
     Attributes:
         history: of its own training; its curve has that up to the rewind point before it, if its weights were there.
-        earlier_seconds: wall seconds of all before that.
-        search_updates: up to the rewind point and of all levels.
-        updates: of its own training.
+        mask, weights, start: the ticket before its own training, and the update that this began with.
     """
 
     method: Supervised
     history: History
-    earlier_seconds: float
-    search_updates: int
-    updates: int
     facts: TicketFacts
+    mask: Mask
+    weights: Weights
+    start: int
 
 
-def trained_ticket(spec: PruningSpec, trainer: LevelTrainer, searcher: LevelTrainer) -> TrainedTicket:
-    """Find a ticket and train it.
+def trained_ticket(spec: PruningSpec, trainer: LevelTrainer, search: Searched) -> TrainedTicket:
+    """Train the ticket that a search found, or its control, on all of its samples.
 
     Args:
-        trainer: how the ticket is trained.
-        searcher: how the levels of the search are: the same, unless the spec has a search of its own.
+        trainer: how the ticket is trained, and on which data; the search may have had others.
 
     Raises:
-        ValueError: the rewind point is not before the end of training.
-        Diverged: a loss or a score is no number.
+        Diverged: a loss is no number.
     """
-    dense, task = trainer.dense, searcher.dense
-    rewind = spec.rewind_step(task.spec, task.trained_samples)
-    origin, pretraining = rewind_weights(searcher, rewind)
-    scorer = Scorer(spec.score, task.samples, task.labels, searcher.pixels, task.seed)
-    found = Search(spec, searcher, scorer, origin, rewind).find()
-    mask, weights = _subnetwork(spec, trainer, found, origin)
+    found, dense = search.found, trainer.dense
+    mask, weights = _subnetwork(spec, trainer, found, search.origin)
     if trainer.folder is not None:
         save_mask(trainer.folder / MASK_FILE, mask, found.header())
     start = spec.ticket_start(dense.spec, len(dense.labels))
     trained, history = trainer.level(level_name(spec.rounds), weights, mask, start)
-    method, before = as_classifier(trained), pretraining if start else History()
-    searched = sum(level.device_seconds for level in found.levels)
-    return TrainedTicket(
-        method=method,
-        history=replace(
-            history,
-            curve_steps=before.curve_steps + history.curve_steps,
-            curve_loss=before.curve_loss + history.curve_loss,
-        ),
-        earlier_seconds=pretraining.seconds + searched + found.scoring_seconds,
-        search_updates=rewind + spec.levels * (task.steps - rewind),
-        updates=dense.steps - start,
-        facts=_facts(method, mask, found, rewind),
+    method, before = as_classifier(trained), search.pretraining if start else History()
+    history = replace(
+        history,
+        curve_steps=before.curve_steps + history.curve_steps,
+        curve_loss=before.curve_loss + history.curve_loss,
     )
+    return TrainedTicket(method, history, _facts(method, mask, found, search.rewind), mask, weights, start)
 
 
 def _subnetwork(spec: PruningSpec, trainer: LevelTrainer, found: Found, origin: Weights) -> tuple[Mask, Weights]:

@@ -78,16 +78,22 @@ function chart(board, names) {
   const [width, height, left, right, top, bottom] = [860, 380, 44, 16, 14, 74];
   const series = names.map((name) => board.submissions[name].accuracies);
   const known = [board.full, ...series].flat().filter(([mean]) => mean !== null);
-  const low = Math.max(0, Math.floor(10 * Math.min(...known.map(([mean, std]) => mean - (std ?? 0)))));
-  const high = Math.max(low + 1, Math.min(10, Math.ceil(10 * Math.max(...known.map(([mean, std]) => mean + (std ?? 0))))));
-  const y = (value) => height - bottom - ((10 * value - low) / (high - low)) * (height - bottom - top);
+  const least = Math.min(...known.map(([mean, std]) => mean - (std ?? 0)));
+  const most = Math.max(...known.map(([mean, std]) => mean + (std ?? 0)));
+  const aUnit = board.metric.percent ? 10 : 1 / roundStep(most - least); // ticks from one whole number to the next
+  const low = board.metric.percent ? Math.max(0, Math.floor(aUnit * least)) : Math.floor(aUnit * least);
+  const reach = Math.ceil(aUnit * most);
+  const high = Math.max(low + 1, board.metric.percent ? Math.min(10, reach) : reach);
+  const y = (value) => height - bottom - ((aUnit * value - low) / (high - low)) * (height - bottom - top);
   const step = (width - left - right) / board.configs.length;
   const x = (index) => left + step * (index + 0.5);
   const svg = drawing("svg", { viewBox: `0 0 ${width} ${height}`, class: "chart", role: "img", "aria-labelledby": "chart-title" });
-  svg.append(drawing("title", { id: "chart-title" }, `Accuracy of each config on the full data, ${names.join(", ")}`));
-  for (let tenth = low; tenth <= high; tenth += high - low <= 6 ? 1 : 2) {
-    svg.append(drawing("line", { class: "gridline", x1: left, x2: width - right, y1: y(tenth / 10), y2: y(tenth / 10) }));
-    svg.append(drawing("text", { x: left - 8, y: y(tenth / 10) + 4, "text-anchor": "end" }, String(10 * tenth)));
+  svg.append(drawing("title", { id: "chart-title" }, `${board.metric.title} of each config on the full data, ${names.join(", ")}`));
+  for (let tick = low; tick <= high; tick += high - low <= 6 ? 1 : 2) {
+    const at = y(tick / aUnit);
+    svg.append(drawing("line", { class: "gridline", x1: left, x2: width - right, y1: at, y2: at }));
+    const label = board.metric.percent ? 10 * tick : Number((tick / aUnit).toPrecision(6));
+    svg.append(drawing("text", { x: left - 8, y: at + 4, "text-anchor": "end" }, String(label)));
   }
   board.configs.forEach((title, index) => {
     title.split(",").forEach((part, line) => {
@@ -104,17 +110,26 @@ function chart(board, names) {
     values.forEach(([mean, std], index) => {
       if (mean === null) return;
       const at = x(index) + shift;
-      if (std !== null) svg.append(drawing("line", { class: `bar s${number}`, x1: at, x2: at, y1: y(Math.min(1, mean + std)), y2: y(Math.max(0, mean - std)) }));
+      if (std !== null) svg.append(drawing("line", { class: `bar s${number}`, x1: at, x2: at, y1: y(Math.min(high / aUnit, mean + std)), y2: y(Math.max(low / aUnit, mean - std)) }));
       svg.append(mark(MARKS[number], at, y(mean), number));
     });
   });
   return svg;
 }
 
-const percent = (value) => (value === null ? "–" : (100 * value).toFixed(1));
+function roundStep(span) {
+  const power = 10 ** Math.floor(Math.log10(Math.max(span, 1e-9) / 5));
+  return [1, 2, 5, 10].map((factor) => power * factor).find((step) => 5 * step >= span);
+}
 
-function places(values) {
-  return values.map(([mean]) => (mean === null ? null : 1 + values.filter(([other]) => other !== null && other > mean).length));
+function shown(value, metric) {
+  if (value === null) return "–";
+  return metric.percent ? (100 * value).toFixed(1) : String(Number(value.toPrecision(3)));
+}
+
+function places(values, metric) {
+  const better = (other, mean) => (metric.lower ? other < mean : other > mean);
+  return values.map(([mean]) => (mean === null ? null : 1 + values.filter(([other]) => other !== null && better(other, mean)).length));
 }
 
 function heading(names, board, first) {
@@ -140,22 +155,22 @@ function factTable(board, names) {
 }
 
 function configTable(board, names) {
-  const full = places(board.full);
+  const full = places(board.full, board.metric);
   const all = names.map((name) => board.submissions[name].accuracies);
-  const ranks = all.map(places);
+  const ranks = all.map((values) => places(values, board.metric));
   const lines = board.configs.map((title, index) => element("tr", {},
     element("th", { scope: "row" }, title),
     ...all.map((values, number) => {
       const place = ranks[number][index];
       const moved = place !== null && place !== full[index];
       const rank = element("span", { class: moved ? "range best" : "range" }, place === null ? "" : ` #${place}`);
-      return element("td", { class: "n" }, percent(values[index][0]), rank);
+      return element("td", { class: "n" }, shown(values[index][0], board.metric), rank);
     }),
-    element("td", { class: "n" }, percent(board.full[index][0]), element("span", { class: "range" }, ` #${full[index]}`))));
-  const caption = element("caption", {}, "Mean top-1 accuracy in per cent and place among the configs; a bold place is not the full data’s");
+    element("td", { class: "n" }, shown(board.full[index][0], board.metric), element("span", { class: "range" }, ` #${full[index]}`))));
+  const caption = element("caption", {}, `Mean ${board.metric.title.toLowerCase()}${board.metric.percent ? " in per cent" : ""} and place among the configs; a bold place is not the full data’s`);
   const head = heading(names, board, "Config");
   head.rows[0].append(element("th", { scope: "col", class: "n" }, "full data"));
-  return scrolling(element("table", {}, caption, head, element("tbody", {}, ...lines)), "Accuracy of each config");
+  return scrolling(element("table", {}, caption, head, element("tbody", {}, ...lines)), `${board.metric.title} of each config`);
 }
 
 function overlapTable(board, names) {
