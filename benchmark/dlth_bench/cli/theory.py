@@ -71,7 +71,7 @@ def theory(
     console = Console(highlight=False)
     console.print(_table(RULES, found))
     console.print(
-        "Error on new samples in %, simulated and, after the stroke, analytic; ρ with the errors on full data."
+        "Error on new samples in %, simulated and, below, analytic where there is a formula; ρ with the errors on full data."
     )
     console.print(Text(f"wrote {', '.join(printable(str(path)) for path in written)}"), soft_wrap=True)
 
@@ -90,16 +90,15 @@ def _shares(text: str, samples: int) -> tuple[float, ...]:
 
 
 def _table(rules: Sequence[Rule], found: Sequence[Line]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 0, 0, 1))
     table.add_column("Data", no_wrap=True)
     for title in (*(rule.name for rule in rules), "ρp", "ρs"):
         table.add_column(title, justify="right")
     for line in found:
-        cells = [
-            f"{100 * mean:.1f}" + ("" if exact is None else f"/{100 * exact:.1f}")
-            for mean, exact in zip(line.mean, line.analytic, strict=True)
-        ]
-        table.add_row(line.name, *cells, *(_rho(value) for value in (line.pearson, line.spearman)))
+        simulated = [f"{100 * mean:.1f}" for mean in line.mean]
+        table.add_row(line.name, *simulated, *(_rho(value) for value in (line.pearson, line.spearman)))
+        exact = ["" if value is None else f"{100 * value:.1f}" for value in line.analytic]
+        table.add_row("  analytic", *exact, "", "", style="dim")
     return table
 
 
