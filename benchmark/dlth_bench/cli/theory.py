@@ -71,7 +71,8 @@ def theory(
     console = Console(highlight=False)
     console.print(_table(RULES, found))
     console.print(
-        "Error on new samples in %, simulated and, below, analytic where there is a formula; ρ with the errors on full data."
+        "Error on new samples in %, simulated and, below, analytic where there is a formula; "
+        "ρ with the errors on full data."
     )
     console.print(Text(f"wrote {', '.join(printable(str(path)) for path in written)}"), soft_wrap=True)
 
