@@ -52,7 +52,7 @@ def test_a_batch_that_is_one_whole_is_not_divided(name: str, reason: str) -> Non
     assert whole.notes[0].startswith(f"pretrain: a step is computed as a whole, since {reason}")
 
 
-@pytest.mark.parametrize("name", ["moco-groups", "dino-norm", "supervised"])
+@pytest.mark.parametrize("name", ["mae", "moco-groups", "dino-norm", "supervised"])
 def test_activation_checkpointing_changes_nothing(name: str) -> None:
     """What is computed again draws the same and moves no statistic twice: the very same result."""
     again, plain = _trained(name, checkpoint_activations=True), _trained(name)

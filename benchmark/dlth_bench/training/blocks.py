@@ -39,7 +39,8 @@ def _chains_blocks(module: nn.Module) -> bool:
 @contextmanager
 def tuned(network: nn.Module, tuning: Tuning) -> Iterator[None]:
     """Inside the block, a network's own blocks are computed as the tuning says."""
-    changed = blocks(network) if tuning.compile or tuning.checkpoint_activations else []
+    some = tuning.compile or tuning.checkpoint_activations
+    changed = dict.fromkeys(blocks(network) if some else ())  # each once, however many modules hold it
     for block in changed:
         block.forward = _tuned(block, tuning)
     try:
