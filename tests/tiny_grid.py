@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from dlth_bench.spec.protocol import ConfigReference, Cost, Protocol, Reference
+from dlth_bench.spec.protocol import Protocol
+from dlth_bench.spec.reference import ConfigReference, Cost, Reference
 from dlth_bench.spec.result import Result
 from dlth_bench.spec.run import Run
 from dlth_bench.spec.subset import Subset

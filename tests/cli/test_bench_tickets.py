@@ -13,8 +13,8 @@ from dlth_bench.harness.store import Store
 from dlth_bench.shipped import shipped_folder
 from dlth_bench.spec.prac import PracFacts
 from dlth_bench.spec.protocol_file import find_protocol
-from dlth_bench.spec.pruning import TicketFacts
 from dlth_bench.spec.subset_file import load_subset
+from dlth_bench.spec.ticket import TicketFacts
 from tiny_grid import finished
 
 

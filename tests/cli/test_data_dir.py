@@ -16,7 +16,7 @@ from rich.console import Console
 from dlth_bench.cli.packing import pack_images
 from dlth_bench.datasets.location import located
 from dlth_bench.datasets.registry import protocol_dataset
-from dlth_bench.spec.protocol import DataSpec
+from dlth_bench.spec.data import DataSpec
 from dlth_bench.spec.protocol_file import find_protocol
 from dlth_bench.spec.run import Run
 from imagenet_files import WNIDS, write_image_folder, write_parquet

@@ -18,9 +18,10 @@ from dlth_bench.spec.critical_set import CriticalSetHeader
 from dlth_bench.spec.prac import PracFacts
 from dlth_bench.spec.protocol import Protocol
 from dlth_bench.spec.protocol_file import find_protocol
-from dlth_bench.spec.pruning import PruningSpec, TicketFacts
+from dlth_bench.spec.pruning import PruningSpec
 from dlth_bench.spec.run import Run
 from dlth_bench.spec.subset import Subset
+from dlth_bench.spec.ticket import TicketFacts
 from tiny_grid import finished
 
 IDS = SAMPLES.sample_ids[:480]

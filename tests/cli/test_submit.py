@@ -10,7 +10,7 @@ from board_examples import OTHER_SUBSET, SUBSET, tiny_protocol
 
 from dlth_bench.leaderboard.submissions import read_submission
 from dlth_bench.leaderboard.validation import check_submission
-from dlth_bench.spec.protocol import Cost
+from dlth_bench.spec.reference import Cost
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from dlth_bench.harness.doctor.data import dataset_checks, glyphs_check, hub_che
 from dlth_bench.harness.doctor.golden import GoldenCell, first_departure, golden_cell, golden_checks
 from dlth_bench.harness.doctor.machine import disk_check, memory_bytes
 from dlth_bench.harness.doctor.versions import Requirements, declared_requirements, version_checks
-from dlth_bench.spec.protocol import DataSpec
+from dlth_bench.spec.data import DataSpec
 from dlth_bench.spec.result import Result
 from imagenet_files import write_image_folder
 

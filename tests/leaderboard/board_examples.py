@@ -9,18 +9,12 @@ from pathlib import Path
 from dlth_bench.harness.grid import grid_runs
 from dlth_bench.harness.scored import score_results
 from dlth_bench.leaderboard.submissions import StoredSubmission, read_submission, write_submission
+from dlth_bench.spec.data import DataSpec
 from dlth_bench.spec.duration import Duration
 from dlth_bench.spec.method import SupervisedSpec
-from dlth_bench.spec.protocol import (
-    Config,
-    ConfigReference,
-    Cost,
-    DataSpec,
-    Protocol,
-    Reference,
-    UnderfitGate,
-)
+from dlth_bench.spec.protocol import Config, Protocol, UnderfitGate
 from dlth_bench.spec.recipe import AugmentSpec, OptimizerSpec, ResNetSpec, TrainSpec
+from dlth_bench.spec.reference import ConfigReference, Cost, Reference
 from dlth_bench.spec.result import Environment, Result
 from dlth_bench.spec.scorecard import ConfigScore, CorrelationScore, Scorecard
 from dlth_bench.spec.submission import Submission

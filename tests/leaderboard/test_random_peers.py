@@ -7,7 +7,7 @@ from board_examples import COST, OTHER_SUBSET, card_with, stored_with, tiny_prot
 from dlth_bench.leaderboard.columns import COLUMNS
 from dlth_bench.leaderboard.random_peers import random_peers, same_cost, standing_among_random, told
 from dlth_bench.leaderboard.table import board_rows
-from dlth_bench.spec.protocol import Cost
+from dlth_bench.spec.reference import Cost
 from dlth_bench.spec.scorecard import CostScore, Scorecard
 
 SPENT = CostScore(subset=COST, full=None)

@@ -10,7 +10,7 @@ from board_examples import COST, OTHER_SUBSET, card_with, results_of, stored_wit
 from dlth_bench.leaderboard.columns import COLUMNS, Row, flags
 from dlth_bench.leaderboard.markdown import escaped
 from dlth_bench.leaderboard.table import board_markdown, board_rows
-from dlth_bench.spec.protocol import Cost
+from dlth_bench.spec.reference import Cost
 from dlth_bench.spec.scorecard import CorrelationScore, CostScore, DecisionScore
 
 HOSTILE = "|[x](https://evil.org)<script>alert`1`</script>&amp;*_~#\\!${}@"

@@ -12,7 +12,8 @@ from dlth_bench.leaderboard.result_checks import ticket_contradictions
 from dlth_bench.leaderboard.validation import check_submission
 from dlth_bench.spec.errors import InputError
 from dlth_bench.spec.prac import PracFacts, PracLevel, PracSpec
-from dlth_bench.spec.pruning import Level, PruningSpec, TicketFacts
+from dlth_bench.spec.pruning import PruningSpec
+from dlth_bench.spec.ticket import Level, TicketFacts
 
 TICKET = TicketFacts(
     rewind_step=0,

@@ -13,8 +13,8 @@ from dlth_bench.harness.scored import score_results
 from dlth_bench.leaderboard.result_checks import result_findings
 from dlth_bench.leaderboard.submissions import read_submission, write_submission
 from dlth_bench.leaderboard.validation import check_submission, content_findings
+from dlth_bench.spec.data import DataSpec
 from dlth_bench.spec.errors import InputError
-from dlth_bench.spec.protocol import DataSpec
 from dlth_bench.spec.result import Curves
 from dlth_bench.spec.subset import Subset
 

@@ -29,7 +29,7 @@ REPLACED = "dlth_bench.harness.attempt"
 
 def trained(run: Any, folder: Path, **settings: object) -> Any:
     """In place of training: a finished result at once."""
-    from dlth_bench.spec.protocol import Cost
+    from dlth_bench.spec.reference import Cost
     from dlth_bench.spec.result import Result
 
     log = os.environ.get("NO_TRAINING_LOG")

@@ -7,7 +7,7 @@ import math
 import pytest
 
 from dlth_bench.scoring.cost import Saving, savings
-from dlth_bench.spec.protocol import Cost
+from dlth_bench.spec.reference import Cost
 
 
 def test_savings_in_each_resource() -> None:

@@ -11,7 +11,8 @@ from scipy import stats
 
 from dlth_bench.harness.scored import cell_of, score_results
 from dlth_bench.scoring.scorecard import Cell, NotScorable, make_scorecard
-from dlth_bench.spec.protocol import ConfigReference, Cost, Protocol
+from dlth_bench.spec.protocol import Protocol
+from dlth_bench.spec.reference import ConfigReference, Cost
 from dlth_bench.spec.result import Result
 from dlth_bench.spec.scorecard import Scorecard
 

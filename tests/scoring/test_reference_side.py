@@ -6,7 +6,7 @@ import datetime
 
 from dlth_bench.scoring.reference_side import ReferenceSide, reference_side
 from dlth_bench.scoring.sides import Published, summarise
-from dlth_bench.spec.protocol import ConfigReference, Reference
+from dlth_bench.spec.reference import ConfigReference, Reference
 
 
 def side(stds: list[float | None], assumed: float | None = None) -> ReferenceSide:

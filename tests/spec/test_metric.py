@@ -10,7 +10,8 @@ from pydantic import ValidationError
 
 from dlth_bench.spec.measurement import ForgettingSpec
 from dlth_bench.spec.metric import ACCURACY, MeasuredValue, Metric
-from dlth_bench.spec.protocol import Config, ConfigReference, Protocol
+from dlth_bench.spec.protocol import Config, Protocol
+from dlth_bench.spec.reference import ConfigReference
 
 EVENTS = Metric(name="forgetting-events", unit="events", direction="lower")
 FULL_EVENTS = {"alpha": (1.5, 1.7), "beta": (3.0, 3.2), "gamma": (5.0, 5.4), "delta": (9.0, 9.4)}

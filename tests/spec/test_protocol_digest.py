@@ -11,8 +11,9 @@ from pydantic import ValidationError
 
 from dlth_bench.datasets.registry import image_dataset
 from dlth_bench.shipped import shipped_folder
+from dlth_bench.spec.data import DataSpec
 from dlth_bench.spec.frozen import Frozen, digest_of
-from dlth_bench.spec.protocol import DataSpec, Protocol
+from dlth_bench.spec.protocol import Protocol
 from dlth_bench.spec.protocol_file import find_protocol, lock_state, read_lock, read_protocol, shipped_protocols
 from dlth_bench.spec.run import Run
 from dlth_bench.spec.subset import Subset

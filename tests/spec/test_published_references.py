@@ -11,7 +11,7 @@ import yaml
 
 from dlth_bench.datasets.registry import validation_counts
 from dlth_bench.shipped import shipped_folder
-from dlth_bench.spec.protocol import DataSpec
+from dlth_bench.spec.data import DataSpec
 from dlth_bench.spec.protocol_file import find_protocol, lock_state, read_lock
 
 PUBLISHED: dict[str, Any] = yaml.safe_load(Path(__file__).with_name("published_accuracies.yaml").read_text())

@@ -13,7 +13,7 @@ from tiny_training import CONFIGS
 
 from dlth_bench.datasets.imagenet.dataset import ImageNet, source_in
 from dlth_bench.datasets.packed.images import PackedImages
-from dlth_bench.spec.protocol import DataSpec
+from dlth_bench.spec.data import DataSpec
 from dlth_bench.spec.run import Run
 from dlth_bench.training import samples as samples_module
 from dlth_bench.training.augment import Pixels, unaugmented

@@ -7,9 +7,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from dlth_bench.spec.data import DataSpec
 from dlth_bench.spec.duration import Duration
 from dlth_bench.spec.method import DINOSpec, FinetuneSpec, LinearSpec, MAESpec, MoCoSpec, SupervisedSpec
-from dlth_bench.spec.protocol import Config, DataSpec
+from dlth_bench.spec.protocol import Config
 from dlth_bench.spec.recipe import AugmentSpec, OptimizerSpec, ResNetSpec, TrainSpec, ViTSpec
 from dlth_bench.spec.run import Run
 from dlth_bench.training.augment import Pixels

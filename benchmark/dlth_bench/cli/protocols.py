@@ -15,10 +15,11 @@ from rich.text import Text
 from dlth_bench.cli.recipe_details import print_details, recipe_details
 from dlth_bench.leaderboard.metric_text import amount, column_title, explained
 from dlth_bench.shipped import shipped_folder
+from dlth_bench.spec.data import DataSpec
 from dlth_bench.spec.errors import InputError
 from dlth_bench.spec.files import write_atomically
 from dlth_bench.spec.metric import ACCURACY
-from dlth_bench.spec.protocol import Config, DataSpec, Protocol
+from dlth_bench.spec.protocol import Config, Protocol
 from dlth_bench.spec.protocol_file import (
     LOCK_NAME,
     find_protocol,

@@ -12,8 +12,8 @@ from dlth_bench.datasets.hub import HubFiles
 from dlth_bench.datasets.location import dataset_folder
 from dlth_bench.datasets.published_sizes import PUBLISHED
 from dlth_bench.spec.classes import ClassCatalog
+from dlth_bench.spec.data import DataSpec
 from dlth_bench.spec.errors import InputError
-from dlth_bench.spec.protocol import DataSpec
 from dlth_bench.spec.quoting import quoted
 from dlth_bench.spec.samples import SampleCatalog
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from dlth_bench.datasets.registry import class_catalog, sample_catalog
 from dlth_bench.harness.grid import grid_runs
 from dlth_bench.harness.store import Store
-from dlth_bench.spec.protocol import Config, Cost, Protocol
+from dlth_bench.spec.protocol import Config, Protocol
+from dlth_bench.spec.reference import Cost
 from dlth_bench.spec.run import Run
 from dlth_bench.spec.subset import Subset
 

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Sequence
 from dlth_bench.harness.grid import full_data, grid_runs
 from dlth_bench.spec.errors import InputError
 from dlth_bench.spec.metric import Metric
-from dlth_bench.spec.protocol import ConfigReference, Cost, Protocol, Reference
+from dlth_bench.spec.protocol import Protocol
+from dlth_bench.spec.reference import ConfigReference, Cost, Reference
 from dlth_bench.spec.result import Result
 
 

@@ -15,12 +15,13 @@ from typing import Any
 
 from dlth_bench.datasets.base import Dataset
 from dlth_bench.datasets.location import CACHE_VARIABLE
+from dlth_bench.spec.data import DataSpec
 from dlth_bench.spec.duration import Duration
 from dlth_bench.spec.errors import InputError
 from dlth_bench.spec.frozen import Frozen
 from dlth_bench.spec.measurement import FewShotSpec, MeasurementSpec, TicketProbeSpec, TransferSpec
 from dlth_bench.spec.method import MethodSpec, MoCoSpec
-from dlth_bench.spec.protocol import Config, DataSpec
+from dlth_bench.spec.protocol import Config
 from dlth_bench.spec.pruning import PruningSpec, RewindPoint
 from dlth_bench.spec.recipe import TrainSpec
 from dlth_bench.spec.run import Run

@@ -10,7 +10,7 @@ from dlth_bench.leaderboard.number_text import correlation, count, duration, fac
 from dlth_bench.leaderboard.random_peers import SameCost, selection_cost
 from dlth_bench.leaderboard.ranking import Rank
 from dlth_bench.leaderboard.submissions import Status, StoredSubmission
-from dlth_bench.spec.protocol import Cost
+from dlth_bench.spec.reference import Cost
 from dlth_bench.spec.scorecard import CorrelationScore
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dlth_bench.leaderboard.number_text import correlation
-from dlth_bench.spec.protocol import Cost
+from dlth_bench.spec.reference import Cost
 from dlth_bench.spec.scorecard import Scorecard
 from dlth_bench.spec.submission import Submission
 

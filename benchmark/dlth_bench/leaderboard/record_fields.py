@@ -8,7 +8,8 @@ from typing import Literal
 
 from dlth_bench.leaderboard.columns import Row, flags
 from dlth_bench.leaderboard.random_peers import selection_cost
-from dlth_bench.spec.protocol import Cost, Protocol
+from dlth_bench.spec.protocol import Protocol
+from dlth_bench.spec.reference import Cost
 from dlth_bench.spec.scorecard import CorrelationScore, CostScore, DecisionScore, Scorecard
 
 Cell = str | int | float | bool | None

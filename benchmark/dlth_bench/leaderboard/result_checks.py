@@ -12,11 +12,12 @@ from dlth_bench.harness.grid import grid_runs
 from dlth_bench.leaderboard.findings import Finding
 from dlth_bench.spec.consistency import contradictions
 from dlth_bench.spec.protocol import Protocol
-from dlth_bench.spec.pruning import PruningSpec, TicketFacts
+from dlth_bench.spec.pruning import PruningSpec
 from dlth_bench.spec.quoting import quoted
 from dlth_bench.spec.result import Result
 from dlth_bench.spec.run import Run
 from dlth_bench.spec.subset import Subset
+from dlth_bench.spec.ticket import TicketFacts
 
 _FLOPS_TOLERANCE = 0.25
 """FLOPs an image may differ from the reference's by so much: the head grows with the classes, counters change. On

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from dlth_bench.spec.protocol import Cost, Reference
+from dlth_bench.spec.reference import Cost, Reference
 from dlth_bench.spec.scorecard import CostScore
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from dlth_bench.scoring.correlation import FloatArray
 from dlth_bench.scoring.sides import Published, padded
 from dlth_bench.spec.metric import ACCURACY, Metric
-from dlth_bench.spec.protocol import Reference
+from dlth_bench.spec.reference import Reference
 
 
 @dataclass(frozen=True, eq=False)

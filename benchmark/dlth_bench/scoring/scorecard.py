@@ -22,7 +22,8 @@ from dlth_bench.scoring.steps import step_scores
 from dlth_bench.scoring.trend import bounded, trend_scores
 from dlth_bench.spec.errors import InputError
 from dlth_bench.spec.metric import Metric
-from dlth_bench.spec.protocol import Config, Cost, Protocol, Reference
+from dlth_bench.spec.protocol import Config, Protocol
+from dlth_bench.spec.reference import Cost, Reference
 from dlth_bench.spec.scorecard import ConfigScore, CostScore, Scorecard
 from dlth_bench.spec.steps import family_of, steps_of
 

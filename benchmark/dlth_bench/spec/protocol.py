@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import datetime
-from statistics import fmean, stdev
 from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from dlth_bench.spec.data import DataSpec, Slug
 from dlth_bench.spec.duration import Unit
 from dlth_bench.spec.frozen import Frozen, digest_of
 from dlth_bench.spec.measurement import MeasurementSpec, measurement_problem
@@ -16,10 +15,10 @@ from dlth_bench.spec.method import EvaluationSpec, MethodSpec
 from dlth_bench.spec.metric import ACCURACY, Metric
 from dlth_bench.spec.pruning import PruningSpec
 from dlth_bench.spec.recipe import Backbone, EvalViewSpec, TrainSpec
+from dlth_bench.spec.reference import ConfigReference, Reference
 from dlth_bench.spec.removal import RemovalSpec
 from dlth_bench.spec.subset_rule import SubsetRule
 
-Slug = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
 Accuracy = Annotated[float, Field(ge=0, le=1, description="Top-1 accuracy as a fraction.")]
 
 
@@ -133,95 +132,6 @@ class Config(Frozen):
     def metrics(self) -> tuple[Metric, ...]:
         """All that a result of it says: its accuracy, and what it measures."""
         return (ACCURACY, *(metric for spec in self.measure for metric in spec.metrics))
-
-
-class DataSpec(Frozen):
-    """Which samples a protocol trains on and evaluates on."""
-
-    dataset: Slug
-    manifest_digest: Annotated[
-        str | None,
-        Field(
-            pattern=r"^[0-9a-f]{64}$",
-            description="SHA-256 of the dataset's manifest; None: the result records the digest found.",
-        ),
-    ] = None
-    images_per_class: Annotated[
-        int | None,
-        Field(gt=0, description="Training samples a class, the first in the dataset's order; None: all."),
-    ] = None
-    image_size: Annotated[
-        int | None,
-        Field(gt=0, description="Side in pixels of the images that methods see; None: the dataset's own, or 224."),
-    ] = None
-    shorter_side: Annotated[
-        int | None,
-        Field(gt=0, description="To which larger images are reduced before all else; None: 8/7 of image_size."),
-    ] = None
-    pixel_mean: Annotated[
-        tuple[float, ...], Field(description="Subtracted from pixels in [0, 1], a value a channel; none of texts.")
-    ] = ()
-    pixel_std: Annotated[tuple[float, ...], Field(description="Divides pixels after that, a value a channel.")] = ()
-
-    @model_validator(mode="after")
-    def _channels_agree(self) -> Self:
-        if len(self.pixel_mean) != len(self.pixel_std):
-            raise ValueError("pixel_mean and pixel_std have a value a channel, so equally many")
-        return self
-
-
-class Cost(Frozen):
-    """What training took, summed over the runs it stands for."""
-
-    images: Annotated[
-        int, Field(ge=0, le=10**18, description="Samples drawn in training, all views of one counted once.")
-    ]
-    flops: Annotated[float, Field(ge=0, le=1e40, description="Floating-point operations of all training steps.")]
-    device_seconds: Annotated[
-        float, Field(ge=0, le=1e15, description="Wall seconds times devices, of all training steps.")
-    ]
-
-
-class ConfigReference(Frozen):
-    """Full-data accuracy of one config: one value a seed, or a published mean with a standard deviation.
-
-    Under a protocol that ranks by another metric, all of these are that metric's values, in its unit.
-    """
-
-    accuracies: Annotated[tuple[float, ...], Field(description="Last-epoch top-1, one value a seed.")] = ()
-    mean: float | None = None
-    std: Annotated[float | None, Field(ge=0, description="Standard deviation over seeds, if published.")] = None
-    source: Annotated[str, Field(description="Where a published value stands.")] = ""
-    cost: Annotated[Cost | None, Field(description="Cost of all seeds together.")] = None
-
-    @model_validator(mode="after")
-    def _one_kind(self) -> Self:
-        if bool(self.accuracies) == (self.mean is not None):
-            raise ValueError("give either accuracies (measured) or mean (published)")
-        return self
-
-    @property
-    def statistics(self) -> tuple[float, float | None]:
-        """Mean and standard deviation over seeds (n - 1; None with one seed or an unstated one)."""
-        if self.mean is not None:
-            return self.mean, self.std
-        spread = stdev(self.accuracies) if len(self.accuracies) > 1 else None
-        return fmean(self.accuracies), spread
-
-
-class Reference(Frozen):
-    """The full data's accuracies and where they come from."""
-
-    source: Annotated[str, Field(description="How the values came about: a measurement or a publication.")]
-    date: Annotated[datetime.date, Field(description="Day of the measurement or publication.")]
-    hardware: str = ""
-    versions: Annotated[dict[str, str], Field(default_factory=dict)]
-    commit: Annotated[str, Field(description="Commit of the code that measured the values.")] = ""
-    assumed_std: Annotated[
-        float | None,
-        Field(ge=0, description="Std over seeds to reckon with where a published value states none, as a fraction."),
-    ] = None
-    configs: Annotated[dict[str, ConfigReference], Field(min_length=1)]
 
 
 class UnderfitGate(Frozen):

@@ -8,9 +8,10 @@ from pydantic import Field, model_validator
 
 from dlth_bench.spec.frozen import Frozen
 from dlth_bench.spec.metric import ACCURACY, Measured, Metric
-from dlth_bench.spec.protocol import Accuracy, Cost
-from dlth_bench.spec.pruning import TicketFacts
+from dlth_bench.spec.protocol import Accuracy
+from dlth_bench.spec.reference import Cost
 from dlth_bench.spec.replaced import Replaced
+from dlth_bench.spec.ticket import TicketFacts
 
 TRAINING_VERSION = 1
 """Raised by a change to training that moves accuracies: results of different versions are not scored together."""

@@ -10,9 +10,10 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, model_validator
 
+from dlth_bench.spec.data import DataSpec
 from dlth_bench.spec.frozen import Frozen, digest_of
 from dlth_bench.spec.prac import PracFacts
-from dlth_bench.spec.protocol import Config, DataSpec
+from dlth_bench.spec.protocol import Config
 from dlth_bench.spec.recipe import TrainSpec
 from dlth_bench.spec.replaced import PHASES, Phase, Replaced, on_subset
 from dlth_bench.spec.samples import classes_of

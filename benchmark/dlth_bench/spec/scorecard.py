@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from dlth_bench.spec.frozen import Frozen
 from dlth_bench.spec.metric import ACCURACY, Metric
-from dlth_bench.spec.protocol import Cost
+from dlth_bench.spec.reference import Cost
 from dlth_bench.spec.replaced import Replaced
 
 Correlation = Annotated[float, Field(ge=-1, le=1)]

@@ -8,8 +8,9 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, field_validator
 
+from dlth_bench.spec.data import Slug
 from dlth_bench.spec.frozen import Frozen
-from dlth_bench.spec.protocol import Cost, Slug
+from dlth_bench.spec.reference import Cost
 
 _URL = re.compile(r"https://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[A-Za-z0-9._~!$&*+,;=:@%/?#-]*)?")
 

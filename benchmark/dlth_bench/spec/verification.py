@@ -9,8 +9,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from dlth_bench.spec.data import Slug
 from dlth_bench.spec.frozen import Frozen, digest_of
-from dlth_bench.spec.protocol import Slug
 from dlth_bench.spec.result import Result
 from dlth_bench.spec.submission import Digest, Line
 

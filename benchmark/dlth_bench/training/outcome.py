@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from dlth_bench.spec.metric import Measured
-from dlth_bench.spec.protocol import Cost
-from dlth_bench.spec.pruning import TicketFacts
+from dlth_bench.spec.reference import Cost
 from dlth_bench.spec.result import Curves
+from dlth_bench.spec.ticket import TicketFacts
 from dlth_bench.training.environment import peak_memory_bytes
 from dlth_bench.training.evaluation.accuracy import class_accuracy, top1
 from dlth_bench.training.history import History

@@ -13,9 +13,10 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from dlth_bench.spec.data import DataSpec
 from dlth_bench.spec.frozen import Frozen
 from dlth_bench.spec.method import FinetuneSpec, LinearSpec, MoCoSpec
-from dlth_bench.spec.protocol import Config, DataSpec
+from dlth_bench.spec.protocol import Config
 from dlth_bench.spec.recipe import OptimizerSpec, TrainSpec
 from dlth_bench.training.augment import Pixels
 from dlth_bench.training.methods.base import Method, Moment

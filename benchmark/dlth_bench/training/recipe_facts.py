@@ -8,10 +8,11 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from dlth_bench.spec.data import DataSpec
 from dlth_bench.spec.frozen import Frozen
 from dlth_bench.spec.method import DINOSpec, FinetuneSpec, MethodSpec, MoCoSpec, TextSpec
 from dlth_bench.spec.pretext import ExemplarSpec, RotNetSpec, S4LSpec
-from dlth_bench.spec.protocol import Config, DataSpec
+from dlth_bench.spec.protocol import Config
 from dlth_bench.spec.recipe import AugmentSpec, TrainSpec
 from dlth_bench.spec.two_views import TwoViewSpec
 from dlth_bench.training.augment import Pixels

@@ -9,8 +9,9 @@ import torch
 from lightning.fabric import Fabric
 
 from dlth_bench.datasets.base import Dataset
+from dlth_bench.spec.data import DataSpec
 from dlth_bench.spec.frozen import Frozen
-from dlth_bench.spec.protocol import Config, DataSpec
+from dlth_bench.spec.protocol import Config
 from dlth_bench.spec.run import Run
 from dlth_bench.training.execute import Execution
 from dlth_bench.training.loop import Trainer

@@ -11,8 +11,8 @@ from dlth_bench.datasets.published_sizes import PUBLISHED, PublishedSize
 from dlth_bench.datasets.registry import dataset_named, hub_files, image_dataset
 from dlth_bench.harness.doctor.checks import Check
 from dlth_bench.shipped import shipped_folder
+from dlth_bench.spec.data import DataSpec
 from dlth_bench.spec.errors import InputError
-from dlth_bench.spec.protocol import DataSpec
 from dlth_bench.spec.protocol_file import lock_state, read_lock, read_protocol, shipped_protocols
 
 

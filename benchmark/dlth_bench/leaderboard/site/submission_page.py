@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from dlth_bench.leaderboard.submissions import SUBSET, StoredSubmission
 from dlth_bench.spec.classes import ClassCatalog
-from dlth_bench.spec.protocol import Cost
+from dlth_bench.spec.reference import Cost
 from dlth_bench.spec.result import Environment, Result
 from dlth_bench.spec.scorecard import ConfigScore, Scorecard
 

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from dlth_bench.spec.duration import Duration
 from dlth_bench.spec.prac import PracLevel, PracSpec
-from dlth_bench.spec.pruning import Level
+from dlth_bench.spec.ticket import Level
 from dlth_bench.training.evaluation.accuracy import in_batches
 from dlth_bench.training.flops import forward_flops
 from dlth_bench.training.methods.supervised import Supervised, as_classifier

@@ -16,8 +16,9 @@ from typing import Any
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from dlth_bench.spec.pruning import Level, PruningSpec
+from dlth_bench.spec.pruning import PruningSpec
 from dlth_bench.spec.result import TRAINING_VERSION
+from dlth_bench.spec.ticket import Level
 from dlth_bench.training.augment import Pixels
 from dlth_bench.training.evaluation.accuracy import in_batches, top1
 from dlth_bench.training.flops import stage_flops

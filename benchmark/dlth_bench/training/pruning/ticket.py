@@ -11,8 +11,9 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from dlth_bench.spec.pruning import PruningSpec, TicketFacts
+from dlth_bench.spec.pruning import PruningSpec
 from dlth_bench.spec.stored_run import MASK_FILE
+from dlth_bench.spec.ticket import TicketFacts
 from dlth_bench.training.history import History
 from dlth_bench.training.methods.supervised import Supervised, as_classifier
 from dlth_bench.training.pruning.critical import CriticalSet
