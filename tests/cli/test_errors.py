@@ -94,7 +94,10 @@ def test_wrong_subset(
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        (["--protocol", "glyphs-sll"], "no protocol 'glyphs-sll'; the shipped ones: agnews-text@1, "),
+        (
+            ["--protocol", "glyphs-sll"],
+            "no protocol 'glyphs-sll'; did you mean 'glyphs-ssl'? The shipped ones: agnews-text@1, ",
+        ),
         (["--protocol", "mine.yaml"], "mine.yaml: no such file"),
         (["--protocol", "[/red]\x1b[2J"], r"no protocol '[/red]\x1b[2J'"),
         (["--configs", "moco-v3"], f"{GLYPHS_SSL} has no config 'moco-v3'; it has moco-v1-short"),

@@ -16,6 +16,7 @@ from dlth_bench.spec.protocol import Protocol
 from dlth_bench.spec.protocol_file import find_protocol, reference_results_path
 from dlth_bench.spec.result import Result
 from dlth_bench.spec.run import Run
+from dlth_bench.spec.stored_run import read_stored_run
 
 GLYPHS = class_catalog("glyphs")
 IDS = sorted(GLYPHS.ids)
@@ -155,3 +156,9 @@ def test_configs_of_a_reference_are_a_pool(tmp_path: Path) -> None:
         read_pool([copy], GLYPHS)
     with pytest.raises(InputError, match=f"is of {protocol.key}, on glyphs and not on imagenet"):
         read_pool([path], class_catalog("imagenet"))
+
+
+def test_a_run_s_folder_that_is_missing_is_named(tmp_path: Path) -> None:
+    """The error names what was asked for, not the folder around it."""
+    with pytest.raises(InputError, match=r"folder '.*gone' does not exist"):
+        read_stored_run(tmp_path / "gone")

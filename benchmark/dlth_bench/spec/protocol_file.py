@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -92,7 +93,9 @@ def find_protocol(name: str) -> Protocol:
     matches = [protocol for protocol in matches if not version or str(protocol.version) == version]
     if not matches:
         known = ", ".join(paths) or "none"
-        raise InputError(f"no protocol {quoted(name)}; the shipped ones: {known}; or give the path of a .yaml file")
+        near = difflib.get_close_matches(wanted, [stem.partition("@")[0] for stem in paths], n=1)
+        guess = f"did you mean {quoted(near[0])}? The shipped ones" if near else "the shipped ones"
+        raise InputError(f"no protocol {quoted(name)}; {guess}: {known}; or give the path of a .yaml file")
     frozen = read_lock(shipped_folder("protocols"))
     return max(matches, key=lambda protocol: (protocol.key in frozen, protocol.version))
 

@@ -69,7 +69,7 @@ def read_stored_run(path: Path) -> StoredRun:
     Raises:
         InputError: one of the two files is missing or damaged, or they are of different runs.
     """
-    folder = path if path.is_dir() else path.parent
+    folder = path.parent if path.is_file() else path
     result = _read(folder / RESULT_FILE, Result)
     if not (folder / RUN_FILE).is_file():
         raise InputError(f"has no {RUN_FILE} beside it, which would say its classes", source=folder / RESULT_FILE)
