@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from dlth_bench.datasets.location import located
+from dlth_bench.harness.engines.visible_gpus import visible_gpus
 from dlth_bench.spec.errors import InputError
 from dlth_bench.spec.quoting import quoted
 
@@ -35,7 +36,7 @@ StoreOption = Annotated[Path, typer.Option("--out", "-o", help="Folder of the st
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON on stdout; progress goes to stderr.")]
 WorkersOption = Annotated[
     int | None,
-    typer.Option("--workers", "-w", min=1, help="Runs trained at once. Default: one a CPU core, one on a GPU."),
+    typer.Option("--workers", "-w", min=1, help="Runs trained at once. Default: one on each GPU, else one a core."),
 ]
 DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")]
 ConfigsOption = Annotated[str | None, typer.Option("--configs", help="Only these configs, separated by commas.")]
@@ -109,9 +110,10 @@ def checked_device(device: str) -> str:
 
 
 def worker_count(workers: int | None, device: str) -> int:
-    """How many runs to train at once: as asked, else one a core on CPUs and one on a GPU."""
+    """How many runs to train at once: as asked, else one on each GPU, and without one as many as there are cores."""
     if workers is not None:
         return workers
-    if device == "cuda" or (device == "auto" and Path("/proc/driver/nvidia/version").exists()):
-        return 1
+    gpus = visible_gpus(device)
+    if gpus or device == "cuda":
+        return max(1, len(gpus))
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-from collections import deque
-from collections.abc import Iterator, Sequence
+from collections import Counter, deque
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -25,13 +26,14 @@ STARTS = 5
 
 @dataclass
 class Worker:
-    """A process, our end of its pipe, the run it is at, and whether it waits for that run to come free.
+    """A process, our end of its pipe, its GPU, the run it is at, and whether it waits for that run to come free.
 
     It is ready once its libraries are loaded; before that it cannot have begun its run.
     """
 
     process: BaseProcess
     pipe: Connection
+    gpu: str | None
     run: Run | None = None
     waits: bool = False
     ready: bool = False
@@ -43,6 +45,7 @@ class LocalEngine:
 
     Args:
         device: ``cpu``, ``cuda``, ``mps`` or ``auto``.
+        gpus: as ``CUDA_VISIBLE_DEVICES`` names them, among which processes are spread evenly; empty: torch's first one.
         threads: CPU threads of each process; more than one a core makes all of them many times slower.
         checkpoint_seconds: how much work a kill may cost.
         batch: the batch that the runs belong to, whose attempts are bounded; empty: none.
@@ -53,6 +56,7 @@ class LocalEngine:
     store: Store
     workers: int = 1
     device: str = "auto"
+    gpus: Sequence[str] = ()
     threads: int = 1
     keep_weights: bool = False
     checkpoint_seconds: float = 15.0
@@ -166,20 +170,20 @@ class LocalEngine:
             self.tuning,
         )
         process = context.Process(target=work, args=(theirs, settings), daemon=True)
-        # OpenMP reads its thread count when it is loaded, so it must stand in the child's environment from the start.
-        before = os.environ.get("OMP_NUM_THREADS")
-        os.environ["OMP_NUM_THREADS"] = str(self.threads)
-        try:
+        gpu = self._next_gpu()
+        # OpenMP and CUDA read these when they are loaded, so they must stand in the child's environment from the start.
+        threads = {"OMP_NUM_THREADS": str(self.threads)}
+        with environment(threads if gpu is None else threads | {"CUDA_VISIBLE_DEVICES": gpu}):
             process.start()
-        finally:
-            if before is None:
-                del os.environ["OMP_NUM_THREADS"]
-            else:
-                os.environ["OMP_NUM_THREADS"] = before
         theirs.close()
-        worker = Worker(process, ours)
+        worker = Worker(process, ours, gpu)
         self._pool.append(worker)
         return worker
+
+    def _next_gpu(self) -> str | None:
+        """The GPU that the fewest processes train on; None: there are none to choose from."""
+        taken = Counter(worker.gpu for worker in self._pool)
+        return min(self.gpus, key=lambda gpu: taken[gpu], default=None)
 
     def _stop(self) -> None:
         for worker in self._pool:
@@ -188,3 +192,18 @@ class LocalEngine:
             worker.process.join()
             worker.pipe.close()
         self._pool.clear()
+
+
+@contextmanager
+def environment(changes: Mapping[str, str]) -> Iterator[None]:
+    """These environment variables for as long as it takes."""
+    before = {name: os.environ.get(name) for name in changes}
+    os.environ.update(changes)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value

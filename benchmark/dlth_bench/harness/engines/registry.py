@@ -85,6 +85,7 @@ def make_engine(name: str, settings: EngineSettings) -> Engine:
 
         return RayEngine(settings, ray_options(settings.options, settings.workers))
     from dlth_bench.harness.engines.local import LocalEngine
+    from dlth_bench.harness.engines.visible_gpus import visible_gpus
 
     if settings.options:
         raise InputError("--engine-option: the local engine has none")
@@ -98,6 +99,7 @@ def make_engine(name: str, settings: EngineSettings) -> Engine:
         settings.store,
         workers=settings.workers or 1,
         device=settings.device,
+        gpus=visible_gpus(settings.device),
         keep_weights=settings.keep_weights,
         tuning=settings.tuning,
     )
