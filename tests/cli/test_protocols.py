@@ -57,6 +57,15 @@ def test_show_has_whole_config_names_at_80_columns(place: Path) -> None:
     assert "…" not in output
 
 
+def test_the_shipped_list_has_whole_names_at_80_columns(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The names are those that ``--protocol`` takes: a dozen of them begin alike, so that none may be cut."""
+    monkeypatch.setenv("COLUMNS", "80")
+    output = run("protocols", "list").output
+    assert "cifar10-tickets-connectivity@1 " in output
+    assert "…" not in output
+    assert max(map(len, output.splitlines())) <= 80
+
+
 def test_show_says_what_holds_the_data_and_the_score(place: Path) -> None:
     """Which digest the data have or that it is open, and that without a reference there is no score."""
     shown = " ".join(run("protocols", "show", "tiny").output.split())

@@ -55,7 +55,7 @@ def test_small_random_samples_do_not_rank_the_papers_tickets() -> None:
     assert spearmanr(TABLES["fewshot_1_percent"], TABLES["fewshot"]).statistic == pytest.approx(-0.05, abs=0.01)
 
 
-@pytest.mark.parametrize("name", ["methods", "rewind"])
+@pytest.mark.parametrize("name", ["methods", "rewind", "prac", "lowsup", "layerwise"])
 def test_without_a_measured_reference_nothing_is_scored(name: str) -> None:
     """Pictures have no numbers to copy: the protocol says so instead of inventing some."""
     protocol = protocol_of(name)
@@ -66,8 +66,7 @@ def test_without_a_measured_reference_nothing_is_scored(name: str) -> None:
 
 def test_what_a_subset_replaces() -> None:
     """Probes and transfer judge the search, few shots the training of tickets; all of these take samples only."""
-    found = {
-        name: protocol_of(name).subset.replaces for name in ("stability", "probe", "transfer", "fewshot", "rewind")
-    }
+    names = ("stability", "probe", "transfer", "fewshot", "rewind", "prac", "lowsup", "layerwise")
+    found = {name: protocol_of(name).subset.replaces for name in names}
     expected = {"stability": "training", "fewshot": "sparse_training"}
     assert found == dict.fromkeys(found, "search") | expected

@@ -6,7 +6,7 @@ import pytest
 import torch
 from pydantic import ValidationError
 from torch import nn
-from torchvision.models import densenet, resnet
+from torchvision.models import densenet, resnet, vgg
 
 from dlth_bench.spec.recipe import CNNSpec
 from dlth_bench.training.small_cnns import build_cnn
@@ -18,6 +18,7 @@ SPECS = {
     "densenet": CNNSpec(kind="cnn", family="densenet", blocks=(2, 3), growth=8),
     "mobilenetv3": CNNSpec(kind="cnn", family="mobilenetv3", widths=(16, 24), blocks=(1, 2)),
     "convnext": CNNSpec(kind="cnn", family="convnext", widths=(8, 16, 24, 24), blocks=(1, 1, 2, 1)),
+    "vgg": CNNSpec(kind="cnn", family="vgg", widths=(8, 16, 16), blocks=(1, 2, 1)),
 }
 
 
@@ -51,6 +52,16 @@ def test_dense_layers_have_the_weights_of_torchvision_s() -> None:
     theirs = densenet.DenseNet(growth_rate=8, block_config=(2, 3), num_init_features=16, num_classes=1).features
     theirs.conv0 = nn.Conv2d(1, 16, 3, bias=False)
     assert weights(build_cnn(SPECS["densenet"], 1)) == weights(theirs)
+
+
+def test_vgg_16_has_the_weights_of_torchvision_s() -> None:
+    """Its convolutions and norms are those of configuration D; these have a bias more, which the norms undo."""
+    spec = CNNSpec(kind="cnn", family="vgg", widths=(64, 128, 256, 512, 512), blocks=(2, 2, 3, 3, 3))
+    with torch.device("meta"):
+        ours, theirs = build_cnn(spec, 3), vgg.make_layers(vgg.cfgs["D"], batch_norm=True)
+    biases = [module.bias for module in theirs if isinstance(module, nn.Conv2d)]
+    assert weights(ours) == weights(theirs) - sum(bias.numel() for bias in biases if bias is not None)
+    assert sum(isinstance(module, nn.MaxPool2d) for module in ours.modules()) == 4
 
 
 @pytest.mark.parametrize(("family", "present"), [("resnext", False), ("regnety", True), ("mobilenetv3", True)])

@@ -18,6 +18,7 @@ from dlth_bench.shipped import shipped_folder
 from dlth_bench.spec.data import DataSpec
 from dlth_bench.spec.errors import InputError
 from dlth_bench.spec.files import write_atomically
+from dlth_bench.spec.layer_depth import LayerDepth
 from dlth_bench.spec.metric import ACCURACY
 from dlth_bench.spec.protocol import Config, Protocol
 from dlth_bench.spec.protocol_file import (
@@ -50,11 +51,13 @@ def list_protocols(as_json: JsonOption = False) -> None:
     if as_json:
         typer.echo(json.dumps([_summary(protocol, lock) for protocol in found], indent=2))
         return
-    table = Table("Protocol", "Dataset", "Configs", "Seeds", "Subset", "Budget", "Lock")
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("Protocol", no_wrap=True)  # the name that --protocol takes
+    for title in ("Configs", "Seeds", "Subset", "Lock"):
+        table.add_column(title)
     for protocol in found:
-        row = _summary(protocol, lock)
-        cells = (row["protocol"], row["dataset"], len(protocol.configs), len(protocol.seeds))
-        table.add_row(*map(str, cells), _sizes(protocol.subset), protocol.budget, str(row["lock"]))
+        cells = (protocol.key, len(protocol.configs), len(protocol.seeds))
+        table.add_row(*map(str, cells), _sizes(protocol.subset), lock_state(protocol, lock))
     Console().print(table)
 
 
@@ -192,7 +195,15 @@ def _pruning(config: Config) -> str:
     control += "" if pruning.prac is None else ", on critical samples"
     left = f"{100 * pruning.live_after(pruning.rounds, total) / total:.3g} % of weights"
     search = "" if pruning.search is None else _search(pruning.search)
-    return f"; {left} by {pruning.score.kind}{search}{control}"
+    return f"; {left} {_depth(pruning.depth)}by {pruning.score.kind}{search}{control}"
+
+
+def _depth(depth: LayerDepth | None) -> str:
+    """Which layers' weights these are, where not those of all; ends with a space then."""
+    if depth is None:
+        return ""
+    layers = f"{depth.layers} layers" if depth.share is None else f"{100 * depth.share:g} % of layers"
+    return f"of the first {layers} "
 
 
 def _search(search: SearchSpec) -> str:

@@ -45,15 +45,18 @@ class ViTSpec(Frozen):
 class CNNSpec(Frozen):
     """A small network of a well-known family for small images, with that family's blocks and initialisation.
 
-    The stem is one 3x3 convolution of stride 2 (ConvNeXt: patches of 2x2); each later stage halves the image.
+    The stem is one 3x3 convolution of stride 2 (ConvNeXt: patches of 2x2; VGG: none, its stages are of 3x3 convolutions
+    with batch norms); each later stage halves the image.
     """
 
     kind: Literal["cnn"]
-    family: Literal["resnet", "resnext", "regnety", "densenet", "mobilenetv3", "convnext"]
+    family: Literal["resnet", "resnext", "regnety", "densenet", "mobilenetv3", "convnext", "vgg"]
     widths: Annotated[
-        tuple[int, ...], Field(max_length=4, description="Channels of each stage; DenseNet's follow from its growth.")
+        tuple[int, ...], Field(max_length=5, description="Channels of each stage; DenseNet's follow from its growth.")
     ] = ()
-    blocks: Annotated[tuple[int, ...], Field(min_length=1, max_length=4, description="Blocks of each stage.")]
+    blocks: Annotated[
+        tuple[int, ...], Field(min_length=1, max_length=5, description="Blocks of each stage; VGG: convolutions.")
+    ]
     group_width: Annotated[int | None, Field(gt=0, description="ResNeXt and RegNetY: channels of a group.")] = None
     growth: Annotated[int | None, Field(gt=0, description="DenseNet: channels that a layer adds.")] = None
     drop_path: Annotated[Probability, Field(description="ConvNeXt: stochastic depth rate of the last block.")] = 0.0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
+from timm.layers.conv_bn_act import ConvNormAct
 from timm.models._efficientnet_blocks import SqueezeExcite
 from timm.models._efficientnet_builder import decode_arch_def, round_channels
 from timm.models.byobnet import ByoBlockCfg, ByobNet, ByoModelCfg
@@ -17,7 +18,7 @@ from dlth_bench.spec.recipe import CNNSpec
 
 def build_cnn(spec: CNNSpec, channels: int) -> nn.Module:
     """A randomly initialised network without classifier; attribute ``num_features`` is its output's width."""
-    builders = {"densenet": _densenet, "mobilenetv3": _mobilenetv3, "convnext": _convnext}
+    builders = {"densenet": _densenet, "mobilenetv3": _mobilenetv3, "convnext": _convnext, "vgg": _vgg}
     return builders.get(spec.family, _residual)(spec, channels)
 
 
@@ -89,3 +90,18 @@ def _convnext(spec: CNNSpec, channels: int) -> nn.Module:
         patch_size=2,
         drop_path_rate=spec.drop_path,
     )
+
+
+def _vgg(spec: CNNSpec, channels: int) -> nn.Module:
+    """Max-pooling between stages, the mean over places at the end; no hidden linear layers, which large images have."""
+    layers: list[nn.Module] = []
+    for stage, (depth, width) in enumerate(zip(spec.blocks, spec.widths, strict=True)):
+        layers += [nn.MaxPool2d(2)] if stage else []
+        for _ in range(depth):
+            convolution = ConvNormAct(channels, width, 3)
+            nn.init.kaiming_normal_(convolution.conv.weight, mode="fan_out", nonlinearity="relu")  # as torchvision's
+            layers.append(convolution)
+            channels = width
+    network = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    setattr(network, "num_features", channels)  # noqa: B010  # an int, which a module's type does not expect
+    return network
