@@ -19,6 +19,7 @@ from tabulate import tabulate
 from dlth_bench.datasets.registry import protocol_dataset
 from dlth_bench.spec.protocol_file import find_protocol
 from dlth_bench.spec.run import Run
+from dlth_bench.training.allocator import keep_freed_memory
 from dlth_bench.training.execute import Execution
 from dlth_bench.training.methods.base import Moment
 from dlth_bench.training.quiet import quiet_libraries
@@ -54,6 +55,7 @@ def main() -> None:
     parser.add_argument("--compile", action="store_true")
     asked = parser.parse_args()
     quiet_libraries()
+    keep_freed_memory()
     torch.set_num_threads(1)
     protocol = find_protocol("glyphs-ssl@3")
     dataset = protocol_dataset(protocol.data)

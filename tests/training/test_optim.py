@@ -18,6 +18,7 @@ from dlth_bench.spec.recipe import OptimizerSpec
 from dlth_bench.training.backbones import build_backbone
 from dlth_bench.training.evaluation.finetune import finetune_method
 from dlth_bench.training.fused_adamw import CPUFusedAdamW
+from dlth_bench.training.fused_sgd import CPUFusedSGD
 from dlth_bench.training.methods.base import Moment
 from dlth_bench.training.methods.mae import MAE
 from dlth_bench.training.optim import (
@@ -318,6 +319,20 @@ def test_adamw_on_a_cpu_is_torch_s_fused_one_bit_for_bit(reload: bool) -> None:
     slots, expected = ours.state_dict()["state"], torchs.state_dict()["state"]
     assert {index: float(slot["step"]) for index, slot in slots.items()} == {0: 6.0, 1: 2.0}
     assert all(torch.equal(slots[index][name], value) for index in expected for name, value in expected[index].items())
+
+
+@pytest.mark.parametrize("reload", [False, True])
+@pytest.mark.parametrize(("momentum", "nesterov"), [(0.0, False), (0.9, False), (0.9, True)])
+def test_sgd_on_a_cpu_is_torch_s_fused_one_bit_for_bit(momentum: float, nesterov: bool, reload: bool) -> None:
+    """Also where a parameter rests for some steps, as prototypes do at first, and after a checkpoint."""
+    mine, theirs = _Pair(), _Pair()
+    settings: dict[str, Any] = {"lr": 0.1, "momentum": momentum, "nesterov": nesterov}
+    ours = CPUFusedSGD([{"params": list(mine.parameters()), "weight_decay": 0.3}], **settings)
+    torchs = torch.optim.SGD(theirs.parameters(), weight_decay=0.3, fused=True, **settings)
+    for parameter in theirs.parameters() if momentum else ():
+        torchs.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
+    for one, other in zip(_rested(ours, mine, reload=reload), _rested(torchs, theirs), strict=True):
+        assert torch.equal(one, other)
 
 
 def test_nesterov_and_rmsprop_are_their_formulas() -> None:

@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from dlth_bench.cli.bench_step import measured_steps
 from dlth_bench.cli.bench_tickets import tickets
 from dlth_bench.cli.options import (
     DEFAULT_PROTOCOL,
@@ -43,12 +44,15 @@ def step(
     configs: ConfigsOption = None,
     device: DeviceOption = "auto",
     rounds: Annotated[int, typer.Option(min=1, help="Rounds in which the whole and the bare step alternate.")] = 40,
-    steps: Annotated[int, typer.Option(min=1, help="Steps of each a round.")] = 3,
+    steps: Annotated[int, typer.Option(min=1, help="Steps of each a round, at least.")] = 3,
+    profile: Annotated[bool, typer.Option("--profile", help="Say where processor time goes, by part.")] = False,
     threads: Annotated[int, typer.Option(min=1, help="CPU threads.")] = 1,
     data_dir: DataDirOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Images a second of the whole training step and of the bare networks, per config, and their ratio.
+
+    With --profile: microseconds of processor time a step by part, in both.
 
     Example: dlth-bench bench step --protocol glyphs-ssl --json
     """
@@ -56,21 +60,10 @@ def step(
     use_data_dir(context, spec.data.dataset, data_dir)
     picked = chosen_configs(spec, split_names(configs))
     checked_device(device)
-    import torch
-
-    from dlth_bench.training.quiet import quiet_libraries
-    from dlth_bench.training.step_bench import bench_step
-
-    quiet_libraries()
-    torch.set_num_threads(threads)
     dataset = protocol_dataset(spec.data)
-    table = Table("Config", "Batch", "Step img/s", "Model img/s", "Ratio")
-    found = []
-    for config in picked:
-        result = bench_step(config, spec.data, dataset, device=device, rounds=rounds, steps=steps)
-        found.append(result.model_dump(mode="json"))
-        rates = (f"{result.step_images_per_second:.0f}", f"{result.model_images_per_second:.0f}", f"{result.ratio:.2f}")
-        table.add_row(config.name, str(result.batch_size), *rates)
+    table, found = measured_steps(
+        spec, picked, dataset, device=device, rounds=rounds, steps=steps, threads=threads, profile=profile
+    )
     if as_json:
         typer.echo(json.dumps({"protocol": spec.key, "device": device, "threads": threads, "configs": found}, indent=2))
         return

@@ -33,12 +33,14 @@ def follows(devices: int) -> bool:
 def follow(device: str, tuning: Tuning) -> None:
     """Train what the first process says, until it says that nothing is left."""
     from dlth_bench.datasets.registry import protocol_dataset
+    from dlth_bench.training.allocator import keep_freed_memory
     from dlth_bench.training.exchange import of_first
     from dlth_bench.training.execute import Execution
     from dlth_bench.training.launch import launched
     from dlth_bench.training.quiet import quiet_libraries
 
     quiet_libraries()
+    keep_freed_memory()
     launched(device, tuning.devices)
     use_one_thread()
     while (text := of_first(_not_first)) is not None:

@@ -7,6 +7,8 @@ draws for the whole batch and takes its own.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from timm.layers.drop import DropPath
 from torch import Tensor, nn
@@ -21,8 +23,28 @@ class PartGenerator(torch.Generator):
     part: Part | None = None
 
 
+class StepsGenerator(torch.Generator):
+    """Draws for the samples of several steps at once, those of each step from its own generator.
+
+    Samples stand in the order (views, steps, batch), as when the batches of all steps are augmented as one.
+    """
+
+    steps: Sequence[torch.Generator] = ()
+    """One each, on a CPU."""
+    batch: int = 0
+    """Samples of a step."""
+
+    def joined(self, drawn: Sequence[Tensor], dim: int) -> Tensor:
+        """What was drawn for each step, with its samples (views * batch) along ``dim``, as one tensor of all."""
+        apart = [each.view(*each.shape[:dim], -1, self.batch, *each.shape[dim + 1 :]) for each in drawn]
+        return torch.stack(apart, dim + 1).flatten(dim, dim + 2)
+
+
 def uniform(rows: int, samples: int, generator: torch.Generator) -> Tensor:
     """Numbers in [0, 1), (rows, samples), for the samples that the generator draws for."""
+    if isinstance(generator, StepsGenerator):
+        each = samples // len(generator.steps)
+        return generator.joined([torch.rand((rows, each), generator=step) for step in generator.steps], 1)
     part = _part_of(generator)
     count = samples if part is None else part.whole_length(samples)
     drawn = torch.rand((rows, count), generator=generator, device=generator.device)
@@ -31,6 +53,9 @@ def uniform(rows: int, samples: int, generator: torch.Generator) -> Tensor:
 
 def normal(like: Tensor, generator: torch.Generator) -> Tensor:
     """Standard normal numbers in the shape of a tensor (samples, ...)."""
+    if isinstance(generator, StepsGenerator):
+        one = like[: len(like) // len(generator.steps)]
+        return generator.joined([torch.empty_like(one).normal_(generator=step) for step in generator.steps], 0)
     part = _part_of(generator)
     if part is None:
         return torch.empty_like(like).normal_(generator=generator)

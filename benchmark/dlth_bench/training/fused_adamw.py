@@ -43,7 +43,7 @@ class CPUFusedAdamW(AdamW):
         """Update all parameters that have gradients."""
         for number, group in enumerate(self.param_groups):
             gradients = [parameter.grad for parameter in group["params"]]
-            live = tuple(gradient is not None for gradient in gradients)
+            live = tuple([gradient is not None for gradient in gradients])
             moving = self._moving[number]
             if moving is None or moving.live != live:
                 moving = self._moving[number] = self._gathered(group["params"], live)

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from lightning.fabric import Fabric
@@ -16,11 +15,12 @@ from torch import Tensor
 
 from dlth_bench.training.blocks import tuned
 from dlth_bench.training.checkpoint import load_tensors, restore_training_state, save_tensors, training_state
-from dlth_bench.training.division import Division
+from dlth_bench.training.division import Division, Pass
 from dlth_bench.training.draws import PartGenerator
 from dlth_bench.training.exchange import of_first, processes, summed, take_from_first
+from dlth_bench.training.grouped_views import GroupedViews, grouped_steps
 from dlth_bench.training.history import History, usable
-from dlth_bench.training.methods.base import Moment
+from dlth_bench.training.methods.base import Moment, Views
 from dlth_bench.training.methods.text import TextClassifier
 from dlth_bench.training.observer import observed, restore_observers
 from dlth_bench.training.optim import build_optimizer, clip_each_gradient, clip_gradients, plateau_drops, set_rates
@@ -65,12 +65,16 @@ class Trainer:
         self.division = Division(stage.method, stage.spec.batch_size, stage.tuning.micro_batch)
         self.optimizer = build_optimizer(stage.spec.optimizer, stage.method)
         self.module, self.wrapped = fabric.setup(stage.method, self.optimizer)
+        if fabric.world_size == 1:  # what Fabric would do is nothing then, which takes a hundredth of a small step
+            self.module, self.wrapped = stage.method, self.optimizer
         self.batches = Batches(stage, part=self.division.own)
         self.ahead: ReadAhead | None = None
         if isinstance(stage.samples, FileSamples):
             positions = Batches(stage, torch.device("cpu"), self.division.own).at
             self.ahead = ReadAhead(stage.samples, positions, stage.steps)
         self.generator = PartGenerator(device=fabric.device)
+        size = grouped_steps(stage) if self.division.passes[0].part is None else 1
+        self.grouped = GroupedViews(stage, self.batches, size) if size > 1 else None
         self.held_out: list[float] = []
         """As `History` has it."""
         self.trained = [parameter for parameter in stage.method.parameters() if parameter.requires_grad]
@@ -104,32 +108,50 @@ class Trainer:
     def _gradients(self, moment: Moment) -> Tensor:
         """The loss of a step, whose gradients are then in place; a process's share of it where there are several."""
         stage, total = self.stage, None
-        picked = self.batches.at(moment.step)
-        images = taken(stage.samples, picked) if self.ahead is None else self.ahead.at(moment.step)
-        labels = stage.labels[picked]
+        views_of = self._views_of(moment.step)
         for one in self.division.passes:
             last = one is self.division.passes[-1]
             self.division.begin(one)
-            # Every pass draws for the whole batch, from the start, and takes its own.
             seed_model_draws(self.fabric.device, stream_seed(stage.seed, f"{stage.name}/model", moment.step))
-            self.generator.manual_seed(stream_seed(stage.seed, f"{stage.name}/augmentation", moment.step))
-            self.generator.part = one.part
-            some = (images, labels) if one.inner is None else (images[one.inner.rows], labels[one.inner.rows])
+            views, labels = views_of(one)
             with self._gradients_kept(here=not last):
-                loss = self._loss(*some, moment)
+                loss = self._loss(views, labels, moment)
                 loss = loss if one.weight == 1 else loss * one.weight
-                self.fabric.backward(loss)
+                self._backward(loss)
             total = loss.detach() if total is None else total + loss.detach()
         if total is None:
             raise ValueError("a step has no pass")
         return total
 
-    def _loss(self, images: Any, labels: Tensor, moment: Moment) -> Tensor:
-        views = self.stage.method.views(images, self.generator)
+    def _views_of(self, step: int) -> Callable[[Pass], tuple[Views, Tensor]]:
+        """What the passes of a step see, and their labels."""
+        if self.grouped is not None:  # it has one pass
+            made = self.grouped.at(step)
+            return lambda one: made
+        stage, picked = self.stage, self.batches.at(step)
+        images = taken(stage.samples, picked) if self.ahead is None else self.ahead.at(step)
+        labels = stage.labels[picked]
+
+        def views_of(one: Pass) -> tuple[Views, Tensor]:
+            # Every pass draws for the whole batch, from the start, and takes its own.
+            self.generator.manual_seed(stream_seed(stage.seed, f"{stage.name}/augmentation", step))
+            self.generator.part = one.part
+            own = (images, labels) if one.inner is None else (images[one.inner.rows], labels[one.inner.rows])
+            return stage.method.views(own[0], self.generator), own[1]
+
+        return views_of
+
+    def _loss(self, views: Views, labels: Tensor, moment: Moment) -> Tensor:
         half = self.stage.spec.precision == "bf16"
         with torch.autocast(self.fabric.device.type, torch.bfloat16) if half else nullcontext():
             loss: Tensor = self.module(views, labels, moment)
         return loss
+
+    def _backward(self, loss: Tensor) -> None:
+        if self.fabric.world_size == 1:
+            loss.backward()  # type: ignore[no-untyped-call]  # torch declares no type
+        else:
+            self.fabric.backward(loss)
 
     def _gradients_kept(self, *, here: bool) -> AbstractContextManager[None]:
         """Whether the gradients of a pass stay in this process, to be averaged with those of its later passes."""

@@ -15,6 +15,7 @@ from torch.optim import SGD, AdamW, Optimizer, RMSprop
 
 from dlth_bench.spec.recipe import OptimizerSpec
 from dlth_bench.training.fused_adamw import CPUFusedAdamW
+from dlth_bench.training.fused_sgd import CPUFusedSGD
 from dlth_bench.training.methods.base import Method, Moment
 
 
@@ -24,10 +25,12 @@ def build_optimizer(spec: OptimizerSpec, module: nn.Module) -> Optimizer:
     match spec.kind:
         case "sgd":
             fused = not (isinstance(module, Method) and module.sparse)
+            if fused and _on_cpu(groups):
+                return CPUFusedSGD(groups, lr=spec.lr, momentum=spec.momentum, nesterov=spec.nesterov)
             sgd = SGD(groups, lr=spec.lr, momentum=spec.momentum, nesterov=spec.nesterov, fused=fused)
             return _started(sgd)
         case "adamw":
-            if all(parameter.device.type == "cpu" for group in groups for parameter in group["params"]):
+            if _on_cpu(groups):
                 return CPUFusedAdamW(groups, lr=spec.lr, betas=spec.betas, eps=spec.eps)
             return AdamW(groups, lr=spec.lr, betas=spec.betas, eps=spec.eps, fused=True)
         case "rmsprop":
@@ -38,6 +41,10 @@ def build_optimizer(spec: OptimizerSpec, module: nn.Module) -> Optimizer:
                 group["always_adapt"] = group["decays"]
             clip, trust = spec.trust_clip, spec.trust_coefficient
             return Lars(groups, lr=spec.lr, momentum=spec.momentum, trust_coeff=trust, trust_clip=clip)
+
+
+def _on_cpu(groups: list[dict[str, Any]]) -> bool:
+    return all(parameter.device.type == "cpu" for group in groups for parameter in group["params"])
 
 
 def _started(optimizer: SGD) -> SGD:

@@ -7,9 +7,11 @@ from collections.abc import Callable
 
 import torch
 from lightning.fabric import Fabric
+from torch import Tensor
 
 from dlth_bench.datasets.base import Dataset
 from dlth_bench.spec.data import DataSpec
+from dlth_bench.spec.errors import InputError
 from dlth_bench.spec.frozen import Frozen
 from dlth_bench.spec.protocol import Config
 from dlth_bench.spec.run import Run
@@ -17,6 +19,7 @@ from dlth_bench.training.execute import Execution
 from dlth_bench.training.loop import Trainer
 from dlth_bench.training.methods.base import Moment
 from dlth_bench.training.stage import Batches, Stage
+from dlth_bench.training.step_profile import PartTime, StepProfile, profiled
 
 
 class StepBench(Frozen):
@@ -31,6 +34,55 @@ class StepBench(Frozen):
     """Whole step / bare networks, each in its fastest round: what else the machine does only ever slows one down."""
 
 
+class BareStep:
+    """Forward and backward of a stage's networks, with their loss, on views made before."""
+
+    def __init__(self, stage: Stage, fabric: Fabric) -> None:
+        self.stage = stage
+        picked = Batches(stage).at(0)
+        generator = torch.Generator(device=fabric.device).manual_seed(0)
+        self.views, self.labels = stage.method.views(stage.samples[picked], generator), stage.labels[picked]
+        self.trained = [parameter for parameter in stage.method.parameters() if parameter.requires_grad]
+
+    def __call__(self, number: int) -> None:
+        for parameter in self.trained:
+            parameter.grad = None
+        stage = self.stage
+        with torch.autocast(self.views[0].device.type, torch.bfloat16, enabled=stage.spec.precision == "bf16"):
+            loss = stage.method(self.views, self.labels, Moment(number % stage.steps, stage.steps))
+        self.backward(loss)
+
+    def backward(self, loss: Tensor) -> None:
+        loss.backward()  # type: ignore[no-untyped-call]  # torch declares no type
+
+
+class _Both:
+    """A config's whole and bare step, set up side by side, and rounds of both."""
+
+    def __init__(self, config: Config, data: DataSpec, dataset: Dataset, device: str, steps: int) -> None:
+        classes = max(2, -(-4 * config.train.batch_size // (data.images_per_class or 64)))
+        run = Run(data=data, config=config, class_ids=dataset.catalog.ids[:classes], seed=0)
+        execution = Execution(run, dataset, device=device)
+        self.fabric = execution.fabric
+        self.stage = execution.pretrain_stage()
+        self.trainer = Trainer(self.stage, self.fabric)
+        self.bare = BareStep(self.stage, self.fabric)
+        # Views of some steps are made in one go; a round has whole groups of such steps.
+        group = 1 if self.trainer.grouped is None else self.trainer.grouped.size
+        self.steps = -(-steps // group) * group
+        self.usable = max(group, self.stage.steps // group * group)
+
+    def whole_round(self, number: int) -> None:
+        if self.trainer.grouped is not None:
+            self.trainer.grouped.forget()  # short stages come back to the same steps
+        for step in range(number * self.steps, (number + 1) * self.steps):
+            self.trainer.step(step % self.usable)
+
+    def bare_round(self, number: int) -> None:
+        for step in range(number * self.steps, (number + 1) * self.steps):
+            self.bare(step)
+
+
 def bench_step(config: Config, data: DataSpec, dataset: Dataset, *, device: str, rounds: int, steps: int) -> StepBench:
     """Time whole training steps against forward and backward of the same networks on resident views.
 
@@ -39,49 +91,51 @@ def bench_step(config: Config, data: DataSpec, dataset: Dataset, *, device: str,
     belong between query and key, are in both, and so is what a teacher or key encoder computes. Rounds of both
     alternate. On a CPU it is this process's time on all cores that counts: other processes take none of it, and work in
     another thread does not hide.
+
+    Args:
+        steps: of a round at least.
     """
-    classes = max(2, -(-4 * config.train.batch_size // (data.images_per_class or 64)))
-    run = Run(data=data, config=config, class_ids=dataset.catalog.ids[:classes], seed=0)
-    execution = Execution(run, dataset, device=device)
-    stage = execution.pretrain_stage()
-    trainer = Trainer(stage, execution.fabric)
-    whole = _timed(lambda number: trainer.step(number % stage.steps), execution.fabric)
-    bare = _timed(_bare_step(stage, execution.fabric), execution.fabric)
-    whole(0, 3), bare(0, 3)
-    pairs = [(whole(3 + i * steps, steps), bare(3 + i * steps, steps)) for i in range(rounds)]
-    images = stage.spec.batch_size * steps
+    both = _Both(config, data, dataset, device, steps)
+    whole, bare = (_timed(one, both.fabric) for one in (both.whole_round, both.bare_round))
+    whole(0), bare(0)
+    pairs = [(whole(1 + number), bare(1 + number)) for number in range(rounds)]
+    images = both.stage.spec.batch_size * both.steps
     fastest, fastest_bare = (min(seconds) for seconds in zip(*pairs, strict=True))
     return StepBench(
         config=config.name,
-        batch_size=stage.spec.batch_size,
+        batch_size=both.stage.spec.batch_size,
         step_images_per_second=images / fastest,
         model_images_per_second=images / fastest_bare,
         ratio=fastest_bare / fastest,
     )
 
 
-def _bare_step(stage: Stage, fabric: Fabric) -> Callable[[int], None]:
-    picked = Batches(stage).at(0)
-    generator = torch.Generator(device=fabric.device).manual_seed(0)
-    views, labels = stage.method.views(stage.samples[picked], generator), stage.labels[picked]
+def profile_step(
+    config: Config, data: DataSpec, dataset: Dataset, *, device: str, rounds: int, steps: int
+) -> StepProfile:
+    """Where the processor time of both steps of `bench_step` goes; looking takes some ten microseconds a step itself.
 
-    trained = [parameter for parameter in stage.method.parameters() if parameter.requires_grad]
+    Raises:
+        InputError: the device is not a CPU; others work after a call has returned.
+    """
+    both = _Both(config, data, dataset, device, steps)
+    if both.fabric.device.type != "cpu":
+        raise InputError(
+            f"a profile by part needs --device cpu, not {both.fabric.device.type}: others work behind calls"
+        )
+    both.whole_round(0)
+    both.bare_round(0)
+    found = profiled(both.trainer, both.bare, both.whole_round, both.bare_round, rounds)
+    parts = tuple(PartTime(part=p.part, step=p.step / both.steps, bare=p.bare / both.steps) for p in found)
+    return StepProfile(config=config.name, parts=parts)
 
-    def step(number: int) -> None:
-        for parameter in trained:
-            parameter.grad = None
-        stage.method(views, labels, Moment(number % stage.steps, stage.steps)).backward()
 
-    return step
-
-
-def _timed(step: Callable[[int], object], fabric: Fabric) -> Callable[[int, int], float]:
+def _timed(one_round: Callable[[int], None], fabric: Fabric) -> Callable[[int], float]:
     clock = time.process_time if fabric.device.type == "cpu" else time.perf_counter
 
-    def seconds(first: int, steps: int) -> float:
+    def seconds(number: int) -> float:
         started = clock()
-        for number in range(first, first + steps):
-            step(number)
+        one_round(number)
         if fabric.device.type == "cuda":
             torch.cuda.synchronize(fabric.device)
         return clock() - started

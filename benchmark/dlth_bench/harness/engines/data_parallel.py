@@ -41,9 +41,11 @@ class DataParallelEngine:
                     return
 
     def _attempt(self, run: Run, events: SimpleQueue[Event | None]) -> None:
+        from dlth_bench.training.allocator import keep_freed_memory
         from dlth_bench.training.quiet import quiet_libraries
 
         quiet_libraries()
+        keep_freed_memory()
         use_one_thread()
         try:
             result = attempt(

@@ -41,9 +41,11 @@ def work(pipe: Connection, settings: WorkerSettings) -> None:
     _die_with_parent()
     import torch
 
+    from dlth_bench.training.allocator import keep_freed_memory
     from dlth_bench.training.quiet import quiet_libraries
 
     quiet_libraries()
+    keep_freed_memory()
     torch.set_num_threads(settings.threads)
     _tell(pipe, "ready", None)
     with Pulse() as pulse:

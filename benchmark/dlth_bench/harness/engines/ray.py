@@ -134,9 +134,11 @@ def train(text: str, root: str, batch: str, device: str, keep_weights: bool, che
     """
     import torch
 
+    from dlth_bench.training.allocator import keep_freed_memory
     from dlth_bench.training.quiet import quiet_libraries
 
     quiet_libraries()
+    keep_freed_memory()
     torch.set_num_threads(1)
     try:
         result = attempt(

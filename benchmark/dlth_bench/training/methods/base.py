@@ -73,6 +73,10 @@ class Method(nn.Module, ABC):
     mirrors = False
     """Whether samples meet their mirrors in the batch, which then are in the same part of it."""
 
+    independent_views = False
+    """Whether ``views`` draws by `draws` alone and makes those of each image by itself: they can be made of several
+    batches at once."""
+
     split: Split | None = None
     """How batches are split over processes; None: there is one process."""
 

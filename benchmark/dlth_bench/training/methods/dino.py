@@ -31,6 +31,8 @@ class _Loss(DINOLoss):  # type: ignore[misc]  # lightly declares no type
 class DINO(Method):
     """Student and teacher with projection heads; the teacher is what is evaluated."""
 
+    independent_views = True
+
     def __init__(self, spec: DINOSpec, backbone: nn.Module, width: int, pixels: Pixels) -> None:
         super().__init__()
         self.spec = spec

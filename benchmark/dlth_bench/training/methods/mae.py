@@ -28,6 +28,8 @@ from dlth_bench.training.ragged import Images
 class MAE(Method):
     """Asymmetric masked autoencoder; the encoder sees only the kept patches."""
 
+    independent_views = True
+
     def __init__(self, spec: MAESpec, backbone: nn.Module, vit: ViTSpec, pixels: Pixels) -> None:
         super().__init__()
         self.spec = spec

@@ -26,6 +26,7 @@ class MoCo(Method):
     The queue is a persistent buffer: lightly's memory bank is not, and a resumed run would lose it.
     """
 
+    independent_views = True
     couples = "the keys of a batch enter the queue together"
 
     queue: Tensor

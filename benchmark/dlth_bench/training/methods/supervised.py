@@ -28,6 +28,8 @@ def as_classifier(method: Method) -> Supervised:
 class Supervised(Method):
     """An encoder and a linear head trained together."""
 
+    independent_views = True
+
     def __init__(
         self,
         encoder: nn.Module,

@@ -17,6 +17,8 @@ class TwoViewMethod(Method):
     Each view goes through the networks on its own, so that batch norm sees one view at a time, as in the originals.
     """
 
+    independent_views = True
+
     def __init__(self, spec: TwoViewSpec, backbone: nn.Module, pixels: Pixels) -> None:
         super().__init__()
         self.encoder = backbone

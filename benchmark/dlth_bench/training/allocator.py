@@ -1,0 +1,30 @@
+"""Freed memory kept for the next step, instead of handed back to the system and asked for again."""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+
+KEPT_BYTES = 1 << 30
+"""Freed memory at the top of the heap that a process keeps."""
+
+MAPPED_BYTES = 1 << 28
+"""Blocks from this size on come from the system, and go back to it when they are freed."""
+
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # names of glibc's <malloc.h>
+
+
+def keep_freed_memory() -> bool:
+    """Let this process keep what it frees; whether it can be told to, which is with glibc alone.
+
+    torch takes memory for every tensor from the C library, which by default maps blocks of some hundred kilobytes and
+    trims its heap: each step then begins with a thousand page faults, and the system clears each page. Results do not
+    depend on it. Peak memory stays, but is held until the process ends.
+    """
+    if not sys.platform.startswith("linux"):
+        return False
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (OSError, AttributeError):  # another C library, such as musl
+        return False
+    return bool(mallopt(_TRIM_THRESHOLD, KEPT_BYTES) and mallopt(_MMAP_THRESHOLD, MAPPED_BYTES))
