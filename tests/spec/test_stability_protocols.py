@@ -70,3 +70,14 @@ def test_what_a_subset_replaces() -> None:
     found = {name: protocol_of(name).subset.replaces for name in names}
     expected = {"stability": "training", "fewshot": "sparse_training"}
     assert found == dict.fromkeys(found, "search") | expected
+
+
+def test_momentum_is_compared_at_equal_effective_rates() -> None:
+    """The example that asks what momentum does has pairs that differ in it alone, and one pair of equal plain rate."""
+    protocol = find_protocol(str(Path(__file__).parents[2] / "docs" / "glyphs-momentum.yaml"))
+    found = {config.name: config.train.optimizer for config in protocol.configs}
+    effective = {name: optimizer.lr / (1 - optimizer.momentum) for name, optimizer in found.items()}
+    assert {optimizer.momentum for optimizer in found.values()} == {0.0, 0.9}
+    for pair in ("slow", "fast"):
+        assert effective[f"{pair}-m0"] == pytest.approx(effective[f"{pair}-m9"])
+    assert found["even-m9"].lr == found["slow-m0"].lr
