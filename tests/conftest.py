@@ -12,8 +12,8 @@ from dlth_bench.spec.protocol import Protocol
 from dlth_bench.spec.protocol_file import read_protocol
 from tiny_grid import tiny_text
 
-# board_examples and loopback_hub, site_examples, cifar_files, board_commands, test_metric
-for folder in ("leaderboard", "leaderboard/site", "datasets", "cli", "spec"):
+# board_examples and loopback_hub, site_examples, cifar_files, board_commands, test_metric, official_way
+for folder in ("leaderboard", "leaderboard/site", "datasets", "cli", "spec", "speed"):
     sys.path.insert(0, str(Path(__file__).parent / folder))
 
 
