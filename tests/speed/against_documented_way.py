@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import argparse
 import multiprocessing
-import os
+import resource
 import sys
 import time
 from collections.abc import Callable
@@ -71,12 +71,17 @@ class Cost:
 
 def cost(work: Callable[[], int]) -> Cost:
     """What an image of ``work`` takes; ``work`` returns how many there were."""
-    before = os.times()
+    before = _spent()
     images = work()
-    after = os.times()
-    main = after.user + after.system - before.user - before.system
-    children = after.children_user + after.children_system - before.children_user - before.children_system
+    main, children = (now - then for now, then in zip(_spent(), before, strict=True))
     return Cost(1e3 * main / images, 1e3 * children / images)
+
+
+def _spent() -> tuple[float, float]:
+    """Processor seconds of this process, and of those of its children that have ended."""
+    both = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    own, children = (used.ru_utime + used.ru_stime for used in both)
+    return own, children
 
 
 class Apart(AbstractContextManager["Apart"]):

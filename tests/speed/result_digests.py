@@ -1,4 +1,4 @@
-"""A digest of what short trainings leave: weights, loss curves and scores, of every config of some protocols.
+"""A digest of what short trainings leave: weights, loss curves, scores and FLOPs, of every config of some protocols.
 
     python tests/speed/result_digests.py [--protocols glyphs-ssl@3 glyphs-supervised@1] [--classes 10] [--epochs 3]
 
@@ -76,7 +76,8 @@ def main() -> None:
             run = Run(data=protocol.data, config=short, class_ids=dataset.catalog.ids[: asked.classes], seed=0)
             with TemporaryDirectory() as folder:
                 result = executed(run, dataset, Path(folder))
-                facts = result.model_dump(exclude={"environment", "peak_memory_bytes", "cost", "reused_seconds"})
+                facts = result.model_dump(exclude={"environment", "peak_memory_bytes", "reused_seconds"})
+                (facts["cost"] or {}).pop("device_seconds", None)
                 digest = digest_of(Path(folder), repr(facts).encode())
             sys.stdout.write(f"{protocol.key} {config.name} {digest} {result.accuracy}\n")
             sys.stdout.flush()

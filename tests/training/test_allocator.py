@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from dlth_bench.training.allocator import keep_freed_memory
+from dlth_bench.training.environment import peak_memory_bytes, reset_peak_memory
 
 
 def test_steps_do_not_ask_the_system_for_the_same_memory_again() -> None:
@@ -24,3 +25,16 @@ def test_steps_do_not_ask_the_system_for_the_same_memory_again() -> None:
 
     step()
     assert min(step() for _ in range(3)) < 1000
+
+
+def test_memory_that_an_earlier_run_left_does_not_count_for_the_next_one() -> None:
+    """A worker keeps what it frees, and a result tells the peak of its own run."""
+    if not keep_freed_memory():
+        pytest.skip("not glibc")
+    device, megabytes = torch.device("cpu"), 400
+    reset_peak_memory(device)
+    tensors = [torch.ones(2**18) for _ in range(megabytes)]
+    high = peak_memory_bytes(device)
+    tensors.clear()
+    reset_peak_memory(device)
+    assert peak_memory_bytes(device) < high - megabytes * 2**20 // 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import sys
+from collections.abc import Callable
 
 KEPT_BYTES = 1 << 30
 """Freed memory at the top of the heap that a process keeps."""
@@ -19,12 +20,24 @@ def keep_freed_memory() -> bool:
 
     torch takes memory for every tensor from the C library, which by default maps blocks of some hundred kilobytes and
     trims its heap: each step then begins with a thousand page faults, and the system clears each page. Results do not
-    depend on it. Peak memory stays, but is held until the process ends.
+    depend on it. Peak memory stays, but is held until `release_freed_memory`.
     """
+    mallopt = _of_glibc("mallopt")
+    return bool(mallopt and mallopt(_TRIM_THRESHOLD, KEPT_BYTES) and mallopt(_MMAP_THRESHOLD, MAPPED_BYTES))
+
+
+def release_freed_memory() -> None:
+    """Hand what is kept back to the system, as between two runs; nothing without glibc."""
+    trim = _of_glibc("malloc_trim")
+    if trim:
+        trim(0)
+
+
+def _of_glibc(name: str) -> Callable[..., int] | None:
     if not sys.platform.startswith("linux"):
-        return False
+        return None
     try:
-        mallopt = ctypes.CDLL(None).mallopt
+        found: Callable[..., int] = getattr(ctypes.CDLL(None), name)
     except (OSError, AttributeError):  # another C library, such as musl
-        return False
-    return bool(mallopt(_TRIM_THRESHOLD, KEPT_BYTES) and mallopt(_MMAP_THRESHOLD, MAPPED_BYTES))
+        return None
+    return found

@@ -167,26 +167,17 @@ class Augment:
         return weights.div_(weights.sum(-1, keepdim=True))
 
     def _blurred(self, rows: Tensor, cols: Tensor, chance: Tensor, sigma: Tensor) -> tuple[Tensor, Tensor]:
-        """The resampling matrices followed by a Gaussian blur for the samples that draw one; on a CPU in place."""
+        """The resampling matrices followed by a Gaussian blur for the samples that draw one."""
         low, high = self.spec.blur_sigma
-        sigma, blurred = sigma * (high - low) + low, chance < self.spec.blur
-        if rows.device.type == "cpu":  # other devices would have to be waited for to learn which ones
-            which = blurred.nonzero().squeeze(1)
-            kernel = self._normal_kernels(sigma[which])
-            return rows.index_copy_(0, which, kernel @ rows[which]), cols.index_copy_(0, which, kernel @ cols[which])
-        kernel = self._normal_kernels(sigma, blurred)
-        return kernel @ rows, kernel @ cols
-
-    def _normal_kernels(self, sigma: Tensor, blurred: Tensor | None = None) -> Tensor:
-        """Matrices (batch, size, size) that blur; those of samples that are not ``blurred`` do nothing."""
+        sigma = sigma * (high - low) + low
         # The kernel depends on the distance alone, of which there are few: one exponential each.
-        distance = torch.arange(self.size, device=sigma.device, dtype=sigma.dtype)
+        distance = torch.arange(self.size, device=rows.device, dtype=rows.dtype)
         weights = torch.exp(distance.square() * (-0.5 / sigma.square())[:, None])
-        if blurred is not None:
-            weights = torch.where(blurred[:, None], weights, (distance == 0).to(weights.dtype))
+        weights = torch.where((chance >= self.spec.blur)[:, None], (distance == 0).to(weights.dtype), weights)
         mirrored = torch.cat([weights.flip(1), weights[:, 1:]], dim=1)
         kernel = mirrored.unfold(1, self.size, 1).flip(1)  # row i is centred at i
-        return kernel.div_(kernel.sum(-1, keepdim=True))
+        kernel = kernel.div_(kernel.sum(-1, keepdim=True))
+        return kernel @ rows, kernel @ cols
 
     def _recoloured(self, view: Tensor, draws: Tensor) -> Tensor:
         """Jitter, then greyscale, then solarization; ``draws`` (3, batch), and 7 more rows for colour images."""

@@ -15,6 +15,7 @@ import torch
 
 import dlth_bench
 from dlth_bench.spec.result import Environment
+from dlth_bench.training.allocator import release_freed_memory
 
 _CLEAR_REFS, _STATUS = Path("/proc/self/clear_refs"), Path("/proc/self/status")
 """Linux's own count of a process's peak memory, which writing 5 to the first resets."""
@@ -73,6 +74,7 @@ def reset_peak_memory(device: torch.device) -> None:
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
     elif _CLEAR_REFS.exists():
+        release_freed_memory()  # what an earlier run left counts for none
         with suppress(OSError):  # not every container allows it; the peak is then the process's so far
             _CLEAR_REFS.write_text("5")
 
