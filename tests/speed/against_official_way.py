@@ -116,7 +116,7 @@ class Bench:
         epochs = self.run.config.train.duration.epochs or 1
         for times in dict.fromkeys((epochs, 1)):
             rate = 1 / (1 / read.images_per_second + 1 / (times * self.packing))
-            yield Row(f"ours, JPEG, {times} epoch{'s' if times > 1 else ''}", rate)
+            yield Row(f"ours, JPEG, {times:g} epoch{'s' if times > 1 else ''}", rate)
 
     def _use(self, step: Callable[[], object], warm_up: int = 5, steps: int | None = None) -> Use:
         images = self.run.config.train.batch_size

@@ -26,7 +26,7 @@ def tiny(config: Config) -> Config:
 def _small(method: Any) -> dict[str, Any]:
     match method.kind:
         case "moco":
-            return {"augment": _at(method.augment, SIDE), "dim": 8, "queue": 4 * BATCH, "batch_norm_groups": 2}
+            return {"augment": _at(method.augment, SIDE), "dim": 8, "queue": 4 * BATCH, "batch_norm_groups": None}
         case "dino":
             views = tuple(_at(view, SIDE) for view in method.global_views)
             heads = {"out_dim": 24, "hidden_dim": 16, "bottleneck_dim": 8}

@@ -59,8 +59,13 @@ class Pixels:
         """Floats in [0, 1], (batch, channels, height, width), to about zero mean and unit spread, in place."""
         if self.channels == 1:
             return images.sub_(self.mean[0]).mul_(1 / self.std[0])
-        mean, std = (images.new_tensor(value)[:, None, None] for value in (self.mean, self.std))
+        mean, std = (of_channels(values, images) for values in (self.mean, self.std))
         return images.sub_(mean).div_(std)
+
+
+def of_channels(values: tuple[float, ...], like: Tensor) -> Tensor:
+    """A number for each channel, (channels, 1, 1), made on the device: to copy them there is to wait for it."""
+    return torch.stack([torch.full((1, 1), value, dtype=like.dtype, device=like.device) for value in values])
 
 
 def unaugmented(images: Images, pixels: Pixels) -> Tensor:

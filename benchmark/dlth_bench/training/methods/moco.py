@@ -99,7 +99,7 @@ class MoCo(Method):
         # Keys are normalised among other samples than their queries, so that batch statistics cannot give them away.
         everywhere = gathered(view, self.split)
         # All processes have the same state of the CPU's generator, so they draw the same order.
-        order = torch.randperm(len(everywhere)).to(view.device)
+        order = torch.randperm(len(everywhere), pin_memory=view.is_cuda).to(view.device, non_blocking=True)
         keys = F.normalize(self.key_head(self.key_encoder(own_part(everywhere[order], self.split))), dim=1)
         return own_part(gathered(keys, self.split)[order.argsort()], self.split)
 
