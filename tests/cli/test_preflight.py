@@ -34,6 +34,34 @@ def test_a_resnet50_costs_what_is_published() -> None:
 def test_the_table_says_what_it_assumes() -> None:
     """Peak rates with their source, the share of them, and full data next to the subset."""
     output = " ".join(run(*COMMAND).output.split())
-    assert "A100 SXM 80GB (19.5 TFLOP/s in single precision, NVIDIA A100 datasheet)" in output
-    assert "full data" in output
-    assert "assumed: 50% of the peak rate" in output
+    assert "A100 SXM 80GB 19.5 TFLOP/s" in output
+    assert "NVIDIA A100 datasheet" in output
+    assert "Full data" in output
+    assert "assumed: 50% of the peak rate in single precision without tensor cores" in output
+
+
+def test_tables_are_whole_at_80_columns(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No name, number or heading is cut, and what takes seconds is told in seconds."""
+    monkeypatch.setenv("COLUMNS", "80")
+    configs = "m0-init-bs32,m9-rewind-bs32"
+    output = run("run", "-p", "glyphs-stability", "-s", "rs-0", "--configs", configs, "--dry-run").output
+    assert "…" not in output
+    assert max(map(len, output.splitlines())) <= 80
+    for whole in ("m9-rewind-bs32", "Images", "Steps", "FLOP full", "a sample", "NVIDIA Ada"):
+        assert whole in output
+    (line,) = (line for line in output.splitlines() if line.startswith("V100"))
+    assert " s " in line
+    assert " 0.0 " not in line
+
+
+def test_measurements_and_rounds_are_in_the_estimate() -> None:
+    """A ticket with a probe and few shots takes more than its dense training, and nothing of it has to be guessed."""
+    document = json.loads(
+        run("run", "-p", "glyphs-stability", "-s", "rs-0", "--configs", "m0-init-bs32", "--dry-run", "--json").stdout
+    )
+    (row,) = document["estimates"]
+    dense = 8 * (24 * 48 // 32)
+    few_shot, probed = 100, 2 * 20 * (24 * 48 // 64)
+    assert row["subset"]["steps"] == 4 * dense + few_shot + probed
+    assert row["subset"]["images"] == 4 * dense * 32 + few_shot * 32 + 24 * 48
+    assert row["subset"]["at_most"] is False

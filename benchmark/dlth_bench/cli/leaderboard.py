@@ -45,20 +45,26 @@ _WIDE = 205
 """Columns of a terminal from which on the whole table fits with names of usual length."""
 
 
+OutputOption = Annotated[Path, typer.Option("--output", help="The Markdown file to write.")]
+RescoreOption = Annotated[
+    bool,
+    typer.Option("--rescore", help="First score every submission anew from its results, and say what changed."),
+]
+DataOption = Annotated[
+    Path | None,
+    typer.Option("--data", help="Also write the table as leaderboard.parquet, .csv and .json into this folder."),
+]
+SiteOption = Annotated[
+    Path | None, typer.Option("--site", help="Also write a website into this folder; open its index.html.")
+]
+
+
 def leaderboard(
     submissions: SubmissionsOption = DEFAULT_SUBMISSIONS,
-    output: Annotated[Path, typer.Option("--output", help="The Markdown file to write.")] = Path("leaderboard.md"),
-    rescore: Annotated[
-        bool,
-        typer.Option("--rescore", help="First score every submission anew from its results, and say what changed."),
-    ] = False,
-    data: Annotated[
-        Path | None,
-        typer.Option("--data", help="Also write the table as leaderboard.parquet, .csv and .json into this folder."),
-    ] = None,
-    site: Annotated[
-        Path | None, typer.Option("--site", help="Also write a website into this folder; open its index.html.")
-    ] = None,
+    output: OutputOption = Path("leaderboard.md"),
+    rescore: RescoreOption = False,
+    data: DataOption = None,
+    site: SiteOption = None,
     pull_from: PullOption = None,
     revision: RevisionOption = None,
     replace: ReplaceOption = False,
@@ -106,12 +112,16 @@ def leaderboard(
         typer.echo(json.dumps(_documents(boards) + unverified, indent=2))
     else:
         _show(boards, reported)
-        plural = "1 submission" if len(found) == 1 else f"{len(found)} submissions"
-        wrote = ", ".join(printable(str(path)) for path in (output, data, site) if path is not None)
-        Console().print(Text(f"{plural} valid; wrote {wrote}"), soft_wrap=True)
+        _tell(len(found), [path for path in (output, data, site) if path is not None])
     if publish_to is not None:
         for line in publish(publish_to, space, found, whole, create=create, prune=prune):
             typer.echo(line, err=as_json)
+
+
+def _tell(submissions: int, written: list[Path]) -> None:
+    plural = "1 submission" if submissions == 1 else f"{submissions} submissions"
+    paths = ", ".join(printable(str(path)) for path in written)
+    Console().print(Text(f"{plural} valid; wrote {paths}"), soft_wrap=True)
 
 
 def _show(boards: Mapping[str, Sequence[Row]], reported: Mapping[str, list[Reported]]) -> None:

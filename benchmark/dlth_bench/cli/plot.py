@@ -22,30 +22,36 @@ from dlth_bench.spec.quoting import printable, quoted
 
 if TYPE_CHECKING:
     from dlth_bench.leaderboard.columns import Row
-    from dlth_bench.leaderboard.figures.kinds import Kind
+    from dlth_bench.leaderboard.figures.kinds import Kind, Material
     from dlth_bench.leaderboard.figures.pareto import Resource
     from dlth_bench.spec.result import Result
 
 _RESOURCES: tuple[Resource, ...] = ("images", "flops", "device-time")
 
+KindArgument = Annotated[
+    str, typer.Argument(help="trends, classes, consistency, radar, loss, forest or pareto, as above.")
+]
+NamesOption = Annotated[
+    str | None,
+    typer.Option("--names", help="Only these submissions, separated by commas. Default: the best, or all."),
+]
+ConfigsOption = Annotated[
+    str | None, typer.Option("--configs", help="classes, loss: only these configs, separated by commas.")
+]
+CostOption = Annotated[str | None, typer.Option("--cost", help="pareto: images (default), flops or device-time.")]
+OutputOption = Annotated[
+    Path | None, typer.Option("--output", help="The files to write, without .svg and .png. Default: the kind.")
+]
+
 
 def plot(
-    kind: Annotated[
-        str, typer.Argument(help="trends, classes, consistency, radar, loss, forest or pareto, as above.")
-    ] = "trends",
+    kind: KindArgument = "trends",
     protocol: ProtocolOption = DEFAULT_PROTOCOL,
     submissions: SubmissionsOption = DEFAULT_SUBMISSIONS,
-    names: Annotated[
-        str | None,
-        typer.Option("--names", help="Only these submissions, separated by commas. Default: the best, or all."),
-    ] = None,
-    configs: Annotated[
-        str | None, typer.Option("--configs", help="classes, loss: only these configs, separated by commas.")
-    ] = None,
-    cost: Annotated[str | None, typer.Option("--cost", help="pareto: images (default), flops or device-time.")] = None,
-    output: Annotated[
-        Path | None, typer.Option("--output", help="The files to write, without .svg and .png. Default: the kind.")
-    ] = None,
+    names: NamesOption = None,
+    configs: ConfigsOption = None,
+    cost: CostOption = None,
+    output: OutputOption = None,
 ) -> None:
     """Draw a figure of the board, as SVG and PNG.
 
@@ -67,32 +73,42 @@ def plot(
 
     Example: dlth-bench plot loss --names my-classes,rs-0 --configs dino-small
     """
-    from dlth_bench.leaderboard.figures.kinds import Material, find_kind, is_random
-    from dlth_bench.leaderboard.submissions import read_submissions
-    from dlth_bench.leaderboard.table import board_rows
+    from dlth_bench.leaderboard.figures.kinds import find_kind
 
     asked = find_kind(kind)
     _check_taken(asked, configs, cost)
-    spec = find_protocol(protocol)
-    only = split_names(configs)
-    if only is not None:
-        only = [config.name for config in chosen_configs(spec, only)]
+    material = _material(asked, find_protocol(protocol), submissions, split_names(names), split_names(configs), cost)
+    base = Path(asked.name) if output is None else output
+    base = base.with_suffix("") if base.suffix in {".svg", ".png"} else base
+    for path in asked.draw(material, base):
+        typer.echo(f"wrote {printable(str(path))}")
+
+
+def _material(
+    asked: Kind, spec: Protocol, submissions: Path, names: list[str] | None, configs: list[str] | None, cost: str | None
+) -> Material:
+    """What the figure is drawn from.
+
+    Raises:
+        InputError: there is no submission, or a name is of none.
+    """
+    from dlth_bench.leaderboard.figures.kinds import Material, is_random
+    from dlth_bench.leaderboard.submissions import read_submissions
+    from dlth_bench.leaderboard.table import board_rows
+
+    only = None if configs is None else [config.name for config in chosen_configs(spec, configs)]
     rows = board_rows(read_submissions(submissions, spec.name), spec)
     if not rows:
         raise InputError(f"no submission of {spec.key}", source=printable(str(submissions)))
     random = [row for row in rows if is_random(row)]
-    material = Material(
+    return Material(
         protocol=spec,
-        rows=_chosen(rows, random, split_names(names), asked, spec),
+        rows=_chosen(rows, random, names, asked, spec),
         random=random,
         full=_full_results(spec) if asked.needs_full_results else (),
         configs=only,
         cost=_resource(cost),
     )
-    base = Path(asked.name) if output is None else output
-    base = base.with_suffix("") if base.suffix in {".svg", ".png"} else base
-    for path in asked.draw(material, base):
-        typer.echo(f"wrote {printable(str(path))}")
 
 
 def _check_taken(kind: Kind, configs: str | None, cost: str | None) -> None:

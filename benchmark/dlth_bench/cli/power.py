@@ -29,26 +29,31 @@ _SEEDS = (2, 3, 4, 5, 6, 8, 10, 15, 20, 30, 50)
 _CONFIGS = (5, 7, 10, 15, 20, 30, 50, 75, 100, 150, 200, 300, 500)
 
 
+DifferenceOption = Annotated[
+    float, typer.Option("--difference", min=0.001, max=1.0, help="The difference of true ρp to be found.")
+]
+RhoOption = Annotated[float, typer.Option("--rho", min=-1.0, max=1.0, help="True ρp of the better subset.")]
+TargetOption = Annotated[
+    float, typer.Option("--power", min=0.05, max=0.99, help="The share of experiments that must find it.")
+]
+StdOption = Annotated[
+    float | None,
+    typer.Option(
+        "--std",
+        min=0.0,
+        help="Std of one run on a subset, fractions in points. Default: the reference's.",
+    ),
+]
+ExperimentsOption = Annotated[int, typer.Option("--experiments", min=20, help="Simulated for each number of seeds.")]
+
+
 def power(
     protocol: ProtocolOption = DEFAULT_PROTOCOL,
-    difference: Annotated[
-        float, typer.Option("--difference", min=0.001, max=1.0, help="The difference of true ρp to be found.")
-    ] = 0.1,
-    rho: Annotated[float, typer.Option("--rho", min=-1.0, max=1.0, help="True ρp of the better subset.")] = 0.9,
-    target: Annotated[
-        float, typer.Option("--power", min=0.05, max=0.99, help="The share of experiments that must find it.")
-    ] = 0.8,
-    std: Annotated[
-        float | None,
-        typer.Option(
-            "--std",
-            min=0.0,
-            help="Std of one run on a subset, fractions in points. Default: the reference's.",
-        ),
-    ] = None,
-    experiments: Annotated[
-        int, typer.Option("--experiments", min=20, help="Simulated for each number of seeds.")
-    ] = 200,
+    difference: DifferenceOption = 0.1,
+    rho: RhoOption = 0.9,
+    target: TargetOption = 0.8,
+    std: StdOption = None,
+    experiments: ExperimentsOption = 200,
     as_json: JsonOption = False,
 ) -> None:
     """Say how many seeds tell two subsets apart on a protocol's configs, and how many configs it takes beyond these.

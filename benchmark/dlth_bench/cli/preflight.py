@@ -5,18 +5,23 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from dlth_bench.datasets.registry import class_catalog, image_dataset, is_packed, published_train_images
+from dlth_bench.datasets.registry import image_dataset, is_packed
+from dlth_bench.datasets.train_sizes import train_sizes
+from dlth_bench.harness.grid import full_data
 from dlth_bench.harness.plan import Plan
-from dlth_bench.leaderboard.number_text import count
-from dlth_bench.spec.protocol import Config, Protocol
+from dlth_bench.leaderboard.number_text import count, duration
+from dlth_bench.spec.data import DataSpec
+from dlth_bench.spec.protocol import Protocol
 from dlth_bench.spec.quoting import printable
+from dlth_bench.spec.run import Run
 
 if TYPE_CHECKING:  # it imports torch
-    from dlth_bench.training.preflight import Estimate
+    from dlth_bench.training.preflight.estimate import Estimate
 
 UTILISATION = 0.5
 """Assumed share of the peak rate that training reaches; not measured."""
@@ -45,27 +50,34 @@ LARGE_SIDE = 224
 
 
 def can_estimate(protocol: Protocol) -> bool:
-    """Whether costs are unknown and can be estimated: of images whose number is published or set by the protocol."""
+    """Whether costs can be estimated, and are not known better: where nobody measured them, or not in proportion.
+
+    What pruning, removal and measurements take is no fixed share of what they take on the full data.
+    """
     measured = protocol.reference is not None and all(row.cost for row in protocol.reference.configs.values())
-    return not measured and protocol.configs[0].method.kind != "text" and _full_samples(protocol) is not None
+    more = any(config.pruning or config.removal or config.measure for config in protocol.configs)
+    return (more or not measured) and protocol.configs[0].method.kind != "text"
 
 
 def estimates(plan: Plan) -> list[dict[str, Any]]:
-    """Of each config of the plan, one run on the subset beside one on the full data."""
-    protocol = plan.protocol
-    full = _full_samples(protocol) or 0
-    samples = plan.subset.samples or round(full * len(plan.subset.class_ids) / len(class_catalog(plan.subset.dataset)))
-    names = {planned.run.config.name for planned in plan.planned}
-    configs = [config for config in protocol.configs if config.name in names]
-    found = [_both(config, protocol, samples, full) for config in configs]
-    return [
-        {
-            "config": subset.config,
-            "subset": subset.model_dump(exclude={"config"}) | {"gpu_hours": _gpu_hours(subset)},
-            "full": whole.model_dump(exclude={"config"}) | {"gpu_hours": _gpu_hours(whole)},
-        }
-        for subset, whole in found
-    ]
+    """Of each config of the plan, one run on the subset beside one on the full data.
+
+    Raises:
+        InputError: the subset has too few samples for a stage of one.
+    """
+    from dlth_bench.training.preflight.counts import Counts  # torch: slow to import
+    from dlth_bench.training.preflight.estimate import estimated
+
+    data, whole = plan.protocol.data, full_data(plan.protocol)
+    side = data.image_size or (LARGE_SIDE if is_packed(data.dataset) else image_dataset(data.dataset).image_size)
+    counts = Counts(data, side)
+    rows: list[dict[str, Any]] = []
+    for run in {run.config.name: run for run in plan.runs}.values():
+        full = Run.on(whole, data, run.config, run.seed)
+        pair = [estimated(each, _sizes(each, data), counts) for each in (run, full)]
+        row = [one.model_dump(exclude={"config"}) | {"gpu_hours": _gpu_hours(one)} for one in pair]
+        rows.append({"config": run.config.name, "subset": row[0], "full": row[1]})
+    return rows
 
 
 def assumptions() -> dict[str, Any]:
@@ -79,40 +91,62 @@ def show_estimates(rows: list[dict[str, Any]], runs: int, console: Console) -> N
     Args:
         runs: seeds of each config.
     """
-    table = Table("Config", "Images", "Steps", "FLOP", "Full FLOP", "Memory", "a sample", *(gpu.name for gpu in GPUS))
+    console.print(_configs_table(rows))
+    most = any(row[side]["at_most"] for row in rows for side in ("subset", "full"))
+    told = [
+        "one seed each on the subset; FLOP full: on the full data",
+        "memory: whatever the batch, and for each sample",
+    ]
+    told += ["≤: at most that, since how much it takes depends on what is found on the way"] if most else []
+    for line in told:
+        console.print(Text(line))
+    console.print(_gpus_table(rows, runs))
+    console.print(Text(f"GPU time of all configs and seeds; assumed: {UTILISATION:.0%} of the peak rate"))
+    console.print(Text("in single precision without tensor cores, in which runs are trained"))
+
+
+def _configs_table(rows: list[dict[str, Any]]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    table.add_column("Config", overflow="fold")  # a name that --configs takes is never cut
+    for title in ("Images", "Steps", "FLOP", "FLOP full", "Memory", "a sample"):
+        table.add_column(title, justify="right", no_wrap=True)
     for row in rows:
         own, full = row["subset"], row["full"]
-        hours = [f"{value:,.1f}" for value in own["gpu_hours"].values()]
-        memory = f"{count(own['fixed_bytes'])}B", f"{count(own['image_bytes'])}B"
-        flops = count(own["flops"]), count(full["flops"])
+        bound, full_bound = ("≤" if side["at_most"] else "" for side in (own, full))
         table.add_row(
-            Text(printable(row["config"])), count(own["images"]), f"{own['steps']:,}", *flops, *memory, *hours
+            Text(printable(row["config"])),
+            f"{bound}{count(own['images'])}",
+            f"{bound}{count(own['steps'])}",
+            f"{bound}{count(own['flops'])}",
+            f"{full_bound}{count(full['flops'])}",
+            f"{count(own['fixed_bytes'])}B",
+            f"{count(own['image_bytes'])}B",
         )
-    console.print(table)
-    console.print(Text("one seed each; GPU-hours on the subset under each GPU's name"), soft_wrap=True)
+    return table
+
+
+def _gpus_table(rows: list[dict[str, Any]], runs: int) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    table.add_column("GPU", no_wrap=True)
+    for title in ("Peak", "Subset", "Full data"):
+        table.add_column(title, justify="right", no_wrap=True)
+    table.add_column("Peak rate from")
     for gpu in GPUS:
-        own, full = (runs * sum(row[side]["gpu_hours"][gpu.name] for row in rows) for side in ("subset", "full"))
-        rate = f"{gpu.tflops:g} TFLOP/s in single precision, {gpu.source}"
-        console.print(Text(f"{gpu.name} ({rate}): {own:,.0f} GPU-hours; full data {full:,.0f}"), soft_wrap=True)
-    told = f"assumed: {UTILISATION:.0%} of the peak rate; Memory is what a run keeps whatever its batch"
-    console.print(Text(f"{told}, and what it adds for each sample of a micro-batch"), soft_wrap=True)
+        hours = (runs * sum(row[side]["gpu_hours"][gpu.name] for row in rows) for side in ("subset", "full"))
+        table.add_row(gpu.name, f"{gpu.tflops:g} TFLOP/s", *map(_gpu_time, hours), gpu.source)
+    return table
 
 
-def _both(config: Config, protocol: Protocol, samples: int, full: int) -> tuple[Estimate, Estimate]:
-    from dlth_bench.training import preflight  # torch: slow to import
-
-    data = protocol.data
-    side = data.image_size or (LARGE_SIDE if is_packed(data.dataset) else image_dataset(data.dataset).image_size)
-    classes = len(class_catalog(data.dataset))
-    own, whole = preflight.estimates(config, data, samples=(samples, full), classes=classes, image_size=side)
-    return own, whole
+def _gpu_time(hours: float) -> str:
+    """``0.35 s``, ``3 min 20 s``, ``2 h 5 min``, ``1,250 h``."""
+    seconds = 3600 * hours
+    if seconds < 10:
+        return f"{seconds:.2g} s"
+    return duration(seconds) if hours < 100 else f"{hours:,.0f} h"
 
 
-def _full_samples(protocol: Protocol) -> int | None:
-    data = protocol.data
-    if data.images_per_class is not None:
-        return data.images_per_class * len(class_catalog(data.dataset))
-    return published_train_images(data.dataset)
+def _sizes(run: Run, data: DataSpec) -> tuple[int, ...]:
+    return train_sizes(data.dataset, len(run.class_ids), data.images_per_class)
 
 
 def _gpu_hours(one: Estimate) -> dict[str, float]:

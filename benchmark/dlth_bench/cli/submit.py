@@ -39,32 +39,39 @@ from dlth_bench.spec.submission import Submission
 _NAMED = 5
 """Missing runs that an error lists before it only counts."""
 
+NameOption = Annotated[str, typer.Option("--name", help="Name on the board: lower-case letters, digits, . _ and -.")]
+PolicyOption = Annotated[
+    str | None, typer.Option("--policy", help="How the members were selected, e.g. RS. Default: as on its card.")
+]
+AuthorsOption = Annotated[str, typer.Option("--authors", help="Names, separated by commas.")]
+DescriptionOption = Annotated[str, typer.Option("--description", help="One line for readers of the board.")]
+UrlOption = Annotated[str, typer.Option("--url", help="A page about the subset, https only.")]
+SelectionCostOption = Annotated[
+    str | None,
+    typer.Option(
+        "--selection-cost",
+        help="What choosing the subset took, apart from its runs: images=N,flops=X,device_seconds=S, or none.",
+    ),
+]
+MissingOption = Annotated[
+    str | None, typer.Option("--missing", help="Submit without the runs that are not stored; say why they are not.")
+]
+ReplaceOption = Annotated[bool, typer.Option("--replace", help="Replace this name's submission of another subset.")]
+
 
 def submit(
     subset: SubsetOption,
-    name: Annotated[str, typer.Option("--name", help="Name on the board: lower-case letters, digits, . _ and -.")],
+    name: NameOption,
     protocol: ProtocolOption = DEFAULT_PROTOCOL,
-    policy: Annotated[
-        str | None, typer.Option("--policy", help="How the members were selected, e.g. RS. Default: as on its card.")
-    ] = None,
-    authors: Annotated[str, typer.Option("--authors", help="Names, separated by commas.")] = "",
-    description: Annotated[str, typer.Option("--description", help="One line for readers of the board.")] = "",
-    url: Annotated[str, typer.Option("--url", help="A page about the subset, https only.")] = "",
-    selection_cost: Annotated[
-        str | None,
-        typer.Option(
-            "--selection-cost",
-            help="What choosing the subset took, apart from its runs: images=N,flops=X,device_seconds=S, or none.",
-        ),
-    ] = None,
-    missing: Annotated[
-        str | None, typer.Option("--missing", help="Submit without the runs that are not stored; say why they are not.")
-    ] = None,
+    policy: PolicyOption = None,
+    authors: AuthorsOption = "",
+    description: DescriptionOption = "",
+    url: UrlOption = "",
+    selection_cost: SelectionCostOption = None,
+    missing: MissingOption = None,
     out: StoreOption = DEFAULT_STORE,
     submissions: SubmissionsOption = DEFAULT_SUBMISSIONS,
-    replace: Annotated[
-        bool, typer.Option("--replace", help="Replace this name's submission of another subset.")
-    ] = False,
+    replace: ReplaceOption = False,
     hub: HubOption = None,
 ) -> None:
     """Make a submission folder from the stored runs of a subset; nothing is trained.
@@ -91,20 +98,23 @@ def submit(
     store = Store(out)
     plan = make_plan(spec, file.subset, store)
     if missing is not None:
-        absent = [run for run in plan.runs if store.result(run.digest) is None]
-        given["missing"] = [{"config": run.config.name, "seed": run.seed, "reason": missing} for run in absent]
+        given["missing"] = _absent(plan, store, missing)
     metadata = _metadata(spec, file, given)
     if missing is None:
         train = ["dlth-bench", "run", "--subset", subset, "--protocol", protocol, "--out", str(out)]
         _require_all_runs(plan, shlex.join(train))
     scorecard = score_stored(spec, file.subset, store)
-    folder = submissions / spec.name / metadata.name
-    write_submission(
-        folder, metadata, file.subset, stored_results(spec, file.subset, store), scorecard, replace=replace
-    )
+    folder, results = submissions / spec.name / metadata.name, stored_results(spec, file.subset, store)
+    write_submission(folder, metadata, file.subset, results, scorecard, replace=replace)
     _tell(folder, scorecard, then="" if hub else "then: commit the folder and open a pull request with it")
     if hub:
         typer.echo(propose(hub, folder, replace=replace))
+
+
+def _absent(plan: Plan, store: Store, reason: str) -> list[dict[str, Any]]:
+    """The runs that are not stored."""
+    runs = [run for run in plan.runs if store.result(run.digest) is None]
+    return [{"config": run.config.name, "seed": run.seed, "reason": reason} for run in runs]
 
 
 def _tell(folder: Path, scorecard: Scorecard, then: str) -> None:

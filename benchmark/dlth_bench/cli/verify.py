@@ -97,24 +97,30 @@ def commit(
     typer.echo(f"publish {printable(str(public))}; keep {printable(str(secret))} secret until the verification is out")
 
 
+ByOption = Annotated[str, typer.Option("--by", help="Your name, as the board shows it.", show_default=False)]
+CellsOption = Annotated[int, typer.Option("--cells", min=1, help="How many runs to train again.")]
+CommitmentOption = Annotated[
+    Path | None, typer.Option("--commitment", help="Default: NAME.commitment.json, if it is there.")
+]
+NonceFileOption = Annotated[Path | None, typer.Option("--nonce-file", help="Default: NAME.nonce, if it is there.")]
+PointsOption = Annotated[
+    str, typer.Option("--points", help="Sizes of frauds, in points, to say how surely they are caught.")
+]
+OutOption = Annotated[
+    Path, typer.Option("--out", "-o", help="Store of the retrained runs; not one that others write to.")
+]
+
+
 @app.command("retrain")
 def retrain(
     context: typer.Context,
     submission: SubmissionArgument,
-    by: Annotated[str, typer.Option("--by", help="Your name, as the board shows it.", show_default=False)],
-    cells: Annotated[int, typer.Option("--cells", min=1, help="How many runs to train again.")] = 2,
-    commitment: Annotated[
-        Path | None, typer.Option("--commitment", help="Default: NAME.commitment.json, if it is there.")
-    ] = None,
-    nonce_file: Annotated[
-        Path | None, typer.Option("--nonce-file", help="Default: NAME.nonce, if it is there.")
-    ] = None,
-    points: Annotated[
-        str, typer.Option("--points", help="Sizes of frauds, in points, to say how surely they are caught.")
-    ] = "1,2,5,10",
-    out: Annotated[
-        Path, typer.Option("--out", "-o", help="Store of the retrained runs; not one that others write to.")
-    ] = Path("verification-runs"),
+    by: ByOption,
+    cells: CellsOption = 2,
+    commitment: CommitmentOption = None,
+    nonce_file: NonceFileOption = None,
+    points: PointsOption = "1,2,5,10",
+    out: OutOption = Path("verification-runs"),
     workers: WorkersOption = None,
     device: DeviceOption = "auto",
     data_dir: DataDirOption = None,

@@ -83,12 +83,7 @@ def _status(row: Row) -> dict[str, str | int | None]:
     found = row.submission.verification
     if found is None:
         return {"status": row.status, "by": None, "date": None, "cells": None}
-    return {
-        "status": row.status,
-        "by": found.by,
-        "date": found.date.isoformat(),
-        "cells": len(found.cells),
-    }
+    return {"status": row.status, "by": found.by, "date": found.date.isoformat(), "cells": len(found.cells)}
 
 
 def _status_text(row: Row) -> str:
@@ -196,13 +191,7 @@ COLUMNS: tuple[Column, ...] = (
         foreign=True,
         narrow=True,
     ),
-    Column(
-        "classes",
-        "Classes",
-        lambda row: row.submission.metadata.classes,
-        _classes,
-        narrow=True,
-    ),
+    Column("classes", "Classes", lambda row: row.submission.metadata.classes, _classes, narrow=True),
     Column(
         "spearman",
         "ρs [95 %]",
@@ -240,10 +229,7 @@ COLUMNS: tuple[Column, ...] = (
         lambda row: _selection_cost(selection_cost(row.submission.metadata)),
     ),
     Column(
-        "same_cost",
-        "RS at its cost",
-        lambda row: None if row.same_cost is None else asdict(row.same_cost),
-        _same_cost,
+        "same_cost", "RS at its cost", lambda row: None if row.same_cost is None else asdict(row.same_cost), _same_cost
     ),
     Column("status", "Status", _status, _status_text, foreign=True),
     Column("flags", "Flags", flags, lambda row: ", ".join(flags(row)), narrow=True),

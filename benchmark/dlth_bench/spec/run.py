@@ -158,7 +158,7 @@ class Run(Frozen):
         """
         each = self.data.images_per_class
         known = (each,) * len(self.class_ids) if full is None and each is not None else full
-        search, sparse, probe = (self._sizes(phase, known) for phase in PHASES)
+        search, sparse, probe = (self.sizes(phase, known) for phase in PHASES)
         if search is None or sparse is None or probe is None or any(spec.trains for spec in self.config.measure):
             return None
         evaluation, pruning = self.config.evaluation, self.config.pruning
@@ -173,7 +173,7 @@ class Run(Frozen):
         once = evaluation.kind == "linear" and evaluation.augment is None
         return seen + (probed if once else _drawn(evaluation.train, probed))
 
-    def _sizes(self, phase: Phase, full: Sequence[int] | None) -> Sequence[int] | None:
+    def sizes(self, phase: Phase, full: Sequence[int] | None) -> Sequence[int] | None:
         """Training samples of each class in a phase, where the full data have so many."""
         if self.sample_ids is None or not on_subset(phase, self.replaced):
             return full

@@ -1,4 +1,4 @@
-"""One run from start to result: data, pretraining, evaluation."""
+"""One run from start to result: its data, its trainings, what they took."""
 
 from __future__ import annotations
 
@@ -9,11 +9,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from dlth_bench.datasets.base import Dataset, TextDataset
 from dlth_bench.spec.errors import InputError
-from dlth_bench.spec.method import FinetuneSpec, LinearSpec
 from dlth_bench.spec.protocol import Config
 from dlth_bench.spec.result import TRAINING_VERSION, Result
 from dlth_bench.spec.run import Run
@@ -22,17 +19,14 @@ from dlth_bench.spec.tuning import Tuning
 from dlth_bench.training.augment import Pixels
 from dlth_bench.training.checkpoint import load_tensors, save_tensors
 from dlth_bench.training.environment import environment, reset_peak_memory
-from dlth_bench.training.evaluation.accuracy import in_batches, top1
-from dlth_bench.training.evaluation.finetune import finetune_method
-from dlth_bench.training.evaluation.linear import LinearProbe, extract_features, linear_probe
-from dlth_bench.training.flops import forward_flops, stage_flops
+from dlth_bench.training.evaluation.accuracy import top1
+from dlth_bench.training.evaluation.evaluated import evaluated
+from dlth_bench.training.flops import stage_flops
 from dlth_bench.training.history import History, usable
 from dlth_bench.training.labelled_part import visible_labels
 from dlth_bench.training.launch import launched
 from dlth_bench.training.loop import Diverged, Watch, unwatched
 from dlth_bench.training.methods import Method, build_method
-from dlth_bench.training.methods.supervised import Supervised
-from dlth_bench.training.methods.text import TextClassifier
 from dlth_bench.training.outcome import Outcome, measured
 from dlth_bench.training.pruning.masks import Mask
 from dlth_bench.training.pruning.search import LevelTrainer, kept
@@ -125,7 +119,7 @@ class Execution:
     def untrained_accuracy(self) -> float:
         """Top-1 of the config's evaluation on its backbone as initialised: the floor that pretraining must beat."""
         data = self._data().last(self.config)
-        return top1(self._evaluated(self.fresh_method(), data).val_logits, data.val_labels)
+        return top1(evaluated(self, self.fresh_method(), data).val_logits, data.val_labels)
 
     @property
     def _identity(self) -> dict[str, Any]:
@@ -175,7 +169,7 @@ class Execution:
         if self.config.removal is None:
             return self._outcome(data), data.last(self.config)
         stage = self._dense_stage(data.search)
-        left = without_removed(self.config.removal, stage, data.search, self._train)
+        left = without_removed(self.config.removal, stage, data.search, self.train)
         outcome = self._outcome(replace(data, search=left.data))
         flops = stage_flops(stage, self.fresh_method)
         return replace(
@@ -197,7 +191,7 @@ class Execution:
         history, reused = self._pretrained(stage)
         flops = stage_flops(stage, self.fresh_method)
         self.keep_encoder_of(stage.method)  # before fine-tuning changes it
-        outcome = self._evaluated(stage.method, data.last(self.config))
+        outcome = evaluated(self, stage.method, data.last(self.config))
         images = outcome.images + stage.steps * stage.spec.batch_size
         outcome = replace(outcome, pretrain=history, images=images, flops=outcome.flops + flops, reused_seconds=reused)
         if not specs:
@@ -220,69 +214,6 @@ class Execution:
         if self.folder is not None and self.keep_encoder:
             save_tensors(self.folder / ENCODER_FILE, method.encoder.state_dict(), {"run": self.run.digest})
 
-    def _evaluated(self, method: Method, data: Resident) -> Outcome:
-        match self.config.evaluation:
-            case LinearSpec() as spec:
-                return self._linear(spec, method, data)
-            case FinetuneSpec() as spec:
-                return self._finetune(spec, method, data)
-            case None:
-                return self.supervised_outcome(method, data)
-
-    def _train(self, stage: Stage) -> History:
+    def train(self, stage: Stage) -> History:
+        """Train a stage of the run, from its checkpoint in the folder on, or take its weights from there."""
         return self.stages.train(stage, self.folder)
-
-    def supervised_outcome(self, method: Method, data: Resident) -> Outcome:
-        """What a trained classifier predicts of both splits; says nothing of what training took."""
-        if isinstance(method, TextClassifier):
-            train_logits, val_logits = method.logits(data.train_images), method.logits(data.val_images)
-            return Outcome(train_logits, val_logits, History(), History(), images=0, flops=0.0)
-        if not isinstance(method, Supervised):
-            raise TypeError(f"config {self.config.name} has no evaluation and no classifier")
-        method.eval()
-        return Outcome(
-            in_batches(method.logits, data.train_images, self.pixels),
-            in_batches(method.logits, data.val_images, self.pixels),
-            *(History(), History()),
-            images=0,
-            flops=0.0,
-        )
-
-    def _linear(self, spec: LinearSpec, method: Method, data: Resident) -> Outcome:
-        train_features = extract_features(method.encoder, data.train_images, self.pixels, spec.features)
-        val_features = extract_features(method.encoder, data.val_images, self.pixels, spec.features)
-        classes, width = len(self.run.class_ids), train_features.shape[1]
-
-        def fresh() -> LinearProbe:
-            with global_stream(self.run.seed, "probe"):
-                probe = linear_probe(spec, method.encoder, width, classes, self.pixels)
-            return probe.to(self.fabric.device)
-
-        probe, samples = fresh(), train_features if spec.augment is None else data.train_images
-        stage = Stage("linear", probe, samples, data.train_labels, spec.train, self.run.seed)
-        history = self._train(stage)
-        probe.eval()
-        extraction = forward_flops(
-            lambda image: extract_features(method.encoder, image, self.pixels, spec.features),
-            data.train_images[:1],
-            len(data.train_labels),
-        )
-        with torch.no_grad():
-            logits = probe.logits(train_features), probe.logits(val_features)
-        images, flops = len(data.train_labels), extraction + stage_flops(stage, fresh)
-        if spec.augment is not None:  # features of unaugmented images are then for the training accuracy alone
-            images, flops = stage.steps * spec.train.batch_size, flops - extraction
-        return Outcome(*logits, History(), history, images=images, flops=flops)
-
-    def _finetune(self, spec: FinetuneSpec, method: Method, data: Resident) -> Outcome:
-        def on(encoder: torch.nn.Module) -> Supervised:
-            with global_stream(self.run.seed, "finetune"):
-                tuned = finetune_method(spec, encoder, len(self.run.class_ids), self.pixels)
-            return tuned.to(self.fabric.device)
-
-        tuned = on(method.encoder)
-        stage = Stage("finetune", tuned, data.train_images, data.train_labels, spec.train, self.run.seed)
-        history = self._train(stage)
-        outcome = self.supervised_outcome(tuned, data)
-        flops = stage_flops(stage, lambda: on(self.fresh_method().encoder))
-        return replace(outcome, evaluation=history, images=stage.steps * spec.train.batch_size, flops=flops)

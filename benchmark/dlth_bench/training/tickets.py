@@ -13,6 +13,7 @@ from dlth_bench.spec.prac import PracFacts
 from dlth_bench.spec.pruning import PruningSpec
 from dlth_bench.spec.stored_run import CRITICAL_FILE, SEARCH_FILE
 from dlth_bench.spec.subset import Subset
+from dlth_bench.training.evaluation.evaluated import classified
 from dlth_bench.training.outcome import Outcome
 from dlth_bench.training.pruning.critical import CriticalSet
 from dlth_bench.training.pruning.critical_file import save_critical_file
@@ -66,7 +67,7 @@ def ticket_outcome(execution: Execution, spec: PruningSpec, data: PhaseData) -> 
     updates = trainer.dense.steps - ticket.start
     spent = [search] if source is None else [search, source]
     outcome = replace(
-        execution.supervised_outcome(ticket.method, data.sparse_training),
+        classified(execution, ticket.method, data.sparse_training),
         pretrain=ticket.history,
         images=updates * trainer.dense.spec.batch_size + sum(each.images for each in spent),
         flops=updates * trainer.step_flops + sum(each.flops for each in spent),

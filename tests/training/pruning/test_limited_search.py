@@ -22,7 +22,8 @@ from dlth_bench.training.methods.exemplar import Exemplar
 from dlth_bench.training.methods.rotnet import RotNet
 from dlth_bench.training.methods.s4l import S4L
 from dlth_bench.training.methods.supervised import Supervised
-from dlth_bench.training.preflight import estimates
+from dlth_bench.training.preflight.counts import Counts
+from dlth_bench.training.preflight.estimate import estimated
 from dlth_bench.training.pruning.mask_file import load_mask
 from dlth_bench.training.stage import Stage
 
@@ -151,9 +152,9 @@ def test_cost_of_a_search_can_be_foretold(search: dict[str, Any], glyphs: Glyphs
     result = execution(given, glyphs).result()
     assert result.cost is not None
     run = tiny_run(given)
-    (estimate,) = estimates(given, run.data, samples=[24], classes=3, image_size=32)
+    estimate = estimated(run, (8, 8, 8), Counts(run.data, 32))
     assert result.cost.images == run.images_seen == estimate.images
-    assert result.cost.flops == pytest.approx(estimate.flops, rel=0.15)  # which leaves augmentation out
+    assert result.cost.flops == pytest.approx(estimate.flops)
     by_ids = tuple(sorted(f"{class_id}/{number}" for class_id in run.class_ids for number in range(8)))
     assert run.model_copy(update={"sample_ids": by_ids}).images_seen == run.images_seen
 

@@ -26,7 +26,8 @@ from dlth_bench.training.checkpoint import load_tensors
 from dlth_bench.training.execute import Execution
 from dlth_bench.training.loop import Checkpoints, train
 from dlth_bench.training.optim import learning_rate
-from dlth_bench.training.preflight import estimates
+from dlth_bench.training.preflight.counts import Counts
+from dlth_bench.training.preflight.estimate import estimated
 from dlth_bench.training.pruning.mask_file import load_mask
 from dlth_bench.training.pruning.masking import Masking
 from dlth_bench.training.pruning.masks import Mask
@@ -214,9 +215,9 @@ def test_images_of_a_run_can_be_foretold(pruning: dict[str, Any], glyphs: Glyphs
     result = execution(given, glyphs).result()
     assert result.cost is not None
     run = tiny_run(given)
-    (estimate,) = estimates(given, run.data, samples=[24], classes=3, image_size=32)
+    estimate = estimated(run, (8, 8, 8), Counts(run.data, 32))
     assert result.cost.images == run.images_seen == estimate.images
-    assert result.cost.flops == pytest.approx(estimate.flops, rel=0.15)  # which leaves augmentation out
+    assert result.cost.flops == pytest.approx(estimate.flops)
 
 
 def test_rewind_point_past_the_end_is_an_error_before_training(glyphs: Glyphs) -> None:

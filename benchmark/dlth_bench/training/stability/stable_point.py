@@ -55,3 +55,19 @@ def first_stable(barrier_at: Callable[[int], float], parts: int, threshold: floa
         if early < late and one < threshold <= other
     )
     return Search(high, tuple(probes.items()), violations, censored=high == parts)
+
+
+def costliest_search(cost_at: Callable[[int], int], parts: int) -> int:
+    """The most that the probes of a search can cost together, whatever it finds.
+
+    Args:
+        cost_at: of a probe.
+    """
+
+    def most(low: int, high: int) -> int:
+        if high - low <= 1:
+            return 0
+        middle = (low + high) // 2
+        return cost_at(middle) + max(most(low, middle), most(middle, high))
+
+    return cost_at(0) + (cost_at(parts - 1) if parts > 1 else 0) + most(0, parts - 1)

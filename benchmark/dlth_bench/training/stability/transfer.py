@@ -26,7 +26,9 @@ def measure_transfer(spec: TransferSpec, subject: Subject) -> Finding:
     """
     images, labels = _split(spec, "train", subject)
     val_images, val_labels = _split(spec, "val", subject)
-    pixels = Pixels(images.shape[-1], _wide(spec.pixel_mean, subject), _wide(spec.pixel_std, subject))
+    channels = subject.pixels.channels
+    mean, std = as_wide(spec.pixel_mean, channels), as_wide(spec.pixel_std, channels)
+    pixels = Pixels(images.shape[-1], mean, std)
     encoder = subject.network().encoder
     if spec.recalibrated:
         recalibrate(encoder, images, pixels)
@@ -62,6 +64,6 @@ def _split(spec: TransferSpec, split: Split, subject: Subject) -> tuple[Tensor, 
     return images, torch.as_tensor(arrays.labels).to(device)
 
 
-def _wide(values: tuple[float, ...], subject: Subject) -> tuple[float, ...]:
+def as_wide(values: tuple[float, ...], channels: int) -> tuple[float, ...]:
     """A value a channel of the network; a grey image's one is that of all."""
-    return values * subject.pixels.channels if len(values) == 1 else values
+    return values * channels if len(values) == 1 else values

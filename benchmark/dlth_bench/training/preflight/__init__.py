@@ -1,0 +1,1 @@
+"""What training a run takes, before it begins and on any machine."""
