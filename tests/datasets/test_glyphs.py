@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 import dlth_bench.datasets.glyphs as package
-from dlth_bench.datasets.base import ImageDataset, Split
+from dlth_bench.datasets.base import ImageDataset
 from dlth_bench.datasets.glyphs import Glyphs, archive, characters, similarity
+from dlth_bench.datasets.splits import Split
 from dlth_bench.spec.errors import InputError
 
 FOLDER = Path(package.__file__).parent

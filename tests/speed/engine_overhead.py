@@ -26,8 +26,9 @@ from tabulate import tabulate
 
 from dlth_bench.harness.attempts import read_attempts
 from dlth_bench.harness.batch import Grid
+from dlth_bench.harness.engines.engine import EngineSettings
 from dlth_bench.harness.engines.events import Finished
-from dlth_bench.harness.engines.registry import EngineSettings, make_engine
+from dlth_bench.harness.engines.registry import make_engine
 from dlth_bench.harness.grid import grid_runs
 from dlth_bench.harness.store import Store
 from dlth_bench.spec.protocol_file import find_protocol

@@ -10,7 +10,8 @@ from dlth_bench.cli.packing import pack_images
 from dlth_bench.cli.progress import watch
 from dlth_bench.datasets.registry import is_packed, protocol_dataset
 from dlth_bench.harness.batch import Grid, Purpose
-from dlth_bench.harness.engines.registry import Engine, EngineSettings, make_engine
+from dlth_bench.harness.engines.engine import Engine, EngineSettings
+from dlth_bench.harness.engines.registry import make_engine
 from dlth_bench.harness.plan import Plan
 from dlth_bench.harness.shared_pretraining import invite
 from dlth_bench.harness.store import Store

@@ -5,8 +5,9 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Protocol
 
+from dlth_bench.datasets.splits import Split
 from dlth_bench.spec.classes import ClassCatalog
 from dlth_bench.spec.errors import InputError
 from dlth_bench.spec.quoting import quoted
@@ -18,8 +19,6 @@ if TYPE_CHECKING:  # numpy takes a fifth of the command line's start
 
     from dlth_bench.datasets.packed.images import PackedImages
     from dlth_bench.datasets.token_sequences import TokenSequences
-
-Split = Literal["train", "val"]
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dlth_bench.datasets.base import ImageArrays, Split
+from dlth_bench.datasets.base import ImageArrays
 from dlth_bench.datasets.hub import HubFiles
 from dlth_bench.datasets.labelled_parquet import Labels, Layout, class_rows, split_paths
 from dlth_bench.datasets.location import dataset_folder
+from dlth_bench.datasets.splits import Split
 from dlth_bench.spec.classes import ClassCatalog
 from dlth_bench.spec.errors import InputError
 from dlth_bench.spec.samples import SampleCatalog

@@ -11,9 +11,9 @@ import pytest
 
 from dlth_bench.harness.attempts import read_attempts
 from dlth_bench.harness.batch import Grid
+from dlth_bench.harness.engines.engine import EngineSettings
 from dlth_bench.harness.engines.ray import RayEngine
 from dlth_bench.harness.engines.ray_options import RayOptions
-from dlth_bench.harness.engines.registry import EngineSettings
 from dlth_bench.harness.plan import Plan
 from dlth_bench.harness.store import Store
 from dlth_bench.spec.errors import InputError

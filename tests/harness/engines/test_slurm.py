@@ -9,8 +9,8 @@ import pytest
 
 from dlth_bench.harness.batch import BatchFolder, Grid, JobNumbers, batches, queue_name
 from dlth_bench.harness.engines import slurm
+from dlth_bench.harness.engines.engine import EngineSettings
 from dlth_bench.harness.engines.events import Event, Finished
-from dlth_bench.harness.engines.registry import EngineSettings
 from dlth_bench.harness.engines.slurm import SUBMISSIONS, SlurmEngine
 from dlth_bench.harness.engines.slurm_job import SlurmJob
 from dlth_bench.harness.engines.slurm_options import SlurmOptions

@@ -19,7 +19,7 @@ import pytest
 from dlth_bench.datasets.registry import protocol_dataset
 from dlth_bench.harness.attempts import read_attempts
 from dlth_bench.harness.batch import Grid
-from dlth_bench.harness.engines.registry import EngineSettings
+from dlth_bench.harness.engines.engine import EngineSettings
 from dlth_bench.harness.engines.slurm import SlurmEngine
 from dlth_bench.harness.engines.slurm_options import SlurmOptions
 from dlth_bench.harness.plan import Plan

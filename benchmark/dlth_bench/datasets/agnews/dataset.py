@@ -11,10 +11,11 @@ from pathlib import Path
 
 from dlth_bench.datasets.agnews.catalog import agnews_catalog
 from dlth_bench.datasets.agnews.tokens import build_vocabulary, encode
-from dlth_bench.datasets.base import Split, TextDataset
+from dlth_bench.datasets.base import TextDataset
 from dlth_bench.datasets.hub import HubFiles
 from dlth_bench.datasets.labelled_parquet import Labels, Layout
 from dlth_bench.datasets.labelled_parquet_dataset import LabelledParquetDataset
+from dlth_bench.datasets.splits import Split
 from dlth_bench.datasets.token_sequences import TokenSequences
 from dlth_bench.spec.classes import ClassCatalog
 from dlth_bench.spec.errors import InputError

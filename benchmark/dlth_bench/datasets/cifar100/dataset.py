@@ -8,11 +8,11 @@ from functools import cache, cached_property
 import numpy as np
 import numpy.typing as npt
 
-from dlth_bench.datasets.base import Split
 from dlth_bench.datasets.cifar100.catalog import cifar100_catalog
 from dlth_bench.datasets.cifar100.files import HUB, LAYOUT, SIDE, read_images
 from dlth_bench.datasets.labelled_parquet import Labels
 from dlth_bench.datasets.labelled_parquet_dataset import LabelledParquetDataset
+from dlth_bench.datasets.splits import Split
 from dlth_bench.spec.classes import ClassCatalog
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from dlth_bench.datasets.base import Split
+from dlth_bench.datasets.splits import Split
 from dlth_bench.spec.frozen import canonical_json
 
 SPLITS: tuple[Split, ...] = ("train", "val")

@@ -23,13 +23,13 @@ from PIL import __version__ as pillow_version
 from PIL import features
 from rich.console import Console
 
-from dlth_bench.datasets.base import Split
 from dlth_bench.datasets.glyphs import archive, characters, licences
 from dlth_bench.datasets.glyphs.checks import reject_reason
 from dlth_bench.datasets.glyphs.faces import Face, find_faces, packages_of
 from dlth_bench.datasets.glyphs.render import draw_face, render_face
 from dlth_bench.datasets.glyphs.similarity import distinct_across_scripts, face_distances, look_alike_rate
 from dlth_bench.datasets.glyphs.split import MAX_VALIDATION_FACES, kept_by_design, round_robin, validation_designs
+from dlth_bench.datasets.splits import Split
 
 
 @dataclass(frozen=True)

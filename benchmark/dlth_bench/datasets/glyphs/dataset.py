@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from dlth_bench.datasets.base import ImageArrays, Split
+from dlth_bench.datasets.base import ImageArrays
 from dlth_bench.datasets.glyphs import archive
+from dlth_bench.datasets.splits import Split
 from dlth_bench.spec.classes import ClassCatalog, ClassInfo
 from dlth_bench.spec.errors import InputError
 from dlth_bench.spec.samples import SampleCatalog

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dlth_bench.datasets.base import ImageArrays, Split
+from dlth_bench.datasets.base import ImageArrays
 from dlth_bench.datasets.imagenet.catalog import imagenet_catalog
 from dlth_bench.datasets.imagenet.hub import HUB
 from dlth_bench.datasets.imagenet.image_folder import ImageFolder
@@ -19,6 +19,7 @@ from dlth_bench.datasets.packed.cache import PackedCache
 from dlth_bench.datasets.packed.decode import Resolution
 from dlth_bench.datasets.packed.images import PackedImages
 from dlth_bench.datasets.packed.source import ClassListing, ImageSource
+from dlth_bench.datasets.splits import Split
 from dlth_bench.spec.classes import ClassCatalog
 from dlth_bench.spec.errors import InputError
 from dlth_bench.spec.quoting import printable

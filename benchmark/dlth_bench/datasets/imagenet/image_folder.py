@@ -13,8 +13,8 @@ from typing import Annotated
 
 from pydantic import Field, ValidationError
 
-from dlth_bench.datasets.base import Split
 from dlth_bench.datasets.packed.source import ClassListing, EncodedImage, Wanted
+from dlth_bench.datasets.splits import Split
 from dlth_bench.spec.classes import ClassCatalog
 from dlth_bench.spec.errors import InputError
 from dlth_bench.spec.files import write_atomically

@@ -16,8 +16,8 @@ from functools import cached_property, partial
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from dlth_bench.datasets.base import Split
 from dlth_bench.datasets.packed.source import ClassListing, EncodedImage, Wanted
+from dlth_bench.datasets.splits import Split
 from dlth_bench.spec.classes import ClassCatalog
 from dlth_bench.spec.errors import InputError
 from dlth_bench.spec.quoting import printable, quoted

@@ -16,12 +16,12 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from dlth_bench.datasets.base import Split
 from dlth_bench.datasets.location import CACHE_VARIABLE
 from dlth_bench.datasets.packed.decode import Resolution, Unreadable, decode
 from dlth_bench.datasets.packed.shard import Broken, Decoded, Entry, Shard
 from dlth_bench.datasets.packed.source import EncodedImage, ImageSource, Wanted
 from dlth_bench.datasets.published_sizes import MOST_UNREADABLE
+from dlth_bench.datasets.splits import Split
 from dlth_bench.spec.errors import InputError
 from dlth_bench.spec.quoting import printable
 

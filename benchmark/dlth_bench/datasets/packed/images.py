@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from dlth_bench.datasets.base import Split
 from dlth_bench.datasets.packed.cache import PackedCache, Report
+from dlth_bench.datasets.splits import Split
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from dlth_bench.datasets.base import Split
+from dlth_bench.datasets.splits import Split
 
 Wanted = Mapping[str, Collection[str]]
 """Names of images by class ID."""

@@ -17,10 +17,10 @@ from typing import Any
 
 from dlth_bench.harness.attempt import attempt, given_up
 from dlth_bench.harness.batch import BatchFolder, new_batch
+from dlth_bench.harness.engines.engine import EngineSettings
 from dlth_bench.harness.engines.events import Event, Finished
 from dlth_bench.harness.engines.follow import Follower
 from dlth_bench.harness.engines.ray_options import RayOptions
-from dlth_bench.harness.engines.registry import EngineSettings
 from dlth_bench.harness.store import Busy, Store
 from dlth_bench.spec.errors import InputError
 from dlth_bench.spec.quoting import printable, quoted

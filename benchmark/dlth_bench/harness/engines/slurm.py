@@ -15,10 +15,10 @@ from dataclasses import dataclass, field
 
 from dlth_bench.harness.attempt import given_up
 from dlth_bench.harness.batch import BatchFolder, JobNumbers, batches, new_batch, queue_name
+from dlth_bench.harness.engines.engine import EngineSettings
 from dlth_bench.harness.engines.events import Event, Finished
 from dlth_bench.harness.engines.follow import follow
 from dlth_bench.harness.engines.jobs import pack
-from dlth_bench.harness.engines.registry import EngineSettings
 from dlth_bench.harness.engines.slurm_job import SlurmJob
 from dlth_bench.harness.engines.slurm_options import SlurmOptions
 from dlth_bench.harness.engines.slurm_queue import queued_jobs

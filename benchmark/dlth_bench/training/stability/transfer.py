@@ -5,8 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from dlth_bench.datasets.base import ImageArrays, Split
+from dlth_bench.datasets.base import ImageArrays
 from dlth_bench.datasets.registry import image_dataset
+from dlth_bench.datasets.splits import Split
 from dlth_bench.spec.errors import InputError
 from dlth_bench.spec.measurement import TransferSpec
 from dlth_bench.spec.metric import Measured
