@@ -47,6 +47,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ("command", "told"),
     [
         (["protocols", "check"], "glyphs-ssl@1: locked"),
+        (["protocols", "show", "cifar10-tickets-prac"], "cifar10-tickets-prac@1"),
         (["subsets", "lint", "list.txt"], "OK"),
         (["run", "--subset", "list.txt", "--dry-run"], "21 of 21 runs to train"),
         (["paper", "--table", "13"], "7 of 7 ρp follow"),

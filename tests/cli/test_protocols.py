@@ -60,10 +60,41 @@ def test_show_has_whole_config_names_at_80_columns(place: Path) -> None:
 def test_the_shipped_list_has_whole_names_at_80_columns(monkeypatch: pytest.MonkeyPatch) -> None:
     """The names are those that ``--protocol`` takes: a dozen of them begin alike, so that none may be cut."""
     monkeypatch.setenv("COLUMNS", "80")
-    output = run("protocols", "list").output
-    assert "cifar10-tickets-connectivity@1 " in output
-    assert "…" not in output
-    assert max(map(len, output.splitlines())) <= 80
+    for arguments, name in (((), "imagenet-sensitivity@1 "), (("--drafts",), "cifar10-tickets-connectivity@1 ")):
+        output = run("protocols", "list", *arguments).output
+        assert name in output
+        assert "…" not in output
+        assert max(map(len, output.splitlines())) <= 80
+
+
+def test_drafts_are_a_list_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They may change, so that nobody takes them for what has a board; that there are some is said in one line."""
+    monkeypatch.setenv("COLUMNS", "80")
+    listed = {entry["protocol"]: entry for entry in json.loads(run("protocols", "list", "--json").output)}
+    drafts = {entry["protocol"]: entry for entry in json.loads(run("protocols", "list", "--drafts", "--json").output)}
+    assert "glyphs-ssl@3" in listed and "cifar10-tickets-prac@1" in drafts
+    assert not set(listed) & set(drafts)
+    assert {entry["lock"] for entry in drafts.values()} == {"not locked"}
+    last = run("protocols", "list").output.splitlines()[-1]
+    assert last == f"{len(drafts)} drafts are left out: dlth-bench protocols list --drafts"
+    assert "left out" not in run("protocols", "list", "--drafts").output
+
+
+def test_drafts_are_checked_and_never_frozen(place: Path) -> None:
+    """A broken draft stops the check, freezing leaves drafts out, and a frozen protocol is none of them."""
+    (place / "drafts").mkdir()
+    draft = place / "drafts" / "idea@1.yaml"
+    draft.write_text("extends: ../tiny.yaml\nname: idea\n")
+    assert run("protocols", "check", "--freeze").output == "idea@1: not locked\ntiny@1: locked\n"
+    assert "idea" not in (place / "LOCK.json").read_text()
+    assert "is a draft" in refused("protocols", "check", draft, "--freeze").message
+    assert run("protocols", "check", draft).output == "idea@1: not locked\n"
+    draft.write_text("extends: ../tiny.yaml\nname: idea\nbudget: hours\n")
+    error = refused("protocols", "check")
+    assert (error.source, error.line) == (str(draft), 3)
+    draft.unlink()
+    (place / "tiny.yaml").rename(place / "drafts" / "tiny.yaml")
+    assert "tiny@1: locked, but its file is gone" in run("protocols", "check", code=1).output
 
 
 def test_show_says_what_holds_the_data_and_the_score(place: Path) -> None:

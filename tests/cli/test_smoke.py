@@ -14,7 +14,7 @@ from command_line import refused, run
 from dlth_bench.datasets.agnews.dataset import agnews
 from dlth_bench.datasets.cifar100.dataset import cifar100
 from dlth_bench.harness import smoke
-from dlth_bench.spec.protocol_file import find_protocol, shipped_protocols
+from dlth_bench.spec.protocol_file import draft_protocols, find_protocol, shipped_protocols
 from imagenet_files import write_image_folder, write_parquet
 
 pytest.importorskip("pyarrow")
@@ -77,7 +77,7 @@ def test_every_config_of_imagenet_runs(name: str, form: int, tmp_path: Path) -> 
 @pytest.mark.slow
 def test_every_shipped_protocol_runs(tmp_path: Path) -> None:
     """Older versions and those that no other test names, too."""
-    for name, path in shipped_protocols().items():
+    for name, path in (shipped_protocols() | draft_protocols()).items():
         protocol = find_protocol(str(path))
         if protocol.data.dataset == "imagenet":
             continue

@@ -10,6 +10,7 @@ from board_examples import OTHER_SUBSET, SUBSET, tiny_protocol
 
 from dlth_bench.leaderboard.submissions import read_submission
 from dlth_bench.leaderboard.validation import check_submission
+from dlth_bench.spec import protocol_file
 from dlth_bench.spec.reference import Cost
 
 
@@ -121,6 +122,19 @@ def test_taken_name_is_kept_unless_told(place: Path) -> None:
     assert "holds a submission of another subset" in refused(*_SUBMIT)
     run(*_SUBMIT, "--replace")
     assert read_submission(place / "submissions" / "tiny" / "mine").subset == OTHER_SUBSET
+
+
+def test_nothing_is_submitted_to_a_draft(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has no board: that is said before anything is written, and the board refuses what is there all the same."""
+    run(*_SUBMIT)
+    stored = read_submission(place / "submissions" / "tiny" / "mine")
+    check_submission(stored, tiny_protocol())
+    monkeypatch.setattr(protocol_file, "shipped_folder", lambda kind: place / kind)
+    write_protocol(place / "protocols" / "drafts")
+    assert "tiny@1 is a draft" in refused(*_SUBMIT, "--name", "other")
+    assert not (place / "submissions" / "tiny" / "other").exists()
+    assert "is of tiny@1, a draft, which may still change and has no board" in refused("leaderboard")
+    assert not (place / "leaderboard.md").exists()
 
 
 def test_help_has_an_example() -> None:

@@ -14,7 +14,14 @@ from dlth_bench.shipped import shipped_folder
 from dlth_bench.spec.data import DataSpec
 from dlth_bench.spec.frozen import Frozen, digest_of
 from dlth_bench.spec.protocol import Protocol
-from dlth_bench.spec.protocol_file import find_protocol, lock_state, read_lock, read_protocol, shipped_protocols
+from dlth_bench.spec.protocol_file import (
+    draft_protocols,
+    find_protocol,
+    lock_state,
+    read_lock,
+    read_protocol,
+    shipped_protocols,
+)
 from dlth_bench.spec.run import Run
 from dlth_bench.spec.subset import Subset
 from tiny_grid import CLASSES, tiny_text, with_reference
@@ -34,7 +41,7 @@ def test_locked_protocols_have_not_changed() -> None:
     assert {key: shipped.get(key) for key in lock} == lock
 
 
-@pytest.mark.parametrize("stem", sorted(shipped_protocols()))
+@pytest.mark.parametrize("stem", sorted(shipped_protocols() | draft_protocols()))
 def test_shipped_protocol_is_found_and_of_the_installed_data(stem: str) -> None:
     """A shipped protocol has the name of its file, and one on Glyphs can be run with the Glyphs beside it."""
     protocol = find_protocol(stem.partition("@")[0])

@@ -8,7 +8,7 @@ import pytest
 
 from dlth_bench.spec import protocol_file
 from dlth_bench.spec.errors import InputError
-from dlth_bench.spec.protocol_file import find_protocol, read_lock, read_protocol
+from dlth_bench.spec.protocol_file import find_protocol, is_draft, read_lock, read_protocol
 from tiny_grid import tiny_text
 
 REFERENCE = "reference:\n  source: here\n  date: {date}\n  configs:\n{configs}"
@@ -96,6 +96,23 @@ def test_a_draft_does_not_take_the_name_of_a_frozen_protocol(shipped: Path) -> N
     (shipped / "LOCK.json").write_text('{"tiny@1": "0"}')
     assert find_protocol("tiny").key == "tiny@1"
     assert find_protocol("tiny@12").key == "tiny@12"
+
+
+def test_drafts_are_found_by_name_after_all_others(shipped: Path) -> None:
+    """A newer draft of a protocol is asked for by its version, one of its own name by that, mistyped or not."""
+    (shipped / "drafts").mkdir()
+    (shipped / "drafts" / "tiny@20.yaml").write_text("extends: ../tiny@1.yaml\nversion: 20\n")
+    (shipped / "drafts" / "idea@1.yaml").write_text("extends: ../tiny@1.yaml\nname: idea\n")
+    assert find_protocol("tiny").key == "tiny@12"
+    found = {name: find_protocol(name) for name in ("tiny@20", "idea", "idea@1", "tiny@1")}
+    assert {name: protocol.key for name, protocol in found.items()} == {
+        "tiny@20": "tiny@20", "idea": "idea@1", "idea@1": "idea@1", "tiny@1": "tiny@1"
+    }  # fmt: skip
+    assert {name: is_draft(protocol) for name, protocol in found.items()} == {
+        "tiny@20": True, "idea": True, "idea@1": True, "tiny@1": False
+    }  # fmt: skip
+    with pytest.raises(InputError, match=r"did you mean 'idea'\? .* 2 drafts: dlth-bench protocols list --drafts"):
+        find_protocol("ideas")
 
 
 @pytest.mark.parametrize("name", ["tinny", "tiny@2", "", "[/x]", "a\x1b[2Jb"])

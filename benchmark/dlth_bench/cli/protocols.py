@@ -22,7 +22,9 @@ from dlth_bench.spec.layer_depth import LayerDepth
 from dlth_bench.spec.metric import ACCURACY
 from dlth_bench.spec.protocol import Config, Protocol
 from dlth_bench.spec.protocol_file import (
+    DRAFTS,
     LOCK_NAME,
+    draft_protocols,
     find_protocol,
     lock_state,
     read_lock,
@@ -38,16 +40,21 @@ from dlth_bench.spec.subset_rule import SubsetRule
 app = typer.Typer(name="protocols", help="List, show and check the frozen protocols.", no_args_is_help=True)
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+DraftsOption = Annotated[
+    bool, typer.Option("--drafts", help="List the drafts instead: they may still change and are on no board.")
+]
 
 
 @app.command("list")
-def list_protocols(as_json: JsonOption = False) -> None:
+def list_protocols(drafts: DraftsOption = False, as_json: JsonOption = False) -> None:
     """List the protocols that come with the package.
 
     Example: dlth-bench protocols list
+
+    Example: dlth-bench protocols list --drafts
     """
     lock = read_lock(shipped_folder("protocols"))
-    found = [read_protocol(path) for path in shipped_protocols().values()]
+    found = [read_protocol(path) for path in (draft_protocols() if drafts else shipped_protocols()).values()]
     if as_json:
         typer.echo(json.dumps([_summary(protocol, lock) for protocol in found], indent=2))
         return
@@ -58,7 +65,12 @@ def list_protocols(as_json: JsonOption = False) -> None:
     for protocol in found:
         cells = (protocol.key, len(protocol.configs), len(protocol.seeds))
         table.add_row(*map(str, cells), _sizes(protocol.subset), lock_state(protocol, lock))
-    Console().print(table)
+    console = Console(highlight=False)
+    console.print(table)
+    others = 0 if drafts else len(draft_protocols())
+    if others:
+        counted = "1 draft is" if others == 1 else f"{others} drafts are"
+        console.print(Text(f"{counted} left out: dlth-bench protocols list --drafts"), soft_wrap=True)
 
 
 @app.command("show")
@@ -105,9 +117,11 @@ def show_protocol(
 
 @app.command("check")
 def check_protocols(
-    paths: Annotated[list[Path] | None, typer.Argument(help="Protocol files; none: all that are shipped.")] = None,
+    paths: Annotated[
+        list[Path] | None, typer.Argument(help="Protocol files; none: all that are shipped, drafts too.")
+    ] = None,
     freeze: Annotated[
-        bool, typer.Option("--freeze", help="Add protocols that are not locked yet to the lock.")
+        bool, typer.Option("--freeze", help="Add protocols that are not locked yet to the lock; drafts never.")
     ] = False,
 ) -> None:
     """Check that protocols are valid and, if locked, unchanged.
@@ -119,17 +133,26 @@ def check_protocols(
     folder = shipped_folder("protocols")
     lock = read_lock(folder)
     found = [read_protocol(path) for path in (paths or shipped_protocols().values())]
+    drafts = [] if paths else [read_protocol(path) for path in draft_protocols().values()]
     if freeze:
+        _require_no_draft(paths or [], folder / DRAFTS)
         lock = {protocol.key: protocol.digest for protocol in found} | lock
         write_atomically(folder / LOCK_NAME, (json.dumps(lock, indent=2, sort_keys=True) + "\n").encode())
-    states = {protocol.key: lock_state(protocol, lock) for protocol in found}
-    for key, state in states.items():
+    states = {protocol.key: lock_state(protocol, lock) for protocol in (*drafts, *found)}
+    for key, state in sorted(states.items()) if paths is None else states.items():
         typer.echo(f"{key}: {state}")
-    missing = set(lock) - set(states) if paths is None else set()
+    missing = set(lock) - {protocol.key for protocol in found} if paths is None else set()
     for key in sorted(missing):
         typer.echo(f"{key}: locked, but its file is gone")
     if missing or "changed" in states.values():
         raise typer.Exit(1)
+
+
+def _require_no_draft(paths: list[Path], drafts: Path) -> None:
+    """Refuse to freeze what has no board."""
+    for path in paths:
+        if path.resolve().parent == drafts.resolve():
+            raise InputError("is a draft; move it out of that folder before it is frozen", source=path)
 
 
 def _data(data: DataSpec) -> str:

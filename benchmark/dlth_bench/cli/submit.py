@@ -31,7 +31,7 @@ from dlth_bench.harness.store import Store
 from dlth_bench.leaderboard.number_text import subset_size
 from dlth_bench.spec.errors import InputError
 from dlth_bench.spec.protocol import Protocol
-from dlth_bench.spec.protocol_file import find_protocol
+from dlth_bench.spec.protocol_file import find_protocol, is_draft
 from dlth_bench.spec.quoting import printable, quoted
 from dlth_bench.spec.scorecard import Scorecard
 from dlth_bench.spec.submission import Submission
@@ -85,6 +85,9 @@ def submit(
 
     require_writable("--hub", hub)
     spec = find_protocol(protocol)
+    if is_draft(spec):
+        score = shlex.join(["dlth-bench", "score", "--subset", subset, "--protocol", protocol, "--out", str(out)])
+        raise InputError(f"{spec.key} is a draft, which may still change and has no board; score it with: {score}")
     file = subset_for(subset, spec)
     card_policy = "unstated" if file.card is None else file.card.policy
     given: dict[str, Any] = {

@@ -18,6 +18,7 @@ from dlth_bench.leaderboard.submissions import METADATA, RESULTS, SCORECARD, SUB
 from dlth_bench.spec.admission import check_samples, check_subset
 from dlth_bench.spec.errors import InputError
 from dlth_bench.spec.protocol import Protocol
+from dlth_bench.spec.protocol_file import is_draft
 from dlth_bench.spec.quoting import quoted
 from dlth_bench.spec.verification import draw
 
@@ -50,6 +51,9 @@ def content_findings(stored: StoredSubmission, protocol: Protocol) -> Iterator[F
         problem = f"is of {metadata.protocol} with digest {metadata.protocol_digest}"
         # Nothing else can be said of results under another grid.
         yield Finding(path, problem, f"{protocol.key} has {protocol.digest}", "protocol_digest")
+        return
+    if is_draft(protocol):
+        yield Finding(path, f"is of {protocol.key}, a draft, which may still change and has no board", field="protocol")
         return
     if metadata.dataset != protocol.data.dataset:
         problem = f"is of dataset {metadata.dataset}, but {protocol.key} is of {protocol.data.dataset}"

@@ -22,7 +22,10 @@ SCHEMAS: dict[str, tuple[type[BaseModel], str]] = {
     "verification": (Verification, "verification.json of a submission"),
     "commitment": (Commitment, "What is published before cells are drawn"),
     "subset-card": (SubsetCard, "The card <name>.yaml beside a list of classes or samples <name>.txt"),
-    "protocol": (Protocol, "A protocol; in the file, keys that start with x- hold YAML anchors and are left out"),
+    "protocol": (
+        Protocol,
+        "A protocol; in the file, extends names files to merge, and keys that start with x- hold YAML anchors",
+    ),
 }
 """Model and meaning of each file, by the name of its schema."""
 
