@@ -8,12 +8,14 @@ from pathlib import Path
 import pytest
 
 from dlth_bench.datasets.registry import image_dataset
-from dlth_bench.spec.protocol import Protocol
-from dlth_bench.spec.protocol_file import read_protocol
-from tiny_grid import tiny_text
+from dlth_bench.protocols.protocol import Protocol
+from dlth_bench.protocols.protocol_file import read_protocol
+from dlth_bench.runs.plan import Plan, make_plan
+from dlth_bench.runs.store import Store
+from tiny_grid import SUBSET, tiny_text
 
-# board_examples and loopback_hub, site_examples, cifar_files, board_commands, test_metric, official_way
-for folder in ("leaderboard", "leaderboard/site", "datasets", "cli", "spec", "speed"):
+# Modules of examples that several folders of tests use.
+for folder in ("board", "board/site", "datasets", "cli", "protocols", "speed", "training", "training/methods"):
     sys.path.insert(0, str(Path(__file__).parent / folder))
 
 
@@ -28,3 +30,14 @@ def tiny_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def tiny(tiny_file: Path) -> Protocol:
     return read_protocol(tiny_file)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "runs")
+
+
+@pytest.fixture
+def plan(tiny: Protocol, store: Store) -> Plan:
+    """All six runs of the tiny protocol on four letters."""
+    return make_plan(tiny, SUBSET, store)

@@ -6,16 +6,16 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 
-from dlth_bench.harness.batch import Grid
-from dlth_bench.harness.engines.events import Event, Finished
-from dlth_bench.harness.engines.local import LocalEngine
-from dlth_bench.harness.grid import grid_runs
-from dlth_bench.harness.store import Store
-from dlth_bench.spec.duration import Duration
-from dlth_bench.spec.protocol import Config, Protocol
-from dlth_bench.spec.protocol_file import find_protocol
-from dlth_bench.spec.result import Result
-from dlth_bench.spec.run import Run
+from dlth_bench.engines.batch import Grid
+from dlth_bench.engines.engine import Event, Finished
+from dlth_bench.engines.local import LocalEngine
+from dlth_bench.protocols.protocol import Config, Protocol
+from dlth_bench.protocols.protocol_file import find_protocol
+from dlth_bench.protocols.recipe import Duration
+from dlth_bench.runs.plan import grid_runs
+from dlth_bench.runs.result import Result
+from dlth_bench.runs.run import Run
+from dlth_bench.runs.store import Store
 from tiny_grid import SUBSET
 
 IMAGES_PER_CLASS = 16

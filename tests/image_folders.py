@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from dlth_bench.spec.classes import ClassCatalog
+from dlth_bench.datasets.catalog import ClassCatalog
 
 
 def some_of(catalog: ClassCatalog, count: int) -> ClassCatalog:

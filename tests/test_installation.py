@@ -27,7 +27,7 @@ def test_command_line_starts_without_heavy_libraries() -> None:
 
 def test_scoring_needs_no_torch() -> None:
     """Scoring stored results loads no torch, so it is done in a moment."""
-    code = "import sys, dlth_bench.harness.scored; print('torch' in sys.modules)"
+    code = "import sys, dlth_bench.runs.score; print('torch' in sys.modules)"
     assert python(code).strip() == "False"
 
 

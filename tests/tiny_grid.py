@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from dlth_bench.spec.protocol import Protocol
-from dlth_bench.spec.reference import ConfigReference, Cost, Reference
-from dlth_bench.spec.result import Result
-from dlth_bench.spec.run import Run
-from dlth_bench.spec.subset import Subset
+from dlth_bench.protocols.protocol import Protocol
+from dlth_bench.protocols.reference import ConfigReference, Cost, Reference
+from dlth_bench.runs.result import Result
+from dlth_bench.runs.run import Run
+from dlth_bench.subsets.subset import Subset
 
 CLASSES = ("U+0041", "U+0042", "U+0043", "U+0044")
 SUBSET = Subset(dataset="glyphs", ids=CLASSES)

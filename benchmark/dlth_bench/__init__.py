@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:  # ``import dlth_bench`` stays light; what is called loads what it needs
-    from dlth_bench.spec.subset import Subset
+if TYPE_CHECKING:
+    from dlth_bench.subsets.subset import Subset
+
 
 __version__ = "0.1.0"
 __all__ = ["__version__", "load_subset"]
@@ -17,6 +18,6 @@ def load_subset(name_or_path: str) -> Subset:
     Raises:
         InputError: neither, or not a valid subset; the message says what is wrong and where.
     """
-    from dlth_bench.datasets.subset_files import find_subset
+    from dlth_bench.subsets.find import find_subset
 
     return find_subset(name_or_path).subset

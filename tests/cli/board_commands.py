@@ -10,11 +10,11 @@ from board_examples import SUBSET, results_of, tiny_protocol
 from typer.testing import CliRunner, Result
 
 from dlth_bench.cli import leaderboard, plot, submit
-from dlth_bench.harness.store import Store
-from dlth_bench.spec.errors import InputError
-from dlth_bench.spec.protocol import Protocol
-from dlth_bench.spec.run import Run
-from dlth_bench.spec.subset import Subset
+from dlth_bench.protocols.protocol import Protocol
+from dlth_bench.runs.run import Run
+from dlth_bench.runs.store import Store
+from dlth_bench.subsets.subset import Subset
+from dlth_bench.util.errors import InputError
 
 app = typer.Typer()
 app.command("leaderboard")(leaderboard.leaderboard)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typer.testing import CliRunner, Result
 
 from dlth_bench.cli.main import app
-from dlth_bench.spec.errors import InputError
-from dlth_bench.spec.protocol_file import find_protocol
+from dlth_bench.protocols.protocol_file import find_protocol
+from dlth_bench.util.errors import InputError
 
 GLYPHS_SSL = find_protocol("glyphs-ssl").key
 """The default protocol, as name@version."""

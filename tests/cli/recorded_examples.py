@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 
 from dlth_bench.datasets.registry import class_catalog, sample_catalog
-from dlth_bench.selection.dynamics import write_dynamics
-from dlth_bench.spec.dynamics import DynamicsHeader
+from dlth_bench.runs.dynamics_file import DynamicsHeader, write_dynamics
 
 SAMPLES = sample_catalog("glyphs", 48)
 

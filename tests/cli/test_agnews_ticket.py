@@ -11,8 +11,8 @@ import yaml
 from agnews_files import write_dataset
 from command_line import run
 
-from dlth_bench.datasets.agnews.dataset import agnews
-from dlth_bench.shipped import shipped_folder
+from dlth_bench.datasets.agnews import agnews
+from dlth_bench.util.files import shipped_folder
 
 pytest.importorskip("pyarrow")
 

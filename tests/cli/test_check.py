@@ -10,7 +10,7 @@ from board_commands import write_protocol
 from board_examples import FULL, OTHER_SUBSET, results_of, submit, tiny_protocol
 from command_line import refused, run
 
-from dlth_bench.spec import protocol_file
+from dlth_bench.protocols import protocol_file
 
 
 @pytest.fixture

@@ -11,12 +11,12 @@ from command_line import refused, run
 
 from dlth_bench.cli import collect as collect_command
 from dlth_bench.cli import status as status_command
-from dlth_bench.harness.batch import BatchFolder, JobNumbers
-from dlth_bench.harness.engines import slurm
-from dlth_bench.harness.engines.slurm_options import SlurmOptions
-from dlth_bench.harness.store import Store
-from dlth_bench.spec.protocol import Protocol
-from dlth_bench.spec.run import Run
+from dlth_bench.engines import slurm
+from dlth_bench.engines.batch import BatchFolder, JobNumbers
+from dlth_bench.engines.slurm import SlurmOptions
+from dlth_bench.protocols.protocol import Protocol
+from dlth_bench.runs.run import Run
+from dlth_bench.runs.store import Store
 from tiny_grid import CLASSES, broken, finished, with_reference
 
 SUBMIT = ("run", "--subset", "mine.txt", "--protocol", "tiny.yaml", "--engine", "slurm", "--detach")

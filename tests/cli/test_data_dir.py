@@ -13,12 +13,12 @@ import yaml
 from command_line import refused, run
 from rich.console import Console
 
-from dlth_bench.cli.packing import pack_images
-from dlth_bench.datasets.location import located
+from dlth_bench.cli.shared.train import pack_images
+from dlth_bench.datasets.dataset import DataSpec
+from dlth_bench.datasets.download import located
 from dlth_bench.datasets.registry import protocol_dataset
-from dlth_bench.spec.data import DataSpec
-from dlth_bench.spec.protocol_file import find_protocol
-from dlth_bench.spec.run import Run
+from dlth_bench.protocols.protocol_file import find_protocol
+from dlth_bench.runs.run import Run
 from imagenet_files import WNIDS, write_image_folder, write_parquet
 from tiny_grid import tiny_text
 

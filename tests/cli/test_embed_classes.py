@@ -14,13 +14,13 @@ from command_line import refused, run
 from safetensors.torch import load_file, save_file
 
 from dlth_bench.datasets.registry import image_dataset
-from dlth_bench.harness.engines.local import LocalEngine
-from dlth_bench.harness.store import Store
-from dlth_bench.spec.protocol import Protocol
-from dlth_bench.spec.run import Run
-from dlth_bench.training.augment import Pixels
-from dlth_bench.training.evaluation.linear import extract_features
+from dlth_bench.engines.local import LocalEngine
+from dlth_bench.protocols.protocol import Protocol
+from dlth_bench.runs.run import Run
+from dlth_bench.runs.store import Store
+from dlth_bench.training.evaluation import extract_features
 from dlth_bench.training.methods import build_method
+from dlth_bench.training.views.augment import Pixels
 from tiny_grid import CLASSES
 
 GLYPHS = image_dataset("glyphs")

@@ -15,12 +15,12 @@ from safetensors.torch import save_file
 from timm.data import create_transform, resolve_model_data_config
 
 from dlth_bench.datasets.registry import class_catalog
-from dlth_bench.datasets.subset_files import read_subset
-from dlth_bench.harness.grid import grid_runs
-from dlth_bench.harness.store import Store
-from dlth_bench.selection.class_accuracies import read_class_accuracies
-from dlth_bench.spec.protocol import Protocol
-from dlth_bench.spec.subset import Subset
+from dlth_bench.protocols.protocol import Protocol
+from dlth_bench.runs.plan import grid_runs
+from dlth_bench.runs.store import Store
+from dlth_bench.selection.accuracies import read_class_accuracies
+from dlth_bench.subsets.find import read_subset
+from dlth_bench.subsets.subset import Subset
 from image_folders import make_folder
 from tiny_grid import CLASSES, broken, finished
 

@@ -8,8 +8,8 @@ import pytest
 from typer.testing import CliRunner
 
 from dlth_bench.cli.main import app
-from dlth_bench.datasets.subset_files import find_subset
-from dlth_bench.spec.errors import InputError
+from dlth_bench.subsets.find import find_subset
+from dlth_bench.util.errors import InputError
 
 IDS = find_subset("imagenette").subset.ids
 

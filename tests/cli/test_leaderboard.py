@@ -14,7 +14,7 @@ from board_commands import refused, run, write_protocol
 from board_examples import FULL, OTHER_SUBSET, results_of, submit, tiny_protocol
 
 import dlth_bench
-from dlth_bench.spec import protocol_file
+from dlth_bench.protocols import protocol_file
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 from command_line import refused, run
 
 from dlth_bench.cli import protocols
-from dlth_bench.spec import protocol_file
+from dlth_bench.protocols import protocol_file
 from tiny_grid import tiny_text
 
 
@@ -110,7 +110,7 @@ def test_show_says_what_holds_the_data_and_the_score(place: Path) -> None:
 def test_texts_are_not_downloaded_to_show_a_protocol(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without AG News on this machine its grid is shown all the same, and what is not known is said."""
     monkeypatch.delenv("DLTH_BENCH_DATA", raising=False)
-    monkeypatch.setattr("dlth_bench.datasets.hub.HubFiles.cached", lambda self: None)
+    monkeypatch.setattr("dlth_bench.datasets.download.HubFiles.cached", lambda self: None)
     shown = run("protocols", "show", "agnews-text@1", "--details").output
     assert "and 64 for each word of the training texts, which are not at hand" in shown
 

@@ -8,8 +8,8 @@ import pytest
 from command_line import refused, run
 
 from dlth_bench.datasets.registry import sample_catalog
-from dlth_bench.harness import dynamics
-from dlth_bench.selection.dynamics import read_dynamics
+from dlth_bench.engines import record_dynamics as dynamics
+from dlth_bench.runs.dynamics_file import read_dynamics
 from tiny_grid import CLASSES
 
 

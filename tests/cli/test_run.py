@@ -12,11 +12,11 @@ import yaml
 from command_line import refused, run
 
 from dlth_bench.datasets.registry import class_catalog
-from dlth_bench.harness.engines.events import Event
-from dlth_bench.harness.engines.local import LocalEngine
-from dlth_bench.harness.store import Store
-from dlth_bench.spec.protocol import Protocol
-from dlth_bench.spec.run import Run
+from dlth_bench.engines.engine import Event
+from dlth_bench.engines.local import LocalEngine
+from dlth_bench.protocols.protocol import Protocol
+from dlth_bench.runs.run import Run
+from dlth_bench.runs.store import Store
 from tiny_grid import CLASSES, FULL, broken, finished, tiny_text, with_reference
 
 CLASS_COUNT = len(class_catalog("glyphs"))

@@ -12,10 +12,10 @@ import pytest
 from command_line import refused
 
 import dlth_bench
-from dlth_bench.cli.tuning_options import chosen_tuning
-from dlth_bench.harness.store import Store
-from dlth_bench.spec.errors import InputError
-from dlth_bench.spec.result import Result
+from dlth_bench.cli.shared.options import chosen_tuning
+from dlth_bench.runs.result import Result
+from dlth_bench.runs.store import Store
+from dlth_bench.util.errors import InputError
 from tiny_grid import CLASSES
 
 ALONE = (sys.executable, "-m", "dlth_bench")

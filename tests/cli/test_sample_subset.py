@@ -12,14 +12,14 @@ import yaml
 from command_line import refused, run
 
 from dlth_bench.datasets.registry import class_catalog, sample_catalog
-from dlth_bench.harness.attempt import attempt
-from dlth_bench.harness.engines.events import Event, Finished
-from dlth_bench.harness.engines.local import LocalEngine
-from dlth_bench.spec import protocol_file
-from dlth_bench.spec.protocol import Protocol
-from dlth_bench.spec.protocol_file import read_protocol
-from dlth_bench.spec.run import Run
-from dlth_bench.spec.subset_rule import SizeRange
+from dlth_bench.engines.attempt import attempt
+from dlth_bench.engines.engine import Event, Finished
+from dlth_bench.engines.local import LocalEngine
+from dlth_bench.protocols import protocol_file
+from dlth_bench.protocols.protocol import Protocol
+from dlth_bench.protocols.protocol_file import read_protocol
+from dlth_bench.runs.run import Run
+from dlth_bench.subsets.subset import SizeRange
 from tiny_grid import CLASSES, tiny_text, with_reference
 
 FACES = 10

@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from dlth_bench.cli.main import app
-from dlth_bench.spec.errors import InputError
+from dlth_bench.util.errors import InputError
 
 # Table 13 of the DLTH paper (AG News, four training configs): full-data accuracies, then subsets with their rho_p.
 FULL = {"c1": 0.910, "c2": 0.905, "c3": 0.896, "c4": 0.909}

@@ -8,10 +8,10 @@ import pytest
 from board_examples import FULL, SUBSET, card_with, results_of, tiny_protocol
 from rich.console import Console
 
-from dlth_bench.cli.scorecard import show_scorecard
-from dlth_bench.harness.scored import score_results
-from dlth_bench.leaderboard.number_text import factor, probability
-from dlth_bench.spec.scorecard import Scorecard
+from dlth_bench.cli.shared.scorecard import show_scorecard
+from dlth_bench.runs.score import score_results
+from dlth_bench.scoring.scorecard import Scorecard
+from dlth_bench.util.text import factor, probability
 
 
 def _shown(scorecard: Scorecard, name: str = "mine") -> str:

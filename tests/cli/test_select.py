@@ -10,13 +10,13 @@ import pytest
 from command_line import refused, run
 
 from dlth_bench.datasets.registry import class_catalog
-from dlth_bench.datasets.subset_files import read_subset
-from dlth_bench.harness.grid import full_data, grid_runs
-from dlth_bench.harness.store import Store
+from dlth_bench.protocols.protocol import Protocol
+from dlth_bench.runs.plan import full_data, grid_runs
+from dlth_bench.runs.store import Store
 from dlth_bench.selection.registry import class_policies
-from dlth_bench.shipped import shipped_folder
-from dlth_bench.spec.errors import InputError
-from dlth_bench.spec.protocol import Protocol
+from dlth_bench.subsets.find import read_subset
+from dlth_bench.util.errors import InputError
+from dlth_bench.util.files import shipped_folder
 from tiny_grid import finished
 
 GLYPHS = class_catalog("glyphs").ids

@@ -13,15 +13,14 @@ from command_line import refused, run
 from recorded_examples import SAMPLES
 from safetensors.numpy import save
 
-from dlth_bench.harness.store import Store
-from dlth_bench.spec.critical_set import CriticalSetHeader
-from dlth_bench.spec.prac import PracFacts
-from dlth_bench.spec.protocol import Protocol
-from dlth_bench.spec.protocol_file import find_protocol
-from dlth_bench.spec.pruning import PruningSpec
-from dlth_bench.spec.run import Run
-from dlth_bench.spec.subset import Subset
-from dlth_bench.spec.ticket import TicketFacts
+from dlth_bench.protocols.protocol import Protocol
+from dlth_bench.protocols.protocol_file import find_protocol
+from dlth_bench.protocols.tickets import PracFacts, PruningSpec
+from dlth_bench.runs.critical_set_file import CriticalSetHeader
+from dlth_bench.runs.result import TicketFacts
+from dlth_bench.runs.run import Run
+from dlth_bench.runs.store import Store
+from dlth_bench.subsets.subset import Subset
 from tiny_grid import finished
 
 IDS = SAMPLES.sample_ids[:480]

@@ -12,7 +12,7 @@ from recorded_examples import SAMPLES, recorded
 
 from dlth_bench.datasets.registry import class_catalog
 from dlth_bench.selection.registry import sample_policies
-from dlth_bench.spec.subset import Subset
+from dlth_bench.subsets.subset import Subset
 
 VERSION = "dlth-bench 0.1.0"
 

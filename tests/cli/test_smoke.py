@@ -11,10 +11,10 @@ import cifar_files
 import pytest
 from command_line import refused, run
 
-from dlth_bench.datasets.agnews.dataset import agnews
-from dlth_bench.datasets.cifar100.dataset import cifar100
-from dlth_bench.harness import smoke
-from dlth_bench.spec.protocol_file import draft_protocols, find_protocol, shipped_protocols
+from dlth_bench.datasets.agnews import agnews
+from dlth_bench.datasets.cifar import cifar100
+from dlth_bench.engines import smoke
+from dlth_bench.protocols.protocol_file import draft_protocols, find_protocol, shipped_protocols
 from imagenet_files import write_image_folder, write_parquet
 
 pytest.importorskip("pyarrow")
@@ -88,7 +88,7 @@ def test_every_shipped_protocol_runs(tmp_path: Path) -> None:
 
 def test_a_config_that_breaks_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The others are tried all the same; the exit code is 1 and the reason is told."""
-    from dlth_bench.training.execute import Execution
+    from dlth_bench.training.train_run import Execution
 
     whole = Execution.result
 

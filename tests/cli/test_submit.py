@@ -8,10 +8,10 @@ import pytest
 from board_commands import refused, run, store_runs, write_protocol, write_subset
 from board_examples import OTHER_SUBSET, SUBSET, tiny_protocol
 
-from dlth_bench.leaderboard.submissions import read_submission
-from dlth_bench.leaderboard.validation import check_submission
-from dlth_bench.spec import protocol_file
-from dlth_bench.spec.reference import Cost
+from dlth_bench.board.check import check_submission
+from dlth_bench.board.submission_folder import read_submission
+from dlth_bench.protocols import protocol_file
+from dlth_bench.protocols.reference import Cost
 
 
 @pytest.fixture

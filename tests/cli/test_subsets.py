@@ -9,11 +9,11 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from dlth_bench.cli.subsets import app, tree_summary
+from dlth_bench.datasets.catalog import ClassInfo
 from dlth_bench.datasets.registry import class_catalog
-from dlth_bench.datasets.subset_files import find_subset
-from dlth_bench.spec.classes import ClassInfo
-from dlth_bench.spec.errors import InputError
-from dlth_bench.spec.subset import Subset
+from dlth_bench.subsets.find import find_subset
+from dlth_bench.subsets.subset import Subset
+from dlth_bench.util.errors import InputError
 
 
 def _run(*arguments: str) -> Result:

@@ -12,13 +12,13 @@ from board_commands import write_protocol
 from board_examples import results_of, submit, tiny_protocol
 from command_line import refused, run
 
+from dlth_bench.board.submission_folder import read_submission
 from dlth_bench.datasets.registry import image_dataset
-from dlth_bench.harness.engines.events import Event, Finished
-from dlth_bench.harness.engines.local import LocalEngine
-from dlth_bench.leaderboard.submissions import read_submission
-from dlth_bench.spec import protocol_file
-from dlth_bench.spec.protocol import Protocol
-from dlth_bench.spec.run import Run
+from dlth_bench.engines.engine import Event, Finished
+from dlth_bench.engines.local import LocalEngine
+from dlth_bench.protocols import protocol_file
+from dlth_bench.protocols.protocol import Protocol
+from dlth_bench.runs.run import Run
 
 FOLDER = "submissions/tiny/mine"
 

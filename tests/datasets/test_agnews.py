@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from agnews_files import TOPICS, generated, write_dataset, write_file
 
-from dlth_bench.datasets.agnews import dataset
-from dlth_bench.datasets.agnews.dataset import AGNews
-from dlth_bench.datasets.agnews.tokens import basic_english, build_vocabulary, encode
+from dlth_bench.datasets import agnews as dataset
+from dlth_bench.datasets.agnews import AGNews
 from dlth_bench.datasets.registry import class_catalog, image_dataset
-from dlth_bench.spec.errors import InputError
+from dlth_bench.datasets.tokens import basic_english, build_vocabulary, encode
+from dlth_bench.util.errors import InputError
 
 pytest.importorskip("pyarrow")
 

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from cifar_files import generated, png
 
-from dlth_bench.datasets.cifar10 import cifar10_catalog
-from dlth_bench.datasets.cifar10.dataset import CIFAR10
+from dlth_bench.datasets.cifar import CIFAR10
+from dlth_bench.datasets.label_catalogs import cifar10_catalog
 from dlth_bench.datasets.registry import class_catalog, dataset_names
-from dlth_bench.spec.errors import InputError
+from dlth_bench.util.errors import InputError
 
 pa = pytest.importorskip("pyarrow")
 

@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 from cifar_files import HUB_NAMES, generated, png, write_dataset, write_file
 
-from dlth_bench.datasets.cifar100 import cifar100_catalog, files
-from dlth_bench.datasets.cifar100.dataset import CIFAR100
-from dlth_bench.datasets.location import dataset_folder
+from dlth_bench.datasets import cifar as files
+from dlth_bench.datasets.cifar import CIFAR100
+from dlth_bench.datasets.download import dataset_folder
+from dlth_bench.datasets.label_catalogs import cifar100_catalog
 from dlth_bench.datasets.registry import class_catalog
-from dlth_bench.spec.errors import InputError
+from dlth_bench.util.errors import InputError
 
 pytest.importorskip("pyarrow")
 
@@ -188,7 +189,7 @@ def test_broken_files_are_named(tmp_path: Path) -> None:
 def test_catalog_loads_no_numpy() -> None:
     """Looking at the classes does not import what only images need."""
     code = (
-        "import sys; from dlth_bench.datasets.cifar100 import cifar100_catalog; cifar100_catalog(); "
+        "import sys; from dlth_bench.datasets.cifar import cifar100_catalog; cifar100_catalog(); "
         "sys.exit('numpy' in sys.modules or 'pyarrow' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from dlth_bench.datasets.class_folders import validation_files
-from dlth_bench.datasets.imagenet import imagenet_catalog
-from dlth_bench.spec.errors import InputError
+from dlth_bench.datasets.imagenet.classes import imagenet_catalog
+from dlth_bench.util.errors import InputError
 from image_folders import make_folder, some_of
 
 CATALOG = some_of(imagenet_catalog(), 4)

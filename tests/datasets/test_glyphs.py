@@ -10,11 +10,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import dlth_bench.datasets.glyphs as package
-from dlth_bench.datasets.base import ImageDataset
-from dlth_bench.datasets.glyphs import Glyphs, archive, characters, similarity
-from dlth_bench.datasets.splits import Split
-from dlth_bench.spec.errors import InputError
+import dlth_bench.datasets.glyphs.dataset as package
+from build_glyphs import characters
+from build_glyphs import characters as similarity
+from dlth_bench.datasets.catalog import Split
+from dlth_bench.datasets.dataset import ImageDataset
+from dlth_bench.datasets.glyphs import archive
+from dlth_bench.datasets.glyphs.dataset import Glyphs
+from dlth_bench.util.errors import InputError
 
 FOLDER = Path(package.__file__).parent
 DIGEST = "4e99b24d79d5eec3870a6242c083c0a3645f703135c1a8d2f7d265e87c1c3c5e"
@@ -210,7 +213,7 @@ def test_package_stays_small() -> None:
 def test_dataset_needs_neither_torch_nor_font_tools() -> None:
     """Listing classes starts at once: catalog and digest import no heavy package and unpack no array."""
     code = (
-        "import sys; from dlth_bench.datasets.glyphs import Glyphs; g = Glyphs(); g.catalog; g.manifest_digest;"
+        "import sys; from dlth_bench.datasets.glyphs.dataset import Glyphs; g = Glyphs(); g.catalog; g.manifest_digest;"
         "print([m for m in ('torch', 'PIL', 'fontTools') if m in sys.modules], '_train' in g.__dict__)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

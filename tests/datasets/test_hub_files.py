@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from dlth_bench.datasets.hub import HubFiles
-from dlth_bench.spec.errors import InputError
+from dlth_bench.datasets.download import HubFiles
+from dlth_bench.util.errors import InputError
 
 huggingface_hub = pytest.importorskip("huggingface_hub")
 

@@ -10,13 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from dlth_bench.datasets.imagenet import imagenet_catalog
+from dlth_bench.datasets.imagenet.classes import imagenet_catalog
 from dlth_bench.datasets.registry import class_catalog, dataset_names, image_dataset
-from dlth_bench.datasets.subset_files import find_subset, read_subset, shipped_subsets
-from dlth_bench.shipped import shipped_folder
-from dlth_bench.spec.errors import InputError
-from dlth_bench.spec.subset_card import SubsetCard, load_card
-from dlth_bench.spec.subset_file import parse_subset
+from dlth_bench.subsets.find import find_subset, read_subset, shipped_subsets
+from dlth_bench.subsets.subset_file import SubsetCard, load_card, parse_subset
+from dlth_bench.util.errors import InputError
+from dlth_bench.util.files import shipped_folder
 
 SIZES = {"cmc-100": 100, "erc-155": 155, "imagenette": 10, "imagewoof": 10, "pd-bottom": 100, "scan-100": 100}
 SIZES |= {"first-100": 100, "wnh-100": 100} | {f"rs-{seed}": 100 for seed in range(5)}
@@ -91,7 +90,7 @@ def test_tree_runs_from_the_root_to_the_parent() -> None:
 
 def test_wordnet_licence_comes_along() -> None:
     """WordNet's terms ask that the licence goes with every copy."""
-    import dlth_bench.datasets.imagenet as package
+    import dlth_bench.datasets.imagenet.classes as package
 
     assert "WordNet 3.0 Copyright" in (Path(package.__file__).parent / "WORDNET_LICENSE.txt").read_text()
 
@@ -119,7 +118,7 @@ def test_unknown_dataset_lists_the_valid_ones(look_up: Callable[[str], object]) 
 def test_catalogs_load_no_torch() -> None:
     """Looking at class lists starts at once: it does not import torch."""
     code = (
-        "import sys; from dlth_bench.datasets.subset_files import shipped_subsets; "
+        "import sys; from dlth_bench.subsets.find import shipped_subsets; "
         "import dlth_bench.cli.subsets; shipped_subsets(); sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

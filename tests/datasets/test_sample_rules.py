@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from dlth_bench.board.submission_folder import read_subset
 from dlth_bench.datasets.registry import nameable_samples, sample_catalog
-from dlth_bench.leaderboard.submitted_files import read_subset
-from dlth_bench.spec.errors import InputError
+from dlth_bench.util.errors import InputError
 from imagenet_files import write_image_folder
 
 
@@ -20,7 +20,7 @@ def nothing_here(monkeypatch: pytest.MonkeyPatch) -> None:
         raise AssertionError("asked the Hub")
 
     monkeypatch.delenv("DLTH_BENCH_DATA", raising=False)
-    monkeypatch.setattr("dlth_bench.datasets.hub.HubFiles.folder", downloaded)
+    monkeypatch.setattr("dlth_bench.datasets.download.HubFiles.folder", downloaded)
 
 
 @pytest.mark.parametrize(

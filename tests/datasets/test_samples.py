@@ -7,9 +7,9 @@ from array import array
 import numpy as np
 import pytest
 
+from dlth_bench.datasets.catalog import SampleCatalog
 from dlth_bench.datasets.registry import class_catalog, image_dataset, sample_catalog
-from dlth_bench.spec.errors import InputError
-from dlth_bench.spec.samples import SampleCatalog
+from dlth_bench.util.errors import InputError
 
 
 @pytest.mark.parametrize("images_per_class", [3, None])

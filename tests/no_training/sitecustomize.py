@@ -24,13 +24,13 @@ from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import Any
 
-REPLACED = "dlth_bench.harness.attempt"
+REPLACED = "dlth_bench.engines.attempt"
 
 
 def trained(run: Any, folder: Path, **settings: object) -> Any:
     """In place of training: a finished result at once."""
-    from dlth_bench.spec.reference import Cost
-    from dlth_bench.spec.result import Result
+    from dlth_bench.protocols.reference import Cost
+    from dlth_bench.runs.result import Result
 
     log = os.environ.get("NO_TRAINING_LOG")
     if log:

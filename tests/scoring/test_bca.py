@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from dlth_bench.scoring.bca import config_interval, config_intervals
 from dlth_bench.scoring.correlation import correlate, pearson
+from dlth_bench.scoring.interval_over_configs import config_interval, config_intervals
 
 CONFIGS = 7
 

@@ -6,8 +6,8 @@ import math
 
 import pytest
 
-from dlth_bench.scoring.cost import Saving, savings
-from dlth_bench.spec.reference import Cost
+from dlth_bench.protocols.reference import Cost
+from dlth_bench.scoring.score import Saving, savings
 
 
 def test_savings_in_each_resource() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from dlth_bench.scoring.families import structure_scores
+from dlth_bench.scoring.decisions import structure_scores
 
 FAMILIES = ["moco"] * 3 + ["dino"] * 2 + ["mae"] * 2
 FULL = np.array([0.1, 0.2, 0.3, 0.5, 0.6, 0.8, 0.9])

@@ -10,8 +10,8 @@ from board_examples import tiny_protocol
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from dlth_bench.leaderboard.ranking import ranked
-from dlth_bench.scoring.scorecard import Cell, NotScorable, Outcomes, make_scorecard, make_scorecards
+from dlth_bench.board.rank import ranked
+from dlth_bench.scoring.score import Cell, NotScorable, Outcomes, make_scorecard, make_scorecards
 
 CONFIGS = ("alpha", "beta", "gamma", "delta")
 ACCURACIES = st.one_of(

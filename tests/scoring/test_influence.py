@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from dlth_bench.scoring.influence import leave_one_out
+from dlth_bench.scoring.correlation import leave_one_out
 
 
 def test_each_entry_leaves_its_own_config_out() -> None:

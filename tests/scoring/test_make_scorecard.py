@@ -9,12 +9,12 @@ import pytest
 from board_examples import COST, DEVICE, FULL, SUBSET, results_of, tiny_protocol
 from scipy import stats
 
-from dlth_bench.harness.scored import cell_of, score_results
-from dlth_bench.scoring.scorecard import Cell, NotScorable, make_scorecard
-from dlth_bench.spec.protocol import Protocol
-from dlth_bench.spec.reference import ConfigReference, Cost
-from dlth_bench.spec.result import Result
-from dlth_bench.spec.scorecard import Scorecard
+from dlth_bench.protocols.protocol import Protocol
+from dlth_bench.protocols.reference import ConfigReference, Cost
+from dlth_bench.runs.result import Result
+from dlth_bench.runs.score import cell_of, score_results
+from dlth_bench.scoring.score import Cell, NotScorable, make_scorecard
+from dlth_bench.scoring.scorecard import Scorecard
 
 SUBSET_TOP1 = {"alpha": (0.70, 0.72), "beta": (0.75, 0.71), "gamma": (0.50, 0.51), "delta": (0.52, 0.40)}
 FULL_MEANS, SUBSET_MEANS = (

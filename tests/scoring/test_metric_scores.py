@@ -10,15 +10,14 @@ from rich.console import Console
 from scipy import stats
 from test_metric import EVENTS, FULL_EVENTS, events_protocol
 
-from dlth_bench.cli.scorecard import show_scorecard
-from dlth_bench.harness.accuracy_table import read_accuracy_table
-from dlth_bench.harness.scored import score_results
-from dlth_bench.leaderboard.board import Board
-from dlth_bench.leaderboard.site.build import site_pages
-from dlth_bench.leaderboard.table import board_markdown, board_rows
-from dlth_bench.spec.errors import InputError
-from dlth_bench.spec.metric import Measured, MeasuredValue
-from dlth_bench.spec.result import Result
+from dlth_bench.board.board import Board
+from dlth_bench.board.markdown import board_markdown, board_rows
+from dlth_bench.board.site.build import site_pages
+from dlth_bench.cli.shared.scorecard import show_scorecard
+from dlth_bench.protocols.metric import Measured, MeasuredValue
+from dlth_bench.runs.result import Result
+from dlth_bench.runs.score import read_accuracy_table, score_results
+from dlth_bench.util.errors import InputError
 
 SUBSET_EVENTS = {"alpha": (4.0, 4.2), "beta": (2.0, 2.2), "gamma": (12.0, 12.4), "delta": (19.0, 20.0)}
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from dlth_bench.scoring.permutation import null_distribution, permutation_test
+from dlth_bench.scoring.correlation import null_distribution, permutation_test
 
 
 @pytest.mark.parametrize("statistic", ["pearson", "spearman", "kendall"])

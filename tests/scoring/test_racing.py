@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from dlth_bench.scoring.correlation import correlate
-from dlth_bench.scoring.racing import left_out, racing_note, settled
-from dlth_bench.scoring.uncertainty import seed_interval
+from dlth_bench.scoring.interval_over_seeds import seed_interval
+from dlth_bench.scoring.power import left_out, racing_note, settled
 
 NOISE = np.array([[-1.0, 1.0, 0.3], [1.0, -1.0, -0.2], [0.5, -0.5, 0.1], [-0.7, 0.7, 0.0]])
 NAMES = ("far", "near", "nearer", "low")

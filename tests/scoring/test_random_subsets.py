@@ -7,8 +7,8 @@ from itertools import combinations
 import numpy as np
 import pytest
 
+from dlth_bench.scoring.comparison import affordable, among_random, averaged_correlation
 from dlth_bench.scoring.correlation import spearman
-from dlth_bench.scoring.random_subsets import affordable, among_random, averaged_correlation
 
 
 def test_percentile_effect_and_what_is_missing() -> None:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import datetime
 
-from dlth_bench.scoring.reference_side import ReferenceSide, reference_side
-from dlth_bench.scoring.sides import Published, summarise
-from dlth_bench.spec.reference import ConfigReference, Reference
+from dlth_bench.protocols.reference import ConfigReference, Reference
+from dlth_bench.scoring.sides import Published, ReferenceSide, reference_side, summarise
 
 
 def side(stds: list[float | None], assumed: float | None = None) -> ReferenceSide:

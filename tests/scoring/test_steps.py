@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from dlth_bench.protocols.comparisons import Step
+from dlth_bench.scoring.decisions import least_significant_gap, step_scores
 from dlth_bench.scoring.sides import Published, Side, summarise
-from dlth_bench.scoring.steps import least_significant_gap, step_scores
-from dlth_bench.spec.steps import Step
 
 CONFIGS = ("short", "long", "longer")
 STEPS = (Step("budget", "short", "long"), Step("budget", "long", "longer", ("train.lr",)))

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from dlth_bench.scoring.correlation import correlate, pearson
+from dlth_bench.scoring.interval_over_seeds import seed_interval
 from dlth_bench.scoring.sides import Published
-from dlth_bench.scoring.uncertainty import seed_interval
 
 CONFIGS, SEEDS = 7, 3
 

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from dlth_bench.datasets.catalog import ClassCatalog, ClassInfo
 from dlth_bench.datasets.registry import class_catalog
-from dlth_bench.selection.class_accuracies import read_class_accuracies, read_pool
-from dlth_bench.selection.performance_driven import Pattern, performance_driven
-from dlth_bench.spec.classes import ClassCatalog, ClassInfo
-from dlth_bench.spec.errors import InputError
+from dlth_bench.selection.accuracies import read_class_accuracies, read_pool
+from dlth_bench.selection.pd import Pattern, performance_driven
+from dlth_bench.util.errors import InputError
 
 # The class called 1 stands at index 2, as digits do among Glyphs.
 CATALOG = ClassCatalog(

@@ -11,10 +11,16 @@ import numpy.typing as npt
 import pytest
 
 from dlth_bench.datasets.registry import class_catalog
-from dlth_bench.selection.class_embeddings import describe_classes, embed_names, encode_with_model, read_embeddings
-from dlth_bench.selection.clustering import cluster_classes, kmedoids
 from dlth_bench.selection.policy import Algorithm
-from dlth_bench.spec.errors import InputError
+from dlth_bench.selection.wec_sec import (
+    cluster_classes,
+    describe_classes,
+    embed_names,
+    encode_with_model,
+    kmedoids,
+    read_embeddings,
+)
+from dlth_bench.util.errors import InputError
 
 GLYPHS = class_catalog("glyphs")
 

@@ -7,9 +7,9 @@ import itertools
 import numpy as np
 import pytest
 
-from dlth_bench.selection.empirical_consistency import Consistency, consistent_classes, draw_consistent
+from dlth_bench.selection.erc import Consistency, consistent_classes, draw_consistent
 from dlth_bench.selection.policy import Ties
-from dlth_bench.spec.errors import InputError
+from dlth_bench.util.errors import InputError
 
 #          a    b    c    d    e
 TABLE = {

@@ -8,10 +8,9 @@ from pathlib import Path
 import pytest
 
 from dlth_bench.datasets.registry import class_catalog
-from dlth_bench.selection.class_tree import ClassTree, read_tree, tree_of
-from dlth_bench.selection.hierarchy import coarse_groups, hierarchy_classes, tree_medoid
 from dlth_bench.selection.policy import Representative
-from dlth_bench.spec.errors import InputError
+from dlth_bench.selection.wnh import ClassTree, coarse_groups, hierarchy_classes, read_tree, tree_medoid, tree_of
+from dlth_bench.util.errors import InputError
 
 EXPECTED = Path(__file__).parent / "wordnet_groups_100.csv"
 """100 groups of the 1000 classes by another implementation of the rule."""

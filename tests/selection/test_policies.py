@@ -8,10 +8,10 @@ from itertools import combinations
 
 import pytest
 
-from dlth_bench.datasets.subset_files import find_subset
-from dlth_bench.selection.performance_driven import Pattern, performance_driven
-from dlth_bench.selection.random_sampling import random_classes
-from dlth_bench.spec.errors import InputError
+from dlth_bench.selection.pd import Pattern, performance_driven
+from dlth_bench.selection.random import random_classes
+from dlth_bench.subsets.find import find_subset
+from dlth_bench.util.errors import InputError
 
 IDS = tuple("fbdacegh")
 ACCURACIES = {"a": 0.9, "b": 0.8, "c": 0.7, "d": 0.6, "e": 0.5, "f": 0.4, "g": 0.3, "h": 0.2}

@@ -8,15 +8,13 @@ from pathlib import Path
 import pytest
 
 from dlth_bench.datasets.registry import class_catalog
-from dlth_bench.harness.store import Store
-from dlth_bench.selection.class_accuracies import read_class_accuracies, read_pool
-from dlth_bench.selection.stored_accuracies import mean_class_accuracies, read_results
-from dlth_bench.spec.errors import InputError
-from dlth_bench.spec.protocol import Protocol
-from dlth_bench.spec.protocol_file import find_protocol, reference_results_path
-from dlth_bench.spec.result import Result
-from dlth_bench.spec.run import Run
-from dlth_bench.spec.stored_run import read_stored_run
+from dlth_bench.protocols.protocol import Protocol
+from dlth_bench.protocols.protocol_file import find_protocol, reference_results_path
+from dlth_bench.runs.result import Result
+from dlth_bench.runs.run import Run
+from dlth_bench.runs.store import Store, read_stored_run
+from dlth_bench.selection.accuracies import mean_class_accuracies, read_class_accuracies, read_pool, read_results
+from dlth_bench.util.errors import InputError
 
 GLYPHS = class_catalog("glyphs")
 IDS = sorted(GLYPHS.ids)

@@ -19,4 +19,4 @@ DLTH_SLURM_HOME=${DLTH_SLURM_HOME:-$(mktemp -d)}
 export DLTH_SLURM_HOME
 trap tests/slurm/stop.sh EXIT
 eval "$(tests/slurm/start.sh)"
-"${1:-python3}" -m pytest -m slow tests/harness/engines/test_slurm_cluster.py
+"${1:-python3}" -m pytest -m slow tests/engines/test_slurm_cluster.py

@@ -34,20 +34,19 @@ from precisions import in_precision
 from tabulate import tabulate
 from torch import Tensor
 
-from dlth_bench.datasets.base import Dataset
+from dlth_bench.datasets.dataset import Dataset
 from dlth_bench.datasets.registry import protocol_dataset
-from dlth_bench.spec.method import LinearSpec
-from dlth_bench.spec.protocol import Config, Protocol
-from dlth_bench.spec.protocol_file import find_protocol
-from dlth_bench.spec.run import Run
-from dlth_bench.training.allocator import keep_freed_memory
-from dlth_bench.training.augment import Pixels
-from dlth_bench.training.evaluation.finetune import finetune_method
-from dlth_bench.training.evaluation.linear import extract_features, linear_probe
-from dlth_bench.training.execute import Execution
+from dlth_bench.protocols.methods import LinearSpec
+from dlth_bench.protocols.protocol import Config, Protocol
+from dlth_bench.protocols.protocol_file import find_protocol
+from dlth_bench.runs.run import Run
+from dlth_bench.training.cpu_speed.allocator import keep_freed_memory
+from dlth_bench.training.environment import quiet_libraries
+from dlth_bench.training.evaluation import extract_features, finetune_method, linear_probe
 from dlth_bench.training.loop import Trainer
-from dlth_bench.training.quiet import quiet_libraries
 from dlth_bench.training.stage import Stage
+from dlth_bench.training.train_run import Execution
+from dlth_bench.training.views.augment import Pixels
 
 DEMO_CLASSES, CORES, SEEDS = 24, 2, 3
 

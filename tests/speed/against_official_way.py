@@ -40,21 +40,21 @@ from official_way import Official
 from tiny_official import SIZES, tiny
 from ways_compared import Comparison, Row, shown
 
-from dlth_bench.datasets.imagenet import imagenet_catalog
-from dlth_bench.datasets.location import located
-from dlth_bench.datasets.packed.images import PackedFiles, PackedImages
+from dlth_bench.datasets.download import located
+from dlth_bench.datasets.imagenet.classes import imagenet_catalog
+from dlth_bench.datasets.packed.cache import PackedFiles, PackedImages
 from dlth_bench.datasets.registry import protocol_dataset
-from dlth_bench.datasets.run_samples import run_samples
-from dlth_bench.harness.smoke import temporary_cache
-from dlth_bench.spec.protocol import Config
-from dlth_bench.spec.protocol_file import find_protocol
-from dlth_bench.spec.run import Run
-from dlth_bench.training.execute import Execution
+from dlth_bench.engines.smoke import temporary_cache
+from dlth_bench.protocols.protocol import Config
+from dlth_bench.protocols.protocol_file import find_protocol
+from dlth_bench.runs.run import Run
+from dlth_bench.training.data import run_samples
+from dlth_bench.training.environment import quiet_libraries
 from dlth_bench.training.loop import Trainer
-from dlth_bench.training.methods.base import Moment
-from dlth_bench.training.quiet import quiet_libraries
+from dlth_bench.training.methods.method import Moment
 from dlth_bench.training.samples import FileSamples
 from dlth_bench.training.stage import Batches, Stage
+from dlth_bench.training.train_run import Execution
 
 PROTOCOL = find_protocol("imagenet-ssl@1")
 BATCHES = {"dino_vit-s16_800ep": 64, "mae_vit-b16_800ep_linear": 64, "moco-v2_r50_200ep": 256}

@@ -20,12 +20,12 @@ from tabulate import tabulate
 from torch import Tensor
 
 from dlth_bench.datasets.registry import protocol_dataset
-from dlth_bench.spec.protocol_file import find_protocol
-from dlth_bench.spec.run import Run
-from dlth_bench.training.allocator import keep_freed_memory
-from dlth_bench.training.execute import Execution
+from dlth_bench.protocols.protocol_file import find_protocol
+from dlth_bench.runs.run import Run
+from dlth_bench.training.cpu_speed.allocator import keep_freed_memory
+from dlth_bench.training.environment import quiet_libraries
 from dlth_bench.training.loop import Trainer
-from dlth_bench.training.quiet import quiet_libraries
+from dlth_bench.training.train_run import Execution
 
 TRIES, KEPT, STEPS = 60, 6, 8
 COLD_BYTES = 2**26

@@ -24,15 +24,14 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms as T
 
-from dlth_bench.spec.method import DINOSpec, MoCoSpec
-from dlth_bench.spec.protocol import Config
-from dlth_bench.spec.recipe import AugmentSpec, OptimizerSpec
-from dlth_bench.training.augment import Pixels
-from dlth_bench.training.backbones import build_backbone
-from dlth_bench.training.evaluation.finetune import finetune_method
-from dlth_bench.training.evaluation.linear import extract_features
+from dlth_bench.protocols.methods import DINOSpec, MoCoSpec
+from dlth_bench.protocols.protocol import Config
+from dlth_bench.protocols.recipe import AugmentSpec, OptimizerSpec
+from dlth_bench.training.evaluation import extract_features, finetune_method
 from dlth_bench.training.methods import build_method
-from dlth_bench.training.methods.base import Moment
+from dlth_bench.training.methods.method import Moment
+from dlth_bench.training.networks import build_backbone
+from dlth_bench.training.views.augment import Pixels
 
 WORKERS = 2
 

@@ -24,17 +24,16 @@ from pathlib import Path
 
 from tabulate import tabulate
 
-from dlth_bench.harness.attempts import read_attempts
-from dlth_bench.harness.batch import Grid
-from dlth_bench.harness.engines.engine import EngineSettings
-from dlth_bench.harness.engines.events import Finished
-from dlth_bench.harness.engines.registry import make_engine
-from dlth_bench.harness.grid import grid_runs
-from dlth_bench.harness.store import Store
-from dlth_bench.spec.protocol_file import find_protocol
-from dlth_bench.spec.result import Result
-from dlth_bench.spec.run import Run
-from dlth_bench.spec.subset import Subset
+from dlth_bench.engines.attempt import read_attempts
+from dlth_bench.engines.batch import Grid
+from dlth_bench.engines.engine import EngineSettings, Finished
+from dlth_bench.engines.registry import make_engine
+from dlth_bench.protocols.protocol_file import find_protocol
+from dlth_bench.runs.plan import grid_runs
+from dlth_bench.runs.result import Result
+from dlth_bench.runs.run import Run
+from dlth_bench.runs.store import Store
+from dlth_bench.subsets.subset import Subset
 
 NO_TRAINING = Path(__file__).parents[1] / "no_training"
 PACK = 50

@@ -16,7 +16,7 @@ from torch.autograd import DeviceType
 from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
-from dlth_bench.cli.preflight import GPUS
+from dlth_bench.cli.shared.estimates import GPUS
 
 Step = Callable[[], object]
 

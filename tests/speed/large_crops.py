@@ -13,9 +13,9 @@ import time
 import torch
 from torchvision.transforms import functional as TF
 
-from dlth_bench.spec.recipe import AugmentSpec
-from dlth_bench.training.augment import Augment, Pixels, unaugmented
-from dlth_bench.training.ragged import RaggedImages, margin
+from dlth_bench.protocols.recipe import AugmentSpec
+from dlth_bench.training.samples import RaggedImages, margin
+from dlth_bench.training.views.augment import Augment, Pixels, unaugmented
 
 PIXELS = Pixels(224, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 CROP = AugmentSpec(crop_scale=(0.08, 1.0), flip=0.5)

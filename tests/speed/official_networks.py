@@ -14,11 +14,11 @@ import torch.nn.functional as F
 from timm.models.vision_transformer import Block
 from torch import Tensor, nn
 
-from dlth_bench.spec.method import DINOSpec, MAESpec, MoCoSpec
-from dlth_bench.spec.recipe import Backbone, ViTSpec
-from dlth_bench.training.augment import Pixels
-from dlth_bench.training.backbones import build_backbone
-from dlth_bench.training.methods.base import Moment
+from dlth_bench.protocols.methods import DINOSpec, MAESpec, MoCoSpec
+from dlth_bench.protocols.recipe import Backbone, ViTSpec
+from dlth_bench.training.methods.method import Moment
+from dlth_bench.training.networks import build_backbone
+from dlth_bench.training.views.augment import Pixels
 
 
 class MoCo(nn.Module):

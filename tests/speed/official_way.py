@@ -23,12 +23,12 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, RandomSampler
 from torchvision import transforms as T
 
-from dlth_bench.spec.method import DINOSpec, MAESpec, MoCoSpec
-from dlth_bench.spec.protocol import Config
-from dlth_bench.spec.recipe import AugmentSpec, OptimizerSpec
-from dlth_bench.training.augment import Pixels
-from dlth_bench.training.methods.base import Moment
-from dlth_bench.training.optim import learning_rate, weight_decay
+from dlth_bench.protocols.methods import DINOSpec, MAESpec, MoCoSpec
+from dlth_bench.protocols.protocol import Config
+from dlth_bench.protocols.recipe import AugmentSpec, OptimizerSpec
+from dlth_bench.training.methods.method import Moment
+from dlth_bench.training.optimizers import learning_rate, weight_decay
+from dlth_bench.training.views.augment import Pixels
 
 Transform = Callable[[Image.Image], list[Tensor]]
 

@@ -17,13 +17,13 @@ import torch
 from tabulate import tabulate
 
 from dlth_bench.datasets.registry import protocol_dataset
-from dlth_bench.spec.protocol_file import find_protocol
-from dlth_bench.spec.run import Run
-from dlth_bench.training.allocator import keep_freed_memory
-from dlth_bench.training.execute import Execution
-from dlth_bench.training.methods.base import Moment
-from dlth_bench.training.quiet import quiet_libraries
+from dlth_bench.protocols.protocol_file import find_protocol
+from dlth_bench.runs.run import Run
+from dlth_bench.training.cpu_speed.allocator import keep_freed_memory
+from dlth_bench.training.environment import quiet_libraries
+from dlth_bench.training.methods.method import Moment
 from dlth_bench.training.stage import Batches, Stage
+from dlth_bench.training.train_run import Execution
 
 
 def step_of(stage: Stage, forward: Callable[..., torch.Tensor], *, bf16: bool = False) -> Callable[[], None]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from dlth_bench.spec.protocol import Config
+from dlth_bench.protocols.protocol import Config
 
 Precision = Literal["single", "bf16"]
 

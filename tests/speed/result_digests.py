@@ -19,16 +19,16 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import torch
 
-from dlth_bench.datasets.base import Dataset
+from dlth_bench.datasets.dataset import Dataset
 from dlth_bench.datasets.registry import protocol_dataset
-from dlth_bench.spec.duration import Duration
-from dlth_bench.spec.protocol import Config
-from dlth_bench.spec.protocol_file import find_protocol
-from dlth_bench.spec.result import Result
-from dlth_bench.spec.run import Run
+from dlth_bench.protocols.protocol import Config
+from dlth_bench.protocols.protocol_file import find_protocol
+from dlth_bench.protocols.recipe import Duration
+from dlth_bench.runs.result import Result
+from dlth_bench.runs.run import Run
 from dlth_bench.training.checkpoint import load_tensors
-from dlth_bench.training.execute import Execution
-from dlth_bench.training.quiet import quiet_libraries
+from dlth_bench.training.environment import quiet_libraries
+from dlth_bench.training.train_run import Execution
 
 
 def shortened(config: Config, epochs: int) -> Config:

@@ -12,9 +12,9 @@ from functools import partial
 
 import numpy as np
 
-from dlth_bench.scoring.scorecard import Cell, Outcomes, make_scorecards
-from dlth_bench.scoring.uncertainty import DRAWS
-from dlth_bench.spec.protocol_file import find_protocol
+from dlth_bench.protocols.protocol_file import find_protocol
+from dlth_bench.scoring.interval_over_seeds import DRAWS
+from dlth_bench.scoring.score import Cell, Outcomes, make_scorecards
 
 _AT_ONCE = 250
 

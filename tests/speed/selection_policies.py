@@ -21,9 +21,8 @@ import numpy as np
 from tabulate import tabulate
 
 from dlth_bench.datasets.registry import class_catalog
-from dlth_bench.selection.dynamics import write_dynamics
+from dlth_bench.runs.dynamics_file import DynamicsHeader, write_dynamics
 from dlth_bench.selection.registry import class_policies, sample_policies
-from dlth_bench.spec.dynamics import DynamicsHeader
 
 SELECT = """
 import re, sys

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from dlth_bench.spec.protocol import Config
-from dlth_bench.spec.recipe import AugmentSpec, ResNetSpec, ViTSpec
+from dlth_bench.protocols.protocol import Config
+from dlth_bench.protocols.recipe import AugmentSpec, ResNetSpec, ViTSpec
 
 SIZES = ((64, 48), (48, 64), (40, 40))
 """Width and height of generated images."""

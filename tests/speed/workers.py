@@ -23,14 +23,13 @@ from pathlib import Path
 from tabulate import tabulate
 
 from dlth_bench.datasets.registry import class_catalog
-from dlth_bench.harness.engines.events import Finished
-from dlth_bench.harness.engines.local import LocalEngine
-from dlth_bench.harness.engines.visible_gpus import visible_gpus
-from dlth_bench.harness.grid import grid_runs
-from dlth_bench.harness.store import Store
-from dlth_bench.spec.protocol_file import find_protocol
-from dlth_bench.spec.run import Run
-from dlth_bench.spec.subset import Subset
+from dlth_bench.engines.engine import Finished
+from dlth_bench.engines.local import LocalEngine, visible_gpus
+from dlth_bench.protocols.protocol_file import find_protocol
+from dlth_bench.runs.plan import grid_runs
+from dlth_bench.runs.run import Run
+from dlth_bench.runs.store import Store
+from dlth_bench.subsets.subset import Subset
 
 HEADERS = ["workers", "images/s", "x of the first", "wall s", "CPU s", "first word (s)", "GiB a worker"]
 

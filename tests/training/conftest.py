@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from dlth_bench.training.quiet import quiet_libraries
+from dlth_bench.training.environment import quiet_libraries
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -17,15 +17,14 @@ from typing import Any
 from pydantic import TypeAdapter
 from tiny_training import ADAMW, CONFIGS, EVERYTHING, RESNET, SGD, VIT, dino_spec, moco_spec, tiny_run, train_spec
 
-from dlth_bench.datasets.base import Dataset
+from dlth_bench.datasets.dataset import Dataset
 from dlth_bench.datasets.glyphs.dataset import Glyphs
-from dlth_bench.spec.method import LinearSpec, MethodSpec, SupervisedSpec, WeightAverageSpec
-from dlth_bench.spec.protocol import Config
-from dlth_bench.spec.protocol_file import find_protocol
-from dlth_bench.spec.recipe import AugmentSpec, LibrarySpec, OptimizerSpec
-from dlth_bench.spec.result import Result
-from dlth_bench.spec.run import Run
-from dlth_bench.spec.tuning import Tuning
+from dlth_bench.protocols.methods import LinearSpec, MethodSpec, SupervisedSpec, WeightAverageSpec
+from dlth_bench.protocols.protocol import Config
+from dlth_bench.protocols.protocol_file import find_protocol
+from dlth_bench.protocols.recipe import AugmentSpec, LibrarySpec, OptimizerSpec
+from dlth_bench.runs.result import Result
+from dlth_bench.runs.run import Run, Tuning
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "datasets"))  # agnews_files, when this is a script
 
@@ -110,7 +109,7 @@ def train_named(
         folder: where its checkpoints stay, one a step.
         stop: step of the first stage in whose report training ends, before its checkpoint is written.
     """
-    from dlth_bench.training.execute import Execution
+    from dlth_bench.training.train_run import Execution
 
     def report(stage: str, step: int, total: int) -> None:
         if step == stop and stage == "pretrain":
@@ -131,7 +130,7 @@ class Stopped(Exception):
 def _text_run() -> tuple[Run, Dataset]:
     from agnews_files import write_dataset
 
-    from dlth_bench.datasets.agnews.dataset import AGNews
+    from dlth_bench.datasets.agnews import AGNews
 
     protocol = find_protocol("agnews-text")
     config = protocol.config("c1")
@@ -149,7 +148,7 @@ def main() -> None:
     """Train configs by name, all of them if none is named, and write their results."""
     import torch
 
-    from dlth_bench.training.quiet import quiet_libraries
+    from dlth_bench.training.environment import quiet_libraries
 
     parser = argparse.ArgumentParser()
     parser.add_argument("results", type=Path)

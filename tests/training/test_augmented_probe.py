@@ -11,15 +11,15 @@ from lightning.fabric import Fabric
 from tiny_training import CONFIGS, EVERYTHING, GREY, SGD, VIT, random_images, random_views, tiny_run, train_spec
 
 from dlth_bench.datasets.registry import image_dataset
-from dlth_bench.spec.method import LinearSpec
-from dlth_bench.spec.recipe import EvalViewSpec
-from dlth_bench.training.backbones import build_backbone
-from dlth_bench.training.evaluation import linear
-from dlth_bench.training.evaluation.linear import AugmentedProbe
-from dlth_bench.training.execute import Execution
+from dlth_bench.protocols.methods import LinearSpec
+from dlth_bench.protocols.recipe import EvalViewSpec
+from dlth_bench.training import evaluation as linear
+from dlth_bench.training.evaluation import AugmentedProbe
 from dlth_bench.training.loop import Checkpoints, train
-from dlth_bench.training.methods.base import Moment
+from dlth_bench.training.methods.method import Moment
+from dlth_bench.training.networks import build_backbone
 from dlth_bench.training.stage import Stage
+from dlth_bench.training.train_run import Execution
 
 LABELS = torch.tensor([0, 1, 2, 0, 1])
 

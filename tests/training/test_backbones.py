@@ -7,8 +7,8 @@ import torch
 from torch import nn
 from torchvision.models import resnet18
 
-from dlth_bench.spec.recipe import ResNetSpec
-from dlth_bench.training.backbones import build_backbone
+from dlth_bench.protocols.recipe import ResNetSpec
+from dlth_bench.training.networks import build_backbone
 
 RESNET18 = ResNetSpec(
     kind="resnet",

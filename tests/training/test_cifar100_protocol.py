@@ -7,16 +7,15 @@ import math
 import pytest
 from cifar_files import write_dataset
 
-from dlth_bench.datasets.cifar100.dataset import CIFAR100
-from dlth_bench.spec.duration import Duration
-from dlth_bench.spec.protocol import Config, Protocol
-from dlth_bench.spec.protocol_file import find_protocol
-from dlth_bench.spec.recipe import TrainSpec
-from dlth_bench.spec.run import Run
-from dlth_bench.training.backbones import build_backbone
-from dlth_bench.training.execute import Execution
-from dlth_bench.training.methods.base import Moment
-from dlth_bench.training.optim import learning_rate
+from dlth_bench.datasets.cifar import CIFAR100
+from dlth_bench.protocols.protocol import Config, Protocol
+from dlth_bench.protocols.protocol_file import find_protocol
+from dlth_bench.protocols.recipe import Duration, TrainSpec
+from dlth_bench.runs.run import Run
+from dlth_bench.training.methods.method import Moment
+from dlth_bench.training.networks import build_backbone
+from dlth_bench.training.optimizers import learning_rate
+from dlth_bench.training.train_run import Execution
 
 pytest.importorskip("pyarrow")
 

@@ -9,16 +9,21 @@ from timm.models.vision_transformer import VisionTransformer
 from tiny_training import EVERYTHING, GREY, LARS, RESNET, SGD, VIT, random_images, train_spec
 from torch import Tensor, nn
 
-from dlth_bench.spec.method import FinetuneSpec, LinearSpec
-from dlth_bench.spec.recipe import OptimizerSpec
-from dlth_bench.training.augment import to_float
-from dlth_bench.training.backbones import build_backbone
-from dlth_bench.training.evaluation.accuracy import class_accuracy, in_batches, top1
-from dlth_bench.training.evaluation.finetune import finetune_method
-from dlth_bench.training.evaluation.linear import LinearProbe, extract_features
+from dlth_bench.protocols.methods import FinetuneSpec, LinearSpec
+from dlth_bench.protocols.recipe import OptimizerSpec
+from dlth_bench.training.evaluation import (
+    LinearProbe,
+    class_accuracy,
+    extract_features,
+    finetune_method,
+    in_batches,
+    top1,
+)
 from dlth_bench.training.loop import Checkpoints, train
-from dlth_bench.training.seeds import global_stream
+from dlth_bench.training.networks import build_backbone
+from dlth_bench.training.random import global_stream
 from dlth_bench.training.stage import Stage
+from dlth_bench.training.views.augment import to_float
 
 
 def _vit(drop_path: float = 0.0) -> VisionTransformer:
@@ -56,7 +61,7 @@ def test_class_accuracy_equals_counting(seed: int) -> None:
 def test_batches_of_an_evaluation_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """Evaluating in batches, the last one short, gives every sample's output in order."""
     images = random_images(10)
-    monkeypatch.setattr("dlth_bench.training.evaluation.accuracy.BATCH", 4)
+    monkeypatch.setattr("dlth_bench.training.evaluation.BATCH", 4)
     assert torch.equal(in_batches(lambda batch: batch.flatten(1), images, GREY), _normalised(images).flatten(1))
 
 

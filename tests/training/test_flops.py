@@ -10,12 +10,12 @@ from tiny_training import BATCH, CLASSES, CONFIGS, GREY, IMAGES_PER_CLASS, SGD, 
 from torch import Tensor, nn
 
 from dlth_bench.datasets.glyphs.dataset import Glyphs
-from dlth_bench.training.augment import to_float
-from dlth_bench.training.backbones import build_backbone
-from dlth_bench.training.execute import Execution
 from dlth_bench.training.flops import forward_flops, stage_flops
-from dlth_bench.training.methods.base import Method, Moment
+from dlth_bench.training.methods.method import Method, Moment
+from dlth_bench.training.networks import build_backbone
 from dlth_bench.training.stage import Stage
+from dlth_bench.training.train_run import Execution
+from dlth_bench.training.views.augment import to_float
 
 STEPS = 7
 

@@ -17,15 +17,14 @@ import torch
 from torch import nn
 from torch.optim.lr_scheduler import CosineAnnealingLR, LinearLR, LRScheduler, SequentialLR, StepLR
 
-from dlth_bench.spec.method import DINOSpec, FinetuneSpec, LinearSpec, MAESpec, MoCoSpec, SupervisedSpec
-from dlth_bench.spec.protocol import Config
-from dlth_bench.spec.protocol_file import find_protocol
-from dlth_bench.spec.recipe import AugmentSpec, OptimizerSpec, TrainSpec
-from dlth_bench.training.augment import Pixels
-from dlth_bench.training.methods import Method
-from dlth_bench.training.methods.base import Moment
-from dlth_bench.training.optim import learning_rate, parameter_groups, weight_decay
-from dlth_bench.training.recipe_facts import finetuned, recipe_facts, untrained
+from dlth_bench.protocols.methods import DINOSpec, FinetuneSpec, LinearSpec, MAESpec, MoCoSpec, SupervisedSpec
+from dlth_bench.protocols.protocol import Config
+from dlth_bench.protocols.protocol_file import find_protocol
+from dlth_bench.protocols.recipe import AugmentSpec, OptimizerSpec, TrainSpec
+from dlth_bench.training.facts import finetuned, recipe_facts, untrained
+from dlth_bench.training.methods.method import Method, Moment
+from dlth_bench.training.optimizers import learning_rate, parameter_groups, weight_decay
+from dlth_bench.training.views.augment import Pixels
 
 IMAGES, CLASSES = 1_281_167, 1000
 SSL, SUPERVISED, SENSITIVITY = (find_protocol(f"imagenet-{name}") for name in ("ssl", "supervised", "sensitivity"))

@@ -14,17 +14,17 @@ from tiny_training import BATCH, CONFIGS, GREY, IMAGES_PER_CLASS, RESNET, SGD, r
 from torch import Tensor, nn
 
 from dlth_bench.datasets.glyphs.dataset import Glyphs
-from dlth_bench.spec.protocol import Config
-from dlth_bench.spec.result import Result
+from dlth_bench.protocols.protocol import Config
+from dlth_bench.runs.result import Result
 from dlth_bench.training import loop
-from dlth_bench.training.backbones import build_backbone
 from dlth_bench.training.checkpoint import load_tensors
-from dlth_bench.training.execute import Execution
 from dlth_bench.training.loop import Checkpoints, Diverged, train
-from dlth_bench.training.methods.base import Method, Moment
+from dlth_bench.training.methods.method import Method, Moment
 from dlth_bench.training.methods.supervised import Supervised
-from dlth_bench.training.seeds import global_stream, stream_seed
+from dlth_bench.training.networks import build_backbone
+from dlth_bench.training.random import global_stream, stream_seed
 from dlth_bench.training.stage import Batches, Stage
+from dlth_bench.training.train_run import Execution
 
 KINDS = tuple(CONFIGS)
 EVERY = 3

@@ -10,16 +10,16 @@ from every_method import EVERY, train_named
 from test_data_parallel import assert_same_losses
 from torch import Tensor
 
-from dlth_bench.spec.recipe import LibrarySpec
-from dlth_bench.spec.result import Result
-from dlth_bench.spec.tuning import Tuning
-from dlth_bench.training import fitting
-from dlth_bench.training.backbones import build_classifier
-from dlth_bench.training.blocks import blocks
-from dlth_bench.training.fitting import OutOfMemory
-from dlth_bench.training.methods.base import Method
+from dlth_bench.protocols.recipe import LibrarySpec
+from dlth_bench.runs.result import Result
+from dlth_bench.runs.run import Tuning
+from dlth_bench.training import train_stage as fitting
 from dlth_bench.training.methods.dino import DINO
+from dlth_bench.training.methods.method import Method
 from dlth_bench.training.methods.supervised import Supervised
+from dlth_bench.training.networks import build_classifier
+from dlth_bench.training.recompute import blocks
+from dlth_bench.training.train_stage import OutOfMemory
 
 
 def _trained(name: str, **tuning: Any) -> Result:

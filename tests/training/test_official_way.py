@@ -16,15 +16,15 @@ from official_way import Official
 from tiny_official import BATCH, LOCAL_SIDE, SIDE, SIZES, tiny
 from torch import Tensor, nn
 
-from dlth_bench.spec.protocol import Config
-from dlth_bench.spec.protocol_file import find_protocol
-from dlth_bench.training.augment import Pixels
+from dlth_bench.protocols.protocol import Config
+from dlth_bench.protocols.protocol_file import find_protocol
 from dlth_bench.training.methods import build_method
-from dlth_bench.training.methods.base import Method, Moment
 from dlth_bench.training.methods.dino import DINO
 from dlth_bench.training.methods.mae import MAE
+from dlth_bench.training.methods.method import Method, Moment
 from dlth_bench.training.methods.moco import MoCo
-from dlth_bench.training.optim import build_optimizer, clip_each_gradient, set_rates
+from dlth_bench.training.optimizers import build_optimizer, clip_each_gradient, set_rates
+from dlth_bench.training.views.augment import Pixels
 
 SPEED = Path(__file__).parents[1] / "speed"
 IMAGENET = find_protocol("imagenet-ssl@1")

@@ -13,15 +13,14 @@ from tiny_training import ADAMW, GREY, IDENTITY, SGD, VIT, mae_spec, train_spec
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from dlth_bench.spec.method import FinetuneSpec
-from dlth_bench.spec.recipe import OptimizerSpec
-from dlth_bench.training.backbones import build_backbone
-from dlth_bench.training.evaluation.finetune import finetune_method
-from dlth_bench.training.fused_adamw import CPUFusedAdamW
-from dlth_bench.training.fused_sgd import CPUFusedSGD
-from dlth_bench.training.methods.base import Moment
+from dlth_bench.protocols.methods import FinetuneSpec
+from dlth_bench.protocols.recipe import OptimizerSpec
+from dlth_bench.training.cpu_speed.optimizers import CPUFusedAdamW, CPUFusedSGD
+from dlth_bench.training.evaluation import finetune_method
 from dlth_bench.training.methods.mae import MAE
-from dlth_bench.training.optim import (
+from dlth_bench.training.methods.method import Moment
+from dlth_bench.training.networks import build_backbone
+from dlth_bench.training.optimizers import (
     build_optimizer,
     clip_each_gradient,
     learning_rate,

@@ -16,9 +16,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from dlth_bench.cli.recipe_details import recipe_details
-from dlth_bench.spec.protocol_file import find_protocol
-from dlth_bench.training.recipe_facts import RecipeFacts, StageFacts
+from dlth_bench.cli.shared.estimates import recipe_details
+from dlth_bench.protocols.protocol_file import find_protocol
+from dlth_bench.training.facts import RecipeFacts, StageFacts
 
 GRIDS = ("imagenet-ssl", "imagenet-supervised", "imagenet-sensitivity", "cifar100-ssl", "agnews-text")
 
@@ -35,8 +35,8 @@ def details(grid: str) -> dict[str, RecipeFacts]:
 @pytest.fixture(autouse=True)
 def no_texts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever this machine has of AG News: its vocabulary is not part of the protocol."""
-    monkeypatch.setattr("dlth_bench.cli.recipe_details.dataset_folder", lambda name: None)
-    monkeypatch.setattr("dlth_bench.datasets.hub.HubFiles.cached", lambda self: None)
+    monkeypatch.setattr("dlth_bench.cli.shared.estimates.dataset_folder", lambda name: None)
+    monkeypatch.setattr("dlth_bench.datasets.download.HubFiles.cached", lambda self: None)
 
 
 # --- parameter counts ---------------------------------------------------------------------------------------
@@ -76,7 +76,7 @@ def dino(width: int, trained_norm: bool) -> int:
 RESNET50, RESNET18 = 25_557_032 - linear(2048, 1000), 11_168_832  # the latter with a 3x3 stem
 MAE = 111_907_840 - 197 * 768 - 197 * 512 + 768  # the official model; positions are fixed, lightly adds a mask token
 MOCO_V2 = RESNET50 + linear(2048, 2048) + linear(2048, 128)
-TORCHVISION = yaml.safe_load((Path(__file__).parents[1] / "spec" / "published_accuracies.yaml").read_text())
+TORCHVISION = yaml.safe_load((Path(__file__).parents[1] / "protocols" / "published_accuracies.yaml").read_text())
 
 PARAMETERS = {  # of what is evaluated, and of what the first stage trains
     "moco-v1_r50_200ep": (RESNET50, RESNET50 + linear(2048, 128)),

@@ -11,15 +11,15 @@ from safetensors.torch import load_file
 from tiny_training import CONFIGS, GREY, IMAGES_PER_CLASS, tiny_run
 
 from dlth_bench.datasets.glyphs.dataset import Glyphs
-from dlth_bench.spec.dynamics import Convention
-from dlth_bench.spec.protocol import Config
-from dlth_bench.spec.result import Result
-from dlth_bench.training import fitting
-from dlth_bench.training.augment import to_float
+from dlth_bench.protocols.protocol import Config
+from dlth_bench.runs.dynamics_file import Convention
+from dlth_bench.runs.result import Result
+from dlth_bench.training import train_stage as fitting
 from dlth_bench.training.dynamics import DynamicsRecorder, sample_scores
-from dlth_bench.training.execute import Execution
 from dlth_bench.training.loop import AfterStep
 from dlth_bench.training.stage import Batches, Stage
+from dlth_bench.training.train_run import Execution
+from dlth_bench.training.views.augment import to_float
 
 STAGES = {"mae": "finetune", "supervised": "pretrain"}
 """Of the tiny configs that learn from labels: the stage that does. Four epochs of three steps."""

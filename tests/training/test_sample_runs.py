@@ -10,12 +10,12 @@ import torch
 from tiny_training import BATCH, CLASSES, CONFIGS, IMAGES_PER_CLASS, tiny_run
 
 from dlth_bench.datasets.glyphs.dataset import Glyphs
-from dlth_bench.spec.errors import InputError
-from dlth_bench.spec.protocol import Config
-from dlth_bench.spec.result import Result
-from dlth_bench.spec.run import Run
-from dlth_bench.spec.subset import Subset
-from dlth_bench.training.execute import Execution
+from dlth_bench.protocols.protocol import Config
+from dlth_bench.runs.result import Result
+from dlth_bench.runs.run import Run
+from dlth_bench.subsets.subset import Subset
+from dlth_bench.training.train_run import Execution
+from dlth_bench.util.errors import InputError
 
 KINDS = tuple(CONFIGS)
 

@@ -8,8 +8,8 @@ from pydantic import ValidationError
 from torch import nn
 from torchvision.models import densenet, resnet, vgg
 
-from dlth_bench.spec.recipe import CNNSpec
-from dlth_bench.training.small_cnns import build_cnn
+from dlth_bench.protocols.recipe import CNNSpec
+from dlth_bench.training.networks import build_cnn
 
 SPECS = {
     "resnet": CNNSpec(kind="cnn", family="resnet", widths=(32, 64), blocks=(1, 2)),

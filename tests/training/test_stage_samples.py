@@ -11,17 +11,16 @@ import torch
 from lightning.fabric import Fabric
 from tiny_training import CONFIGS
 
+from dlth_bench.datasets.dataset import DataSpec
 from dlth_bench.datasets.imagenet.dataset import ImageNet, source_in
-from dlth_bench.datasets.packed.images import PackedImages
-from dlth_bench.spec.data import DataSpec
-from dlth_bench.spec.run import Run
+from dlth_bench.datasets.packed.cache import PackedImages
+from dlth_bench.runs.run import Run
 from dlth_bench.training import samples as samples_module
-from dlth_bench.training.augment import Pixels, unaugmented
-from dlth_bench.training.execute import Execution
 from dlth_bench.training.loop import Checkpoints, train
-from dlth_bench.training.ragged import RaggedImages
-from dlth_bench.training.samples import FileSamples, ReadAhead, _on_device, in_order
+from dlth_bench.training.samples import FileSamples, RaggedImages, ReadAhead, _on_device, in_order
 from dlth_bench.training.stage import Batches
+from dlth_bench.training.train_run import Execution
+from dlth_bench.training.views.augment import Pixels, unaugmented
 from imagenet_files import WNIDS, write_image_folder
 
 CPU = torch.device("cpu")
@@ -84,7 +83,7 @@ def test_training_from_files_is_training_from_the_device(
 
     def result(**changes: Any) -> dict[str, Any]:
         for name, value in changes.items():
-            monkeypatch.setattr("dlth_bench.training.resident." + name, value)
+            monkeypatch.setattr("dlth_bench.training.data." + name, value)
         fields = ("status", "accuracy", "train_accuracy", "class_accuracy", "curves", "manifest_digest")
         found = Execution(run_of(config), dataset, device="cpu").result()
         return {name: getattr(found, name) for name in fields}
@@ -127,7 +126,7 @@ def test_order_is_the_seed_s_and_not_the_place_s(dataset: ImageNet) -> None:
 
 def test_one_image_more_than_a_percent_broken_fails_the_run(tmp_path: Path) -> None:
     """Where nobody packed the images before, a run does, and stops at too many broken ones with their names."""
-    from dlth_bench.spec.errors import InputError
+    from dlth_bench.util.errors import InputError
 
     folder = write_image_folder(tmp_path / "data", changed={f"train/{WNIDS[0]}/n01440764_10026.JPEG": b"?"})
     data = ImageNet(source_in(folder, tmp_path), tmp_path, image_size=32)

@@ -6,9 +6,8 @@ import pytest
 from tiny_training import CONFIGS, tiny_run, train_spec
 
 from dlth_bench.datasets.registry import protocol_dataset
-from dlth_bench.spec.errors import InputError
-from dlth_bench.training.step_bench import _Both, bench_step, profile_step
-from dlth_bench.training.step_profile import profiled, timed_parts
+from dlth_bench.training.speed import _Both, bench_step, profile_step, profiled, timed_parts
+from dlth_bench.util.errors import InputError
 
 CONFIG = CONFIGS["moco"].model_copy(update={"train": train_spec(CONFIGS["moco"].train.optimizer, 40, 16)})
 DATA = tiny_run(CONFIG).data
@@ -48,6 +47,6 @@ def test_a_profile_of_another_device_is_refused(monkeypatch: pytest.MonkeyPatch)
             super().__init__(*args)  # type: ignore[arg-type]
             self.fabric = type("Fabric", (), {"device": type("Device", (), {"type": "cuda"})})  # type: ignore[assignment]
 
-    monkeypatch.setattr("dlth_bench.training.step_bench._Both", _Elsewhere)
+    monkeypatch.setattr("dlth_bench.training.speed._Both", _Elsewhere)
     with pytest.raises(InputError, match="--device cpu, not cuda"):
         profile_step(CONFIG, DATA, protocol_dataset(DATA), device="cpu", rounds=1, steps=1)

@@ -7,13 +7,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dlth_bench.spec.data import DataSpec
-from dlth_bench.spec.duration import Duration
-from dlth_bench.spec.method import DINOSpec, FinetuneSpec, LinearSpec, MAESpec, MoCoSpec, SupervisedSpec
-from dlth_bench.spec.protocol import Config
-from dlth_bench.spec.recipe import AugmentSpec, OptimizerSpec, ResNetSpec, TrainSpec, ViTSpec
-from dlth_bench.spec.run import Run
-from dlth_bench.training.augment import Pixels
+from dlth_bench.datasets.dataset import DataSpec
+from dlth_bench.protocols.methods import DINOSpec, FinetuneSpec, LinearSpec, MAESpec, MoCoSpec, SupervisedSpec
+from dlth_bench.protocols.protocol import Config
+from dlth_bench.protocols.recipe import AugmentSpec, Duration, OptimizerSpec, ResNetSpec, TrainSpec, ViTSpec
+from dlth_bench.runs.run import Run
+from dlth_bench.training.views.augment import Pixels
 
 RESNET = ResNetSpec(kind="resnet", widths=(8, 16), blocks=(1, 1))
 VIT = ViTSpec(kind="vit", patch_size=8, dim=16, depth=4, heads=2)

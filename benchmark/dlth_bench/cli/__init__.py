@@ -1,1 +1,1 @@
-"""The command line: one file a subcommand; the only code that knows a terminal."""
+"""The command line: one file a command."""

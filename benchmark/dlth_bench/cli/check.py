@@ -11,12 +11,12 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from dlth_bench.cli.options import JsonOption
-from dlth_bench.spec.protocol_file import find_protocol
-from dlth_bench.spec.quoting import printable
+from dlth_bench.cli.shared.options import JsonOption
+from dlth_bench.protocols.protocol_file import find_protocol
+from dlth_bench.util.text import printable
 
 if TYPE_CHECKING:
-    from dlth_bench.leaderboard.checking import Checked
+    from dlth_bench.board.check import Checked
 
 
 def check(
@@ -39,7 +39,7 @@ def check(
 
     Example: dlth-bench check submissions/glyphs-ssl/mine --new --json
     """
-    from dlth_bench.leaderboard.checking import check_folder, neighbours, submission_folders, with_duplicates
+    from dlth_bench.board.check import check_folder, neighbours, submission_folders, with_duplicates
 
     folders = list(dict.fromkeys(folder for path in submissions for folder in submission_folders(path)))
     find = cache(find_protocol)

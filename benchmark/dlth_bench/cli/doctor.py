@@ -14,7 +14,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
-from dlth_bench.cli.options import (
+from dlth_bench.cli.shared.options import (
     DEFAULT_STORE,
     DataDirOption,
     DeviceOption,
@@ -23,15 +23,16 @@ from dlth_bench.cli.options import (
     checked_device,
     use_data_dir,
 )
-from dlth_bench.harness.doctor.checks import Check, healthy
-from dlth_bench.spec.errors import InputError
-from dlth_bench.spec.protocol_file import find_protocol
-from dlth_bench.spec.quoting import printable
+from dlth_bench.engines.doctor import Check, healthy
+from dlth_bench.protocols.protocol_file import find_protocol
+from dlth_bench.util.errors import InputError
+from dlth_bench.util.text import printable
 
 if TYPE_CHECKING:
-    from dlth_bench.harness.doctor.golden import GoldenCell
-    from dlth_bench.spec.protocol import Protocol
-    from dlth_bench.spec.result import Result
+    from dlth_bench.engines.golden_run import GoldenCell
+    from dlth_bench.protocols.protocol import Protocol
+    from dlth_bench.runs.result import Result
+
 
 _STYLES = {"ok": "green", "warn": "yellow", "fail": "bold red"}
 
@@ -94,14 +95,13 @@ def _examine(
     spec: Protocol | None, *, out: Path, quick: bool, device: str, tell: Tell, console: Console
 ) -> Result | None:
     """Everything in turn, told as it is found; the golden cell's result, or None where it was not trained."""
-    from dlth_bench.harness.doctor.versions import declared_requirements, version_checks
+    from dlth_bench.engines.doctor import declared_requirements, version_checks
 
     versions = version_checks(declared_requirements())
     tell(versions)
     if not healthy(versions):  # what follows imports them
         return None
-    from dlth_bench.harness.doctor.data import dataset_checks, glyphs_check, protocols_check
-    from dlth_bench.harness.doctor.machine import machine_checks
+    from dlth_bench.engines.doctor import dataset_checks, glyphs_check, machine_checks, protocols_check
 
     tell(machine_checks(out))
     glyphs = glyphs_check()
@@ -110,7 +110,7 @@ def _examine(
         tell(dataset_checks(spec.data, quick=quick))
     if quick or glyphs.status == "fail":
         return None
-    from dlth_bench.harness.doctor.golden import golden_cell, golden_checks
+    from dlth_bench.engines.golden_run import golden_cell, golden_checks
 
     cell = golden_cell()
     retrained = _train(cell, device, console)
@@ -119,7 +119,7 @@ def _examine(
 
 
 def _train(cell: GoldenCell, device: str, console: Console) -> Result:
-    from dlth_bench.harness.doctor.golden import train_golden
+    from dlth_bench.engines.golden_run import train_golden
 
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 import dlth_bench
-from dlth_bench.cli.options import DEFAULT_STORE, DeviceOption
-from dlth_bench.cli.pretrained import (
+from dlth_bench.cli.shared.options import DEFAULT_STORE, DeviceOption
+from dlth_bench.cli.shared.pretrained import (
     BatchSizeOption,
     DataFolderOption,
     MostUnreadableOption,
@@ -26,13 +26,12 @@ from dlth_bench.cli.pretrained import (
     progress_of,
     torch_device,
 )
-from dlth_bench.datasets.base import ImageArrays
+from dlth_bench.datasets.dataset import ImageArrays
 from dlth_bench.datasets.registry import class_catalog, image_dataset
-from dlth_bench.harness.store import Store
-from dlth_bench.spec.errors import InputError
-from dlth_bench.spec.files import write_atomically
-from dlth_bench.spec.quoting import printable
-from dlth_bench.spec.stored_run import ENCODER_FILE, read_stored_run
+from dlth_bench.runs.store import ENCODER_FILE, Store, read_stored_run
+from dlth_bench.util.errors import InputError
+from dlth_bench.util.files import write_atomically
+from dlth_bench.util.text import printable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -87,8 +86,7 @@ def _of_run(prefix: str, store: Store, device_name: str) -> Found:
     stored = read_stored_run(store.folder(store.find(prefix)))
     dataset = image_dataset(stored.run.data.dataset)
     device = torch_device(device_name)
-    from dlth_bench.training.pretrained.class_statistics import mean_features
-    from dlth_bench.training.stored_encoder import array_batches, features_of_run, load_stored_encoder
+    from dlth_bench.training.pretrained.images import array_batches, features_of_run, load_stored_encoder, mean_features
 
     encode = load_stored_encoder(stored.run, stored.folder / ENCODER_FILE, dataset, device)
     arrays = _validation(dataset.name)
@@ -106,9 +104,8 @@ def _of_model(name: str, dataset: str | None, folder: Path | None, weights: Path
         raise InputError(f"--data-dir means nothing to {dataset}, which comes with the package")
     files = image_files(folder, catalog) if dataset == "imagenet" else None
     device = torch_device(reading.device)
-    from dlth_bench.training.pretrained import load_encoder
-    from dlth_bench.training.pretrained.class_statistics import mean_features
-    from dlth_bench.training.pretrained.images import FileImages, GreyImages, Images
+    from dlth_bench.training.pretrained.images import FileImages, GreyImages, Images, mean_features
+    from dlth_bench.training.pretrained.models import load_encoder
 
     images: Images = GreyImages(_validation(dataset)) if files is None else FileImages.of(files)
     # Photographs have a margin that the usual evaluation crops off; a glyph fills its image.

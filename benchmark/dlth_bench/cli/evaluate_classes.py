@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from dlth_bench.cli.options import DEFAULT_PROTOCOL, DEFAULT_STORE, DeviceOption, ProtocolOption
-from dlth_bench.cli.pretrained import (
+from dlth_bench.cli.shared.options import DEFAULT_PROTOCOL, DEFAULT_STORE, DeviceOption, ProtocolOption
+from dlth_bench.cli.shared.pretrained import (
     BatchSizeOption,
     DataFolderOption,
     MostUnreadableOption,
@@ -23,14 +23,12 @@ from dlth_bench.cli.pretrained import (
     torch_device,
 )
 from dlth_bench.datasets.registry import class_catalog
-from dlth_bench.harness.grid import chosen_configs
-from dlth_bench.harness.store import Store
-from dlth_bench.leaderboard.number_text import percent
-from dlth_bench.spec.errors import InputError
-from dlth_bench.spec.files import write_atomically
-from dlth_bench.spec.protocol_file import find_protocol, reference_results_path
-from dlth_bench.spec.quoting import printable
-from dlth_bench.spec.stored_run import read_stored_run
+from dlth_bench.protocols.protocol_file import find_protocol, reference_results_path
+from dlth_bench.runs.plan import chosen_configs
+from dlth_bench.runs.store import Store, read_stored_run
+from dlth_bench.util.errors import InputError
+from dlth_bench.util.files import write_atomically
+from dlth_bench.util.text import percent, printable
 
 
 def evaluate_classes(
@@ -88,7 +86,7 @@ def _check_choice(sources: Mapping[str, str | None], options: Mapping[str, objec
 def _write_config(config: str, protocol: str, results: Path | None, output: Path) -> None:
     spec = find_protocol(protocol)
     chosen_configs(spec, [config])
-    from dlth_bench.selection.stored_accuracies import mean_class_accuracies, read_results
+    from dlth_bench.selection.accuracies import mean_class_accuracies, read_results
 
     found = read_results(results or reference_results_path(spec))
     means = mean_class_accuracies(spec, config, found, class_catalog(spec.data.dataset))
@@ -118,9 +116,8 @@ def _write_model(
         raise InputError(f"--model is for classifiers of imagenet, none is known of {dataset}; take --config or --run")
     files = image_files(folder, catalog)
     device = torch_device(reading.device)
-    from dlth_bench.training.pretrained import load_classifier
-    from dlth_bench.training.pretrained.class_statistics import count_correct
-    from dlth_bench.training.pretrained.images import FileImages
+    from dlth_bench.training.pretrained.images import FileImages, count_correct
+    from dlth_bench.training.pretrained.models import load_classifier
 
     model = load_classifier(name, weights)
     module = model.module.to(device)

@@ -13,8 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from dlth_bench.cli.options import DEFAULT_SUBMISSIONS, JsonOption, SubmissionsOption
-from dlth_bench.cli.publishing import (
+from dlth_bench.cli.shared.hub import (
     CreateOption,
     PruneOption,
     PublishOption,
@@ -27,19 +26,18 @@ from dlth_bench.cli.publishing import (
     require_together,
     require_writable,
 )
-from dlth_bench.leaderboard.number_text import correlation
-from dlth_bench.shipped import shipped_folder
-from dlth_bench.spec.errors import InputError
-from dlth_bench.spec.files import write_atomically
-from dlth_bench.spec.protocol import Protocol
-from dlth_bench.spec.protocol_file import find_protocol, lock_state, read_lock, read_protocol, shipped_protocols
-from dlth_bench.spec.quoting import printable
+from dlth_bench.cli.shared.options import DEFAULT_SUBMISSIONS, JsonOption, SubmissionsOption
+from dlth_bench.protocols.protocol import Protocol
+from dlth_bench.protocols.protocol_file import find_protocol, lock_state, read_lock, read_protocol, shipped_protocols
+from dlth_bench.util.errors import InputError
+from dlth_bench.util.files import shipped_folder, write_atomically
+from dlth_bench.util.text import correlation, printable
 
 if TYPE_CHECKING:
-    from dlth_bench.leaderboard.board import Board
-    from dlth_bench.leaderboard.columns import Row
-    from dlth_bench.leaderboard.reported import Reported
-    from dlth_bench.leaderboard.submissions import StoredSubmission
+    from dlth_bench.board.board import Board, Reported
+    from dlth_bench.board.columns import Row
+    from dlth_bench.board.submission_folder import StoredSubmission
+
 
 _WIDE = 205
 """Columns of a terminal from which on the whole table fits with names of usual length."""
@@ -88,8 +86,8 @@ def leaderboard(
 
     Example: dlth-bench leaderboard --site site --data site/data
     """
-    from dlth_bench.leaderboard.reported import reported_rows
-    from dlth_bench.leaderboard.table import board_markdown, board_rows
+    from dlth_bench.board.board import reported_rows
+    from dlth_bench.board.markdown import board_markdown, board_rows
 
     require_together({"--revision": revision, "--replace": replace}, "--pull", pull_from)
     require_together({"--space": space, "--create": create, "--prune": prune}, "--publish", publish_to)
@@ -134,7 +132,7 @@ def _show(boards: Mapping[str, Sequence[Row]], reported: Mapping[str, list[Repor
 
 
 def _boards(protocols: list[Protocol], rows: dict[str, list[Row]], reported: dict[str, list[Reported]]) -> list[Board]:
-    from dlth_bench.leaderboard.board import Board
+    from dlth_bench.board.board import Board
 
     lock = read_lock(shipped_folder("protocols"))
     return [
@@ -145,10 +143,8 @@ def _boards(protocols: list[Protocol], rows: dict[str, list[Row]], reported: dic
 
 def _write_for_programs_and_browsers(boards: list[Board], data: Path | None, site: Path | None) -> None:
     """All bytes are made before the first file is written, so that an error leaves both folders as they were."""
-    from dlth_bench.leaderboard.record_files import record_files
-    from dlth_bench.leaderboard.records import records
-    from dlth_bench.leaderboard.site.build import site_pages
-    from dlth_bench.leaderboard.site.folder import check_site_folder, write_site
+    from dlth_bench.board.data_files import record_files, records
+    from dlth_bench.board.site.build import check_site_folder, site_pages, write_site
 
     files = {} if data is None else {data / name: content for name, content in record_files(records(boards)).items()}
     pages = {} if site is None else site_pages(boards)
@@ -162,7 +158,7 @@ def _write_for_programs_and_browsers(boards: list[Board], data: Path | None, sit
 
 def _rescore(root: Path) -> None:
     """Replace the scorecards of all submissions by fresh ones; what changed goes to stderr, so that JSON stays JSON."""
-    from dlth_bench.leaderboard.rescoring import rescore
+    from dlth_bench.board.rank import rescore
 
     found, protocols = _read(root)
     for one in rescore(found, protocols):
@@ -171,7 +167,7 @@ def _rescore(root: Path) -> None:
 
 def _checked(root: Path) -> list[StoredSubmission]:
     """All submissions, every one valid under its protocol."""
-    from dlth_bench.leaderboard.validation import check_submission
+    from dlth_bench.board.check import check_submission
 
     found, protocols = _read(root)
     for stored in found:
@@ -181,7 +177,7 @@ def _checked(root: Path) -> list[StoredSubmission]:
 
 def _read(root: Path) -> tuple[list[StoredSubmission], dict[str, Protocol]]:
     """All submissions, and their protocols by key."""
-    from dlth_bench.leaderboard.submissions import read_submissions
+    from dlth_bench.board.submission_folder import read_submissions
 
     if not root.is_dir():
         raise InputError("no such folder; name the one that holds the submissions", source=printable(str(root)))
@@ -196,7 +192,7 @@ def _protocols() -> list[Protocol]:
 
 
 def _documents(boards: dict[str, list[Row]]) -> list[dict[str, object]]:
-    from dlth_bench.leaderboard.columns import COLUMNS
+    from dlth_bench.board.columns import COLUMNS
 
     return [
         {"protocol": key, "subset_digest": row.submission.metadata.subset_digest}
@@ -209,7 +205,7 @@ def _documents(boards: dict[str, list[Row]]) -> list[dict[str, object]]:
 
 def _table(key: str, rows: list[Row], width: int) -> Table:
     """The board's table, or its main columns where the terminal has no room for all."""
-    from dlth_bench.leaderboard.columns import COLUMNS
+    from dlth_bench.board.columns import COLUMNS
 
     shown = [column for column in COLUMNS if column.narrow or width >= _WIDE]
     table = Table(title=Text(key), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
@@ -228,7 +224,7 @@ def _table(key: str, rows: list[Row], width: int) -> Table:
 
 def _reported_table(key: str, rows: list[Reported]) -> Table:
     """The rows that nobody verified, apart from those that can be ranked."""
-    from dlth_bench.leaderboard.reported import MARK
+    from dlth_bench.board.board import MARK
 
     table = Table(title=Text(f"{key}: {MARK}"), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     for title in ("Subset", "ρs", "ρp", "Source"):

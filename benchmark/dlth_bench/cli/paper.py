@@ -12,12 +12,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from dlth_bench.cli.options import JsonOption
-from dlth_bench.leaderboard.number_text import correlation, interval, probability
+from dlth_bench.cli.shared.options import JsonOption
+from dlth_bench.util.text import correlation, interval, probability
 
 if TYPE_CHECKING:
-    from dlth_bench.leaderboard.paper.recomputed import Check, CheckedRow
-    from dlth_bench.leaderboard.paper.tables import FullData, PaperTable
+    from dlth_bench.paper.tables import Check, CheckedRow, FullData, PaperTable
 
 
 def paper(
@@ -28,8 +27,7 @@ def paper(
 
     Example: dlth-bench paper --table 3
     """
-    from dlth_bench.leaderboard.paper.recomputed import check_rows
-    from dlth_bench.leaderboard.paper.tables import paper_tables
+    from dlth_bench.paper.tables import check_rows, paper_tables
 
     kept = paper_tables()
     tables = kept.tables if table is None else (kept.table(table),)
@@ -45,7 +43,7 @@ def paper(
 
 
 def _show(console: Console, table: PaperTable, rows: tuple[CheckedRow, ...]) -> None:
-    from dlth_bench.leaderboard.paper.findings import findings
+    from dlth_bench.paper.tables import findings
 
     console.print()
     console.print(Text(f"Table {table.number} ({table.place}): {table.title}", style="bold"))
@@ -111,7 +109,7 @@ def _pair(check: Check) -> tuple[str, str]:
 
 
 def _document(table: PaperTable, rows: tuple[CheckedRow, ...]) -> dict[str, Any]:
-    from dlth_bench.leaderboard.paper.findings import findings
+    from dlth_bench.paper.tables import findings
 
     kept = table.model_dump(mode="json", exclude={"rows", "remarks"})
     return kept | {"rows": [_row_document(row) for row in rows], "findings": findings(table, rows)}

@@ -14,16 +14,17 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from dlth_bench.cli.options import DEFAULT_PROTOCOL, JsonOption, ProtocolOption
-from dlth_bench.leaderboard.metric_text import size
-from dlth_bench.leaderboard.number_text import correlation
-from dlth_bench.spec.errors import InputError
-from dlth_bench.spec.protocol import Protocol
-from dlth_bench.spec.protocol_file import find_protocol
+from dlth_bench.cli.shared.options import DEFAULT_PROTOCOL, JsonOption, ProtocolOption
+from dlth_bench.protocols.metric import size
+from dlth_bench.protocols.protocol import Protocol
+from dlth_bench.protocols.protocol_file import find_protocol
+from dlth_bench.util.errors import InputError
+from dlth_bench.util.text import correlation
 
 if TYPE_CHECKING:
     from dlth_bench.scoring.power import Power
     from dlth_bench.scoring.sides import Side
+
 
 _SEEDS = (2, 3, 4, 5, 6, 8, 10, 15, 20, 30, 50)
 _CONFIGS = (5, 7, 10, 15, 20, 30, 50, 75, 100, 150, 200, 300, 500)
@@ -93,8 +94,7 @@ def power(
 
 def _reference(protocol: Protocol) -> Side:
     from dlth_bench.scoring.ceiling import reliability_of
-    from dlth_bench.scoring.reference_side import reference_side
-    from dlth_bench.scoring.sides import summarise
+    from dlth_bench.scoring.sides import reference_side, summarise
 
     if protocol.reference is None:
         raise InputError(f"{protocol.key} has no full-data reference yet; measure it with: dlth-bench reference")

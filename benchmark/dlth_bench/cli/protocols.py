@@ -12,16 +12,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from dlth_bench.cli.recipe_details import print_details, recipe_details
-from dlth_bench.leaderboard.metric_text import amount, column_title, explained
-from dlth_bench.shipped import shipped_folder
-from dlth_bench.spec.data import DataSpec
-from dlth_bench.spec.errors import InputError
-from dlth_bench.spec.files import write_atomically
-from dlth_bench.spec.layer_depth import LayerDepth
-from dlth_bench.spec.metric import ACCURACY
-from dlth_bench.spec.protocol import Config, Protocol
-from dlth_bench.spec.protocol_file import (
+from dlth_bench.cli.shared.estimates import print_details, recipe_details
+from dlth_bench.datasets.dataset import DataSpec
+from dlth_bench.protocols.metric import ACCURACY, amount, column_title, explained
+from dlth_bench.protocols.protocol import Config, Protocol
+from dlth_bench.protocols.protocol_file import (
     DRAFTS,
     LOCK_NAME,
     draft_protocols,
@@ -31,11 +26,12 @@ from dlth_bench.spec.protocol_file import (
     read_protocol,
     shipped_protocols,
 )
-from dlth_bench.spec.quoting import printable
-from dlth_bench.spec.recipe import CNNSpec, LibrarySpec
-from dlth_bench.spec.replaced import REPLACED_TEXT
-from dlth_bench.spec.search import SearchSpec
-from dlth_bench.spec.subset_rule import SubsetRule
+from dlth_bench.protocols.recipe import CNNSpec, LibrarySpec
+from dlth_bench.protocols.tickets import LayerDepth, SearchSpec
+from dlth_bench.subsets.subset import REPLACED_TEXT, SubsetRule
+from dlth_bench.util.errors import InputError
+from dlth_bench.util.files import shipped_folder, write_atomically
+from dlth_bench.util.text import printable
 
 app = typer.Typer(name="protocols", help="List, show and check the frozen protocols.", no_args_is_help=True)
 

@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from dlth_bench.cli.options import (
+from dlth_bench.cli.shared.options import (
     DEFAULT_PROTOCOL,
     DataDirOption,
     DeviceOption,
@@ -17,15 +17,14 @@ from dlth_bench.cli.options import (
     checked_device,
     use_data_dir,
 )
-from dlth_bench.datasets.subset_files import find_subset
-from dlth_bench.harness.dynamics import NotRecorded, RecordedRun, record_run, recording_run
-from dlth_bench.harness.grid import full_data
-from dlth_bench.leaderboard.number_text import percent
-from dlth_bench.spec.protocol import Protocol
-from dlth_bench.spec.protocol_file import find_protocol
-from dlth_bench.spec.quoting import printable
-from dlth_bench.spec.run import Run
-from dlth_bench.spec.subset import Subset
+from dlth_bench.engines.record_dynamics import NotRecorded, RecordedRun, record_run, recording_run
+from dlth_bench.protocols.protocol import Protocol
+from dlth_bench.protocols.protocol_file import find_protocol
+from dlth_bench.runs.plan import full_data
+from dlth_bench.runs.run import Run
+from dlth_bench.subsets.find import find_subset
+from dlth_bench.subsets.subset import Subset
+from dlth_bench.util.text import percent, printable
 
 
 def record_dynamics(
@@ -64,7 +63,7 @@ def record_dynamics(
     except NotRecorded as problem:
         typer.echo(f"nothing was written: {printable(str(problem), 500)}", err=True)
         raise typer.Exit(1) from None
-    from dlth_bench.selection.dynamics import write_dynamics
+    from dlth_bench.runs.dynamics_file import write_dynamics
 
     write_dynamics(output, recorded.header, recorded.sample_ids, recorded.labels, recorded.tensors)
     epochs, samples = recorded.tensors["correct"].shape
@@ -83,7 +82,7 @@ def _watched(run: Run, protocol: str, convention: Literal["epoch-end", "minibatc
     """Train with a bar for each stage; on one thread, as the engines do, since results depend on it in the last bit."""
     import torch
 
-    from dlth_bench.training.quiet import quiet_libraries
+    from dlth_bench.training.environment import quiet_libraries
 
     quiet_libraries()
     torch.set_num_threads(1)

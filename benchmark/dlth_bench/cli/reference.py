@@ -10,36 +10,36 @@ import typer
 import yaml
 from rich.console import Console
 
-from dlth_bench.cli.engine_options import DetachOption, EngineOption, EngineOptionsOption, chosen_place
-from dlth_bench.cli.options import (
+from dlth_bench.cli.shared.options import (
     DEFAULT_PROTOCOL,
     DEFAULT_STORE,
+    CheckpointingOption,
+    CompileOption,
     ConfigsOption,
     DataDirOption,
+    DetachOption,
     DeviceOption,
+    DevicesOption,
+    EngineOption,
+    EngineOptionsOption,
     KeepWeightsOption,
+    MicroBatchOption,
     ProtocolOption,
     StoreOption,
     WorkersOption,
+    chosen_place,
+    chosen_tuning,
     split_names,
+    take_place,
     use_data_dir,
 )
-from dlth_bench.cli.training import train_plan
-from dlth_bench.cli.tuning_options import (
-    CheckpointingOption,
-    CompileOption,
-    DevicesOption,
-    MicroBatchOption,
-    chosen_tuning,
-    take_place,
-)
-from dlth_bench.harness.grid import full_data, grid_runs, stored_result
-from dlth_bench.harness.plan import make_plan
-from dlth_bench.harness.reference import make_reference
-from dlth_bench.harness.store import Store
-from dlth_bench.spec.files import write_atomically
-from dlth_bench.spec.protocol import Protocol
-from dlth_bench.spec.protocol_file import find_protocol
+from dlth_bench.cli.shared.train import train_plan
+from dlth_bench.protocols.protocol import Protocol
+from dlth_bench.protocols.protocol_file import find_protocol
+from dlth_bench.runs.plan import full_data, grid_runs, make_plan, stored_result
+from dlth_bench.runs.score import make_reference
+from dlth_bench.runs.store import Store
+from dlth_bench.util.files import write_atomically
 
 
 def reference(

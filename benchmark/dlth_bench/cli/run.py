@@ -10,18 +10,26 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from dlth_bench.cli.engine_options import DetachOption, EngineOption, EngineOptionsOption, chosen_place
-from dlth_bench.cli.options import (
+from dlth_bench.cli.shared.estimates import assumptions, can_estimate, estimates, show_estimates
+from dlth_bench.cli.shared.options import (
     DEFAULT_PROTOCOL,
     DEFAULT_STORE,
     DEFAULT_SUBMISSIONS,
+    CheckpointingOption,
+    CompileOption,
     ConfigsOption,
     DataDirOption,
+    DetachOption,
     DeviceOption,
+    DevicesOption,
     DryRunOption,
+    EngineOption,
+    EngineOptionsOption,
     JsonOption,
     KeepWeightsOption,
+    MicroBatchOption,
     OptionalSubsetOption,
+    Place,
     ProtocolOption,
     RacingOption,
     SeedsOption,
@@ -30,32 +38,144 @@ from dlth_bench.cli.options import (
     SubmissionsOption,
     WorkersOption,
     checked_device,
+    chosen_place,
     chosen_seeds,
+    chosen_tuning,
     split_names,
+    take_place,
     use_data_dir,
 )
-from dlth_bench.cli.preflight import assumptions, can_estimate, estimates, show_estimates
-from dlth_bench.cli.racing import train_racing
-from dlth_bench.cli.smoke import smoke_protocol
-from dlth_bench.cli.training import train_plan
-from dlth_bench.cli.tuning_options import (
-    CheckpointingOption,
-    CompileOption,
-    DevicesOption,
-    MicroBatchOption,
-    chosen_tuning,
-    take_place,
+from dlth_bench.cli.shared.train import train_plan
+from dlth_bench.datasets.registry import protocol_dataset
+from dlth_bench.engines.followers import follows
+from dlth_bench.engines.smoke import (
+    BATCH,
+    STEPS,
+    TRANSFORMER_BATCH,
+    SmokeOutcome,
+    classes_at_hand,
+    smoke,
+    temporary_cache,
 )
-from dlth_bench.datasets.subset_files import SubsetFile, find_subset
-from dlth_bench.harness.plan import Plan, make_plan
-from dlth_bench.harness.store import Store
-from dlth_bench.leaderboard.number_text import count, duration
-from dlth_bench.spec.admission import check_subset
-from dlth_bench.spec.errors import InputError
-from dlth_bench.spec.protocol import Protocol
-from dlth_bench.spec.protocol_file import find_protocol
-from dlth_bench.spec.quoting import printable
-from dlth_bench.spec.subset import Subset
+from dlth_bench.protocols.protocol import Protocol
+from dlth_bench.protocols.protocol_file import find_protocol
+from dlth_bench.runs.plan import Plan, PlannedRun, check_subset, chosen_configs, make_plan
+from dlth_bench.runs.run import Tuning
+from dlth_bench.runs.store import Store
+from dlth_bench.subsets.find import SubsetFile, find_subset
+from dlth_bench.subsets.subset import Subset
+from dlth_bench.util.errors import InputError
+from dlth_bench.util.text import count, duration, printable
+
+
+def train_racing(
+    protocol: Protocol,
+    file: SubsetFile,
+    store: Store,
+    *,
+    configs: list[str] | None,
+    place: Place,
+    console: Console,
+    keep_weights: bool,
+) -> int:
+    """Train a subset by racing and say what that saved; returns how many of the trained runs broke down.
+
+    Raises:
+        InputError: fewer than three seeds or configs, between which there is nothing to race for, or a detached engine.
+    """
+    from dlth_bench.runs.score import wanted  # numpy and scipy: not needed before
+    from dlth_bench.scoring.power import FIRST_SEEDS
+
+    names = [config.name for config in chosen_configs(protocol, configs)]
+    if len(protocol.seeds) <= FIRST_SEEDS or len(names) <= 2:
+        raise InputError(
+            f"--racing needs more than {FIRST_SEEDS} seeds and 3 or more configs; "
+            f"here are {len(protocol.seeds)} and {len(names)}"
+        )
+    if place.detach:
+        raise InputError("--racing looks at results between seeds: not with --detach")
+    broken, spared = 0, list[PlannedRun]()
+    rounds = [protocol.seeds[:FIRST_SEEDS], *([seed] for seed in protocol.seeds[FIRST_SEEDS:])]
+    for number, seeds in enumerate(rounds):
+        going = names if number == 0 else wanted(protocol, file.subset, store, seeds[0], configs)
+        rest = [name for name in names if name not in going]
+        if rest:
+            plan = make_plan(protocol, file.subset, store, seeds=seeds, configs=rest)
+            spared += plan.pending
+        if going:
+            plan = make_plan(protocol, file.subset, store, seeds=seeds, configs=going)
+            broken += train_plan(plan, store, place=place, console=console, keep_weights=keep_weights, name=file.name)
+    console.print(_saved(spared, len(names) * len(protocol.seeds)), highlight=False)
+    return broken
+
+
+def _saved(spared: list[PlannedRun], runs: int) -> str:
+    if not spared:
+        return "racing left out no run: no config's place was settled before its last seed"
+    costs = [planned.expected for planned in spared]
+    seconds = sum(cost.device_seconds for cost in costs if cost is not None)
+    told = f", about {duration(seconds)} of one device" if seconds else ""
+    names = ", ".join(dict.fromkeys(planned.run.config.name for planned in spared))
+    return f"racing left out {len(spared)} of {runs} runs{told}: the place of {names} was settled"
+
+
+NO_SCORE = (
+    f"a smoke test: {STEPS} steps of {TRANSFORMER_BATCH} or {BATCH} samples a stage, stored nowhere. "
+    "The results are not a score."
+)
+
+
+def smoke_protocol(
+    protocol: Protocol,
+    subset: str | None,
+    *,
+    configs: list[str] | None,
+    device: str,
+    as_json: bool,
+    tuning: Tuning = Tuning(),
+) -> None:
+    """Train every config for a few steps and say how each fared; exit code 1 when one did not run.
+
+    Args:
+        subset: whose first classes are taken, of whatever size it is; None: the first classes at hand.
+    """
+    import torch
+
+    from dlth_bench.training.environment import quiet_libraries
+
+    quiet_libraries()
+    torch.set_num_threads(1)
+    picked = chosen_configs(protocol, configs)
+    follower = follows(tuning.devices)
+    console = Console(stderr=as_json, highlight=False, quiet=follower)
+    outcomes: list[SmokeOutcome] = []
+    with temporary_cache():
+        dataset = protocol_dataset(protocol.data)
+        wanted = None if subset is None else find_subset(subset, protocol.data.dataset).subset.class_ids
+        classes = classes_at_hand(dataset, wanted)
+        for config in picked:
+            outcomes.append(smoke(config, protocol.data, dataset, classes, device, tuning))
+            state = "runs" if outcomes[-1].ran else "FAILED"
+            console.print(Text(f"{printable(config.name)}: {state}, {duration(outcomes[-1].seconds)}"))
+    _show(protocol, outcomes, console, as_json=as_json and not follower)
+    if not all(outcome.ran for outcome in outcomes):
+        raise typer.Exit(1)
+
+
+def _show(protocol: Protocol, outcomes: list[SmokeOutcome], console: Console, *, as_json: bool) -> None:
+    if as_json:
+        found = [outcome.model_dump(mode="json") for outcome in outcomes]
+        document = {"protocol": protocol.key, "smoke": True, "scorecard": None, "note": NO_SCORE, "configs": found}
+        typer.echo(json.dumps(document, indent=2))
+        return
+    broken = [outcome for outcome in outcomes if not outcome.ran]
+    if broken:
+        table = Table("Config", "Why it does not run")
+        for outcome in broken:
+            table.add_row(Text(printable(outcome.config)), Text(printable(outcome.reason, 500)))
+        console.print(table)
+    console.print(f"{len(outcomes) - len(broken)} of {len(outcomes)} configs of {protocol.key} run here")
+    console.print(Text(NO_SCORE), soft_wrap=True)
 
 
 def run(
@@ -143,10 +263,10 @@ def show_score(
     protocol: Protocol, subset: Subset, name: str, store: Store, submissions: Path, *, as_json: bool
 ) -> None:
     """Print the score of a subset's stored runs, and where it stands among the submissions."""
-    from dlth_bench.cli.scorecard import show_scorecard  # numpy and scipy: not needed before
-    from dlth_bench.harness.scored import score_stored
-    from dlth_bench.leaderboard.standing import standing
-    from dlth_bench.scoring.scorecard import NotScorable
+    from dlth_bench.board.rank import standing
+    from dlth_bench.cli.shared.scorecard import show_scorecard  # numpy and scipy: not needed before
+    from dlth_bench.runs.score import score_stored
+    from dlth_bench.scoring.score import NotScorable
 
     try:
         scorecard = score_stored(protocol, subset, store)

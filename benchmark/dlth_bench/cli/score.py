@@ -9,14 +9,14 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from dlth_bench.cli.options import DEFAULT_PROTOCOL, DEFAULT_STORE, JsonOption, ProtocolOption, StoreOption
 from dlth_bench.cli.run import subset_for
-from dlth_bench.harness.store import Store
-from dlth_bench.spec.errors import InputError
-from dlth_bench.spec.protocol import Protocol
-from dlth_bench.spec.protocol_file import find_protocol
-from dlth_bench.spec.quoting import quoted
-from dlth_bench.spec.scorecard import Scorecard
+from dlth_bench.cli.shared.options import DEFAULT_PROTOCOL, DEFAULT_STORE, JsonOption, ProtocolOption, StoreOption
+from dlth_bench.protocols.protocol import Protocol
+from dlth_bench.protocols.protocol_file import find_protocol
+from dlth_bench.runs.store import Store
+from dlth_bench.scoring.scorecard import Scorecard
+from dlth_bench.util.errors import InputError
+from dlth_bench.util.text import quoted
 
 
 def score(
@@ -46,14 +46,14 @@ def score(
         only = next(iter(documents.values()))
         typer.echo(json.dumps(only if csv is None else documents, indent=2))
         return
-    from dlth_bench.cli.scorecard import show_scorecard
+    from dlth_bench.cli.shared.scorecard import show_scorecard
 
     for name, card in cards.items():
         show_scorecard(card, name, Console())
 
 
 def _stored_card(protocol: Protocol, subset: str, out: Path) -> dict[str, Scorecard]:
-    from dlth_bench.harness.scored import score_results, stored_results
+    from dlth_bench.runs.score import score_results, stored_results
 
     file = subset_for(subset, protocol)
     results = stored_results(protocol, file.subset, Store(out))
@@ -65,8 +65,8 @@ def _stored_card(protocol: Protocol, subset: str, out: Path) -> dict[str, Scorec
 
 
 def _table_cards(protocol: Protocol, path: Path) -> dict[str, Scorecard]:
-    from dlth_bench.harness.accuracy_table import read_accuracy_table, seeds_in
-    from dlth_bench.scoring.scorecard import make_scorecard
+    from dlth_bench.runs.score import read_accuracy_table, seeds_in
+    from dlth_bench.scoring.score import make_scorecard
 
     tables = read_accuracy_table(path, protocol)
     return {

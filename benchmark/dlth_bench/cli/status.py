@@ -10,13 +10,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from dlth_bench.cli.options import DEFAULT_STORE, JsonOption, StoreOption
-from dlth_bench.harness.batch import BatchFolder, batches, find_batch
-from dlth_bench.harness.batch_state import RunState, counted, run_states
-from dlth_bench.harness.engines.slurm_queue import queued_jobs
-from dlth_bench.harness.store import Store
-from dlth_bench.leaderboard.number_text import duration, percent
-from dlth_bench.spec.quoting import printable
+from dlth_bench.cli.shared.options import DEFAULT_STORE, JsonOption, StoreOption
+from dlth_bench.engines.batch import BatchFolder, batches, find_batch
+from dlth_bench.engines.batch_state import RunState, counted, run_states
+from dlth_bench.engines.slurm import queued_jobs
+from dlth_bench.runs.store import Store
+from dlth_bench.util.text import duration, percent, printable
 
 BatchArgument = Annotated[
     str | None, typer.Argument(help="A batch, or the start of its name. Default: all, or to collect the newest.")

@@ -13,7 +13,10 @@ from rich.console import Console
 from rich.text import Text
 
 import dlth_bench
-from dlth_bench.cli.options import (
+from dlth_bench.board.submission import Submission
+from dlth_bench.cli.run import subset_for
+from dlth_bench.cli.shared.hub import HubOption, propose, require_writable
+from dlth_bench.cli.shared.options import (
     DEFAULT_PROTOCOL,
     DEFAULT_STORE,
     DEFAULT_SUBMISSIONS,
@@ -23,18 +26,14 @@ from dlth_bench.cli.options import (
     SubsetOption,
     split_names,
 )
-from dlth_bench.cli.publishing import HubOption, propose, require_writable
-from dlth_bench.cli.run import subset_for
-from dlth_bench.datasets.subset_files import SubsetFile
-from dlth_bench.harness.plan import Plan, make_plan
-from dlth_bench.harness.store import Store
-from dlth_bench.leaderboard.number_text import subset_size
-from dlth_bench.spec.errors import InputError
-from dlth_bench.spec.protocol import Protocol
-from dlth_bench.spec.protocol_file import find_protocol, is_draft
-from dlth_bench.spec.quoting import printable, quoted
-from dlth_bench.spec.scorecard import Scorecard
-from dlth_bench.spec.submission import Submission
+from dlth_bench.protocols.protocol import Protocol
+from dlth_bench.protocols.protocol_file import find_protocol, is_draft
+from dlth_bench.runs.plan import Plan, make_plan
+from dlth_bench.runs.store import Store
+from dlth_bench.scoring.scorecard import Scorecard
+from dlth_bench.subsets.find import SubsetFile
+from dlth_bench.util.errors import InputError
+from dlth_bench.util.text import printable, quoted, subset_size
 
 _NAMED = 5
 """Missing runs that an error lists before it only counts."""
@@ -80,8 +79,8 @@ def submit(
 
     Example: dlth-bench submit --subset my-classes.txt --name mine --hub my-lab/board
     """
-    from dlth_bench.harness.scored import score_stored, stored_results  # numpy and scipy: slow to import
-    from dlth_bench.leaderboard.submissions import write_submission
+    from dlth_bench.board.submission_folder import write_submission
+    from dlth_bench.runs.score import score_stored, stored_results  # numpy and scipy: slow to import
 
     require_writable("--hub", hub)
     spec = find_protocol(protocol)

@@ -12,11 +12,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from dlth_bench.datasets.export import export_image_folder
-from dlth_bench.datasets.subset_files import SubsetFile, find_subset, read_subset, shipped_subsets
-from dlth_bench.leaderboard.number_text import subset_size
-from dlth_bench.spec.classes import ClassInfo
-from dlth_bench.spec.quoting import printable
+from dlth_bench.datasets.catalog import ClassInfo
+from dlth_bench.subsets.find import SubsetFile, export_image_folder, find_subset, read_subset, shipped_subsets
+from dlth_bench.util.text import printable, subset_size
 
 _MAX_GROUPS = 12
 

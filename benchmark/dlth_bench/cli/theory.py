@@ -15,16 +15,15 @@ from rich.progress import track
 from rich.table import Table
 from rich.text import Text
 
-from dlth_bench.cli.options import JsonOption, split_names
-from dlth_bench.leaderboard.number_text import correlation
-from dlth_bench.spec.errors import InputError
-from dlth_bench.spec.quoting import printable, quoted
+from dlth_bench.cli.shared.options import JsonOption, split_names
+from dlth_bench.util.errors import InputError
+from dlth_bench.util.text import correlation, printable, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from dlth_bench.theory.perceptron import Rule
-    from dlth_bench.theory.report import Line
+    from dlth_bench.paper.perceptron import Line, Rule
+
 
 _MOST_NUMBERS = 4_000_000
 """Inputs times dimensions of one seed: 32 MB, and minutes for the largest margin."""
@@ -53,9 +52,8 @@ def theory(
 
     Example: dlth-bench theory --angle 40 --output theory-40
     """
-    from dlth_bench.leaderboard.figures.perceptron import perceptron_figure
-    from dlth_bench.theory.perceptron import RULES, Setting, simulated
-    from dlth_bench.theory.report import document, lines
+    from dlth_bench.board.figures.perceptron import perceptron_figure
+    from dlth_bench.paper.perceptron import RULES, Setting, document, lines, simulated
 
     setting = Setting(dimensions, alpha, _shares(kept, round(dimensions * alpha)), math.radians(angle))
     if alpha * dimensions**2 > _MOST_NUMBERS:

@@ -16,29 +16,30 @@ from rich.table import Table
 from rich.text import Text
 from typer.core import TyperGroup
 
-from dlth_bench.cli.engine_options import Place, chosen_place
-from dlth_bench.cli.options import (
+from dlth_bench.board.verification import Commitment, Verification, commitment_of
+from dlth_bench.cli.shared.options import (
     DataDirOption,
     DeviceOption,
     DryRunOption,
     JsonOption,
+    Place,
     WorkersOption,
+    chosen_place,
     split_names,
     use_data_dir,
 )
-from dlth_bench.spec.errors import InputError
-from dlth_bench.spec.files import write_atomically
-from dlth_bench.spec.metric import Metric
-from dlth_bench.spec.protocol import Protocol
-from dlth_bench.spec.protocol_file import find_protocol
-from dlth_bench.spec.quoting import printable, quoted
-from dlth_bench.spec.text_file import read_text_file
-from dlth_bench.spec.verification import Commitment, Verification, commitment_of
+from dlth_bench.protocols.metric import Metric
+from dlth_bench.protocols.protocol import Protocol
+from dlth_bench.protocols.protocol_file import find_protocol
+from dlth_bench.util.errors import InputError
+from dlth_bench.util.files import read_text_file, write_atomically
+from dlth_bench.util.text import printable, quoted
 
 if TYPE_CHECKING:
-    from dlth_bench.leaderboard.submissions import StoredSubmission
-    from dlth_bench.leaderboard.verifying import Drawn
-    from dlth_bench.spec.result import Result
+    from dlth_bench.board.submission_folder import StoredSubmission
+    from dlth_bench.board.verify import Drawn
+    from dlth_bench.runs.result import Result
+
 
 _MAX_COMMITMENT_BYTES = 1 << 14
 
@@ -133,8 +134,8 @@ def retrain(
 
     Example: dlth-bench verify retrain submissions/glyphs-ssl/rs-0 --by "Ada L."
     """
-    from dlth_bench.leaderboard.submissions import write_verification
-    from dlth_bench.leaderboard.verifying import draw_cells, noise_of, verification_of
+    from dlth_bench.board.submission_folder import write_verification
+    from dlth_bench.board.verify import draw_cells, noise_of, verification_of
 
     stored, protocol = _valid(submission)
     sizes = _sizes(points)
@@ -160,8 +161,8 @@ def retrain(
 
 def _valid(folder: Path) -> tuple[StoredSubmission, Protocol]:
     """A submission that passes the check, a verification in it apart, and its protocol."""
-    from dlth_bench.leaderboard.submissions import read_submission
-    from dlth_bench.leaderboard.validation import check_submission
+    from dlth_bench.board.check import check_submission
+    from dlth_bench.board.submission_folder import read_submission
 
     folder = folder.absolute()  # its name is checked, and "." has none
     stored = replace(read_submission(folder), verification=None)
@@ -180,7 +181,7 @@ def _sizes(text: str) -> list[float]:
 
 def _opened(name: str, commitment: Path | None, nonce_file: Path | None) -> tuple[str, Commitment | None]:
     """The nonce and what was published of it; a fresh nonce where nothing was."""
-    from dlth_bench.leaderboard.untrusted import parse_json, plain_file
+    from dlth_bench.board.submission_folder import parse_json, plain_file
 
     public, secret = commitment or Path(f"{name}.commitment.json"), nonce_file or Path(f"{name}.nonce")
     if commitment is None and nonce_file is None and not (public.exists() or secret.exists()):
@@ -201,9 +202,9 @@ def _retrained(
     Raises:
         InputError: one broke down, so that nothing can be said of it.
     """
-    from dlth_bench.cli.training import train_plan
-    from dlth_bench.harness.plan import make_plan
-    from dlth_bench.harness.store import Store
+    from dlth_bench.cli.shared.train import train_plan
+    from dlth_bench.runs.plan import make_plan
+    from dlth_bench.runs.store import Store
 
     store = Store(out)
     wanted = {claim.run for claim in drawn.claims}

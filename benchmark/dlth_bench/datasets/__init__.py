@@ -1,1 +1,1 @@
-"""Datasets, one file a family."""
+"""Datasets: what one offers, the known ones, and where their files are."""

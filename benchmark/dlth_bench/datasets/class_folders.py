@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from dlth_bench.spec.classes import ClassCatalog
-from dlth_bench.spec.errors import InputError
-from dlth_bench.spec.quoting import printable
+from dlth_bench.datasets.catalog import ClassCatalog
+from dlth_bench.util.errors import InputError
+from dlth_bench.util.text import printable
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
 """What torchvision's ImageFolder takes for an image, in any case."""

@@ -7,15 +7,11 @@ from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
-from dlth_bench.datasets.base import Dataset, ImageDataset, TextDataset
-from dlth_bench.datasets.hub import HubFiles
-from dlth_bench.datasets.location import dataset_folder
-from dlth_bench.datasets.published_sizes import PUBLISHED
-from dlth_bench.spec.classes import ClassCatalog
-from dlth_bench.spec.data import DataSpec
-from dlth_bench.spec.errors import InputError
-from dlth_bench.spec.quoting import quoted
-from dlth_bench.spec.samples import SampleCatalog
+from dlth_bench.datasets.catalog import PUBLISHED, ClassCatalog, SampleCatalog
+from dlth_bench.datasets.dataset import Dataset, DataSpec, ImageDataset, TextDataset
+from dlth_bench.datasets.download import HubFiles, dataset_folder
+from dlth_bench.util.errors import InputError
+from dlth_bench.util.text import quoted
 
 _DATASETS = ("agnews", "cifar10", "cifar100", "glyphs", "imagenet")
 
@@ -33,20 +29,20 @@ def class_catalog(name: str) -> ClassCatalog:
     """
     _check(name)
     if name == "agnews":
-        from dlth_bench.datasets.agnews import agnews_catalog
+        from dlth_bench.datasets.label_catalogs import agnews_catalog
 
         return agnews_catalog()
     if name == "cifar10":
-        from dlth_bench.datasets.cifar10 import cifar10_catalog
+        from dlth_bench.datasets.label_catalogs import cifar10_catalog
 
         return cifar10_catalog()
     if name == "cifar100":
-        from dlth_bench.datasets.cifar100 import cifar100_catalog
+        from dlth_bench.datasets.label_catalogs import cifar100_catalog
 
         return cifar100_catalog()
     if name == "glyphs":
         return _glyphs().catalog
-    from dlth_bench.datasets.imagenet import imagenet_catalog
+    from dlth_bench.datasets.imagenet.classes import imagenet_catalog
 
     return imagenet_catalog()
 
@@ -58,7 +54,7 @@ def dataset_named(name: str) -> Dataset:
         InputError: no such dataset, or not to be had.
     """
     if name == "agnews":
-        from dlth_bench.datasets.agnews.dataset import agnews
+        from dlth_bench.datasets.agnews import agnews
 
         return agnews()
     return image_dataset(name)
@@ -74,11 +70,11 @@ def image_dataset(name: str) -> ImageDataset:
     if name == "agnews":
         raise InputError("agnews has texts; this needs images")
     if name == "cifar10":
-        from dlth_bench.datasets.cifar10.dataset import cifar10
+        from dlth_bench.datasets.cifar import cifar10
 
         return cifar10()
     if name == "cifar100":
-        from dlth_bench.datasets.cifar100.dataset import cifar100
+        from dlth_bench.datasets.cifar import cifar100
 
         return cifar100()
     if name == "glyphs":
@@ -96,20 +92,20 @@ def hub_files(name: str) -> HubFiles:
     """
     _check(name)
     if name == "agnews":
-        from dlth_bench.datasets.agnews import dataset as agnews_files
+        from dlth_bench.datasets import agnews as agnews_files
 
         return agnews_files.HUB
     if name == "cifar10":
-        from dlth_bench.datasets.cifar10 import files as cifar10_files
+        from dlth_bench.datasets.cifar import CIFAR10_HUB
 
-        return cifar10_files.HUB
+        return CIFAR10_HUB
     if name == "cifar100":
-        from dlth_bench.datasets.cifar100 import files as cifar100_files
+        from dlth_bench.datasets.cifar import CIFAR100_HUB
 
-        return cifar100_files.HUB
+        return CIFAR100_HUB
     if name == "glyphs":
         raise InputError("glyphs comes with the package")
-    from dlth_bench.datasets.imagenet import hub as imagenet_files
+    from dlth_bench.datasets.imagenet import dataset as imagenet_files
 
     return imagenet_files.HUB
 
@@ -154,7 +150,7 @@ def nameable_samples(name: str, images_per_class: int | None = None) -> SampleCa
     """
     if name not in PUBLISHED:
         return sample_catalog(name, images_per_class)
-    from dlth_bench.datasets.sample_rules import samples_by_rule
+    from dlth_bench.datasets.catalog import samples_by_rule
 
     return samples_by_rule(class_catalog(name))
 
@@ -187,7 +183,7 @@ def validation_counts(data: DataSpec, class_ids: Sequence[str]) -> tuple[int, ..
 @cache
 def _glyphs() -> ImageDataset:
     """One instance a process, so that its files are read once."""
-    from dlth_bench.datasets.glyphs import Glyphs
+    from dlth_bench.datasets.glyphs.dataset import Glyphs
 
     return Glyphs()
 
@@ -198,3 +194,20 @@ def _check(name: str) -> None:
     near = difflib.get_close_matches(name, _DATASETS, n=1)
     guess = f"; did you mean {quoted(near[0])}?" if near else ""
     raise InputError(f"unknown dataset {quoted(name)}, valid are {', '.join(_DATASETS)}{guess}")
+
+
+def train_sizes(dataset: str, classes: int, images_per_class: int | None = None) -> tuple[int, ...]:
+    """Samples of each of some classes of a dataset, about equally many where they are unequal.
+
+    Args:
+        images_per_class: that are taken of each; None: all.
+
+    Raises:
+        InputError: no such dataset.
+    """
+    if images_per_class is not None:
+        return (images_per_class,) * classes
+    total = published_train_images(dataset)
+    total = len(sample_catalog(dataset)) if total is None else total
+    each, rest = divmod(round(total * classes / len(class_catalog(dataset))), classes)
+    return (each + 1,) * rest + (each,) * (classes - rest)

@@ -7,16 +7,19 @@ experiments on them are simulated and judged as the board judges: what share fin
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
+from numpy.typing import ArrayLike
+from scipy import stats
 from scipy.special import ndtri
 
 from dlth_bench.scoring.ceiling import reliability_of
 from dlth_bench.scoring.comparison import correlation_draws, separated
-from dlth_bench.scoring.correlation import FloatArray, pearson
-from dlth_bench.scoring.sides import Side, Sides
+from dlth_bench.scoring.correlation import MINIMUM_CONFIGS, FloatArray, pearson
+from dlth_bench.scoring.sides import Side, Sides, summarise
 
 _DRAWS = 500
 _EXPERIMENTS_OF_CONFIGS = 20_000
@@ -150,3 +153,64 @@ def _measured(true_means: FloatArray, error_variance: float, dof: float, rng: np
 
 def _power(count: int, share: float, experiments: int) -> Power:
     return Power(count, share, math.sqrt(share * (1 - share) / experiments))
+
+
+FIRST_SEEDS = 2
+"""Seeds of every config before the first look; noise is not known from fewer."""
+
+LEVEL = 0.95
+
+Verdicts = npt.NDArray[np.bool_]
+
+
+def settled(runs: ArrayLike, *, looks: int, level: float = LEVEL) -> Verdicts:
+    """Which configs, (configs,), differ from every other one by more than seed noise.
+
+    Args:
+        runs: (configs, seeds) accuracies, nan for a missing run.
+        looks: how often this is asked of a grid.
+        level: chance that no verdict of a whole grid is wrong, at least.
+    """
+    table = np.asarray(runs, dtype=np.float64)
+    counts = (~np.isnan(table)).sum(1)
+    configs = len(table)
+    if configs < MINIMUM_CONFIGS or (counts == 0).any():
+        return np.zeros(configs, dtype=bool)
+    side = summarise(table, "subset")
+    if side.dof == 0:
+        return np.zeros(configs, dtype=bool)
+    tests = looks * configs * (configs - 1) / 2
+    quantile = float(stats.t.ppf(1 - (1 - level) / (2 * tests), side.dof))
+    error = np.sqrt(side.run_variance * (1 / counts[:, None] + 1 / counts))
+    apart = np.abs(side.means[:, None] - side.means) > quantile * error
+    return np.asarray((apart | np.eye(configs, dtype=bool)).all(1))
+
+
+def left_out(runs: ArrayLike) -> Verdicts:
+    """Which runs, (configs, seeds), racing does without, replayed seed by seed.
+
+    Args:
+        runs: (configs, seeds) accuracies in the protocol's order of seeds, nan for a run that is missing or not yet
+            trained. What the rule leaves out is not looked at even when it is there.
+    """
+    table = np.asarray(runs, dtype=np.float64)
+    configs, seeds = table.shape
+    without = np.zeros(table.shape, dtype=bool)
+    stopped = np.zeros(configs, dtype=bool)
+    for seed in range(FIRST_SEEDS, seeds):
+        known = np.where(without, np.nan, table)[:, :seed]
+        stopped |= settled(known, looks=seeds - FIRST_SEEDS)
+        without[:, seed] = stopped
+    return without
+
+
+def racing_note(names: Sequence[str], runs: FloatArray) -> str:
+    """What a reader must know of a grid whose missing runs are just those that racing does without; else empty."""
+    without = left_out(runs)
+    if not without.any() or (np.isnan(runs) != without).any():
+        return ""
+    stopped = ", ".join(name for name, row in zip(names, without, strict=True) if row.any())
+    return (
+        f"raced: {int(without.sum())} of {without.size} runs were not trained, since the place of {stopped} among the "
+        f"configs was settled beyond seed noise ({math.ceil(100 * LEVEL)} % over all pairs and looks)"
+    )

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from statistics import fmean
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.optimize import brentq
+from scipy.special import polygamma, psi
 
+from dlth_bench.protocols.metric import ACCURACY, Metric
+from dlth_bench.protocols.reference import Reference
 from dlth_bench.scoring.correlation import MINIMUM_CONFIGS, FloatArray, as_configs
-from dlth_bench.spec.metric import Metric
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,3 +151,119 @@ def _summarise_published(numbers: Published, name: str) -> Side:
 
 def _harmonic_mean(counts: NDArray[np.int_]) -> float:
     return float(1.0 / (1.0 / counts).mean())
+
+
+@dataclass(frozen=True, eq=False)
+class ReferenceSide:
+    """Reference accuracies of some configs, in the order asked for.
+
+    Attributes:
+        scores: (configs, seeds) accuracies where all are measured, else published numbers.
+        noise: for each config the standard deviation of one run that is reckoned with; None where it is unknown.
+        seeds: for each config the runs behind its mean.
+        note: what is taken for granted about the noise; empty if nothing is.
+    """
+
+    scores: FloatArray | Published
+    noise: tuple[float | None, ...]
+    seeds: tuple[int, ...]
+    note: str = ""
+
+    @property
+    def exact(self) -> bool:
+        """Whether the numbers are taken as free of noise because nobody says how large it is."""
+        return isinstance(self.scores, Published) and not any(self.noise)
+
+
+def reference_side(reference: Reference, configs: Sequence[str], metric: Metric = ACCURACY) -> ReferenceSide:
+    """The reference of some configs; ``metric`` is what its values are of.
+
+    A published number has the standard deviation that is stated with it; else the one that the protocol declares
+    (``assumed_std``); else the mean of those that are stated; else none, and it is taken as exact. Each published
+    number is taken for one run, so its error is that of a run.
+    """
+    entries = [reference.configs[config] for config in configs]
+    if all(entry.accuracies for entry in entries):
+        counts = tuple(len(entry.accuracies) for entry in entries)
+        return ReferenceSide(padded([e.accuracies for e in entries]), tuple(e.statistics[1] for e in entries), counts)
+    means, stds = zip(*(entry.statistics for entry in entries), strict=True)
+    known = [std for std in stds if std is not None]
+    filled, source = _fill(reference.assumed_std, known, metric)
+    noise = tuple(filled if std is None else std for std in stds)
+    published = Published(np.array(means), np.array(noise))
+    return ReferenceSide(published, noise, (1,) * len(entries), _note(len(stds) - len(known), len(stds), source))
+
+
+def _fill(assumed: float | None, known: Sequence[float], metric: Metric) -> tuple[float, str]:
+    """The standard deviation of numbers that come without one, and where it is from."""
+    if assumed is not None:
+        return assumed, f"the protocol's declared std of {_size(assumed, metric)} is reckoned with"
+    if known:
+        return fmean(known), f"the mean std of the others, {_size(fmean(known), metric)}, is reckoned with"
+    return 0.0, "its noise is taken as zero, no ceiling is known"
+
+
+def _size(std: float, metric: Metric) -> str:
+    unit = {"fraction": " points", "events": " events", "ratio": ""}[metric.unit]
+    return f"{metric.shown(std):.2g}{unit}"
+
+
+def _note(without: int, configs: int, source: str) -> str:
+    if not without:
+        return ""
+    if without == configs:
+        return f"the reference has no spread over seeds: {source}"
+    return f"{without} of {configs} reference accuracies are printed without a spread: {source}"
+
+
+_MOST_DOF = 1e4
+"""Prior degrees of freedom from which on the configs' variances count as equal."""
+
+
+@dataclass(frozen=True)
+class SeedNoise:
+    """Standard deviation of one run of a config over seeds.
+
+    Attributes:
+        std: in the unit of the accuracies.
+        dof: degrees of freedom behind it, those lent by the other configs included.
+    """
+
+    std: float
+    dof: float
+
+
+def seed_noise(accuracies: Mapping[str, Sequence[float]], resolution: float = 0.0) -> dict[str, SeedNoise]:
+    """The moderated seed noise of every config that has a run; empty when no config has two.
+
+    Args:
+        accuracies: one value a seed, by config.
+        resolution: the step in which accuracies come (one over the validation samples): what rounding adds to the
+            variance, resolution²/12, is its floor, since equal accuracies do not mean that there is no noise.
+    """
+    floor = max(resolution**2 / 12, 1e-12)
+    own = {name: (_variance(values, floor), len(values) - 1.0) for name, values in accuracies.items() if values}
+    known = [(variance, dof) for variance, dof in own.values() if dof > 0]
+    if not known:
+        return {}
+    prior, prior_dof = _prior(np.array(known)[:, 0], np.array(known)[:, 1])
+    total = sum(dof for _, dof in known)  # all that was measured; the prior cannot lend more
+    return {
+        name: SeedNoise(math.sqrt(prior + (variance - prior) * dof / (prior_dof + dof)), min(prior_dof + dof, total))
+        for name, (variance, dof) in own.items()
+    }
+
+
+def _variance(values: Sequence[float], floor: float) -> float:
+    return max(float(np.var(values, ddof=1)), floor) if len(values) > 1 else floor
+
+
+def _prior(variances: FloatArray, dofs: FloatArray) -> tuple[float, float]:
+    """Common variance and its degrees of freedom, inf where nothing but chance sets the configs apart."""
+    logs = np.log(variances) - psi(dofs / 2) + np.log(dofs / 2)
+    mean = float(logs.mean())
+    spread = float(logs.var(ddof=1) - polygamma(1, dofs / 2).mean()) if len(logs) > 1 else 0.0
+    if spread <= polygamma(1, _MOST_DOF / 2):
+        return float((variances * dofs).sum() / dofs.sum()), math.inf
+    prior_dof = 2 * brentq(lambda half: polygamma(1, half) - spread, 1e-3, _MOST_DOF)
+    return math.exp(mean + float(psi(prior_dof / 2)) - math.log(prior_dof / 2)), float(prior_dof)

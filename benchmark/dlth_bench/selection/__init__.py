@@ -1,1 +1,1 @@
-"""Selection policies: how a subset is chosen. One file a policy."""
+"""Policies that select subsets."""

@@ -7,29 +7,27 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dlth_bench.selection.embedding_clusters import SEC, WEC
-from dlth_bench.selection.empirical_consistency import ERC
-from dlth_bench.selection.hierarchy import WNH
-from dlth_bench.selection.performance_driven import PD
-from dlth_bench.selection.policy import PLURAL, Asked, Choice, Option, Policy, Request
-from dlth_bench.selection.random_sampling import RS
-from dlth_bench.selection.samples.candidates import candidate_samples
-from dlth_bench.selection.samples.consistency import CONSISTENT
-from dlth_bench.selection.samples.difficulty import DIFFICULTY
-from dlth_bench.selection.samples.forgetting import FORGETTING
-from dlth_bench.selection.samples.herding import HERDING
-from dlth_bench.selection.samples.kcenter import KCENTER
-from dlth_bench.selection.samples.prac import PRAC
-from dlth_bench.selection.samples.random_samples import NIR, RS_BALANCED, RS_SAMPLES
-from dlth_bench.selection.samples.request import SampleRequest
-from dlth_bench.selection.samples.scores import EL2N, ENTROPY, SVP
-from dlth_bench.spec.classes import ClassCatalog
-from dlth_bench.spec.errors import InputError
-from dlth_bench.spec.quoting import printable, quoted
-from dlth_bench.spec.subset import SubsetUnit
+import dlth_bench
+from dlth_bench.datasets.catalog import ClassCatalog
+from dlth_bench.runs.store import RESULT_FILE, RUN_FILE, read_stored_run
+from dlth_bench.selection.by_dynamics import DIFFICULTY, EL2N, ENTROPY, FORGETTING, SVP
+from dlth_bench.selection.by_features import HERDING, KCENTER
+from dlth_bench.selection.erc import CONSISTENT, ERC
+from dlth_bench.selection.pd import PD
+from dlth_bench.selection.policy import PLURAL, Asked, Choice, Option, Policy, Request, SampleRequest
+from dlth_bench.selection.prac import PRAC
+from dlth_bench.selection.random import NIR, RS, RS_BALANCED, RS_SAMPLES
+from dlth_bench.selection.sample_pool import candidate_samples
+from dlth_bench.selection.wec_sec import SEC, WEC
+from dlth_bench.selection.wnh import WNH
+from dlth_bench.subsets.subset import Subset, SubsetUnit
+from dlth_bench.util.errors import InputError
+from dlth_bench.util.tables import file_digest
+from dlth_bench.util.text import printable, quoted
 
 if TYPE_CHECKING:
-    from dlth_bench.selection.dynamics import Dynamics
+    from dlth_bench.runs.dynamics_file import Dynamics
+
 
 _CLASS_POLICIES: Mapping[str, Policy[Request]] = {policy.name: policy for policy in (RS, ERC, *PD, WNH, WEC, SEC)}
 
@@ -123,7 +121,7 @@ def _request_of_search(
     policy: Policy[SampleRequest], dataset: str, size: int | None, search: Path, given: Mapping[Option, Any]
 ) -> SampleRequest:
     """The request to a policy that goes by a stored search, whose set has a size of its own."""
-    from dlth_bench.selection.critical_set import read_critical_set  # numpy and safetensors: not at every start
+    from dlth_bench.runs.critical_set_file import read_critical_set  # numpy and safetensors: not at every start
 
     critical = read_critical_set(search)
     if critical.header.dataset != dataset:
@@ -137,7 +135,7 @@ def _request_of_search(
 def _opened(paths: Sequence[Path]) -> tuple[Dynamics, ...]:
     if not paths:
         return ()
-    from dlth_bench.selection.dynamics import read_dynamics  # numpy and safetensors: not at every start
+    from dlth_bench.runs.dynamics_file import read_dynamics  # numpy and safetensors: not at every start
 
     return tuple(read_dynamics(path) for path in paths)
 
@@ -187,3 +185,34 @@ def _unknown(name: str, unit: SubsetUnit | None) -> InputError:
     near = difflib.get_close_matches(name, known, n=1)
     guess = f"; did you mean {quoted(near[0])}?" if near else ""
     return InputError(f"unknown policy {quoted(name)}, valid are {', '.join(known)}{guess}")
+
+
+def subset_of(policy: Policy[Asked], request: Asked, choice: Choice) -> Subset:
+    """The choice as a subset of the dataset."""
+    return Subset(dataset=request.dataset, unit=policy.unit, ids=choice.ids)
+
+
+def subset_file_text(policy: Policy[Asked], request: Asked, choice: Choice) -> str:
+    """The subset file: comment lines that name policy, size, seed, version, parameters and inputs, then the IDs.
+
+    Nothing in it depends on the time, the machine or the folders of the inputs.
+    """
+    subset = subset_of(policy, request, choice)
+    parts = [policy.name, f"{len(subset)} of {request.available} {PLURAL[policy.unit]} of {request.dataset}"]
+    if policy.uses_seed and choice.drawn:
+        parts.append(f"seed {request.seed}")
+    lines = [", ".join([*parts, f"dlth-bench {dlth_bench.__version__}"])]
+    lines += [f"{key}: {value}" for key, value in choice.parameters.items()]
+    inputs = map(_named_file, request.inputs)
+    lines += [f"input {printable(name)}: sha256 {file_digest(path)}" for name, path in inputs]
+    lines += choice.notes
+    return "".join(f"# {printable(line, 1000)}\n" for line in lines) + subset.canonical_text()
+
+
+def _named_file(path: Path) -> tuple[str, Path]:
+    """What to call an input, and the file to digest; a stored run goes by its digest: all results have one name."""
+    folder = path if path.is_dir() else path.parent
+    if not (path.is_dir() or path.name == RESULT_FILE) or not (folder / RUN_FILE).is_file():
+        return path.name, path
+    stored = read_stored_run(path)
+    return f"run {stored.run.digest} ({stored.run.label})", stored.result_path

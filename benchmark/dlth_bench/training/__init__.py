@@ -1,1 +1,1 @@
-"""Training of one run: one loop, one file a method, one file an evaluation."""
+"""Training: one run from data to result."""

@@ -14,14 +14,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dlth_bench.spec.dynamics import Convention
-from dlth_bench.training.augment import Pixels, unaugmented
-from dlth_bench.training.evaluation.accuracy import BATCH
+from dlth_bench.runs.dynamics_file import Convention
+from dlth_bench.training.evaluation import BATCH
 from dlth_bench.training.loop import Diverged
 from dlth_bench.training.methods.supervised import Supervised
 from dlth_bench.training.methods.text import TextClassifier
 from dlth_bench.training.samples import in_order
 from dlth_bench.training.stage import Batches, Stage
+from dlth_bench.training.views.augment import Pixels, unaugmented
 
 
 class DynamicsRecorder:

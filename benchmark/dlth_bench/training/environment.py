@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import platform
 import resource
 import subprocess
 import sys
+import warnings
 from contextlib import suppress
 from functools import cache
 from importlib.metadata import version
@@ -14,8 +16,8 @@ from pathlib import Path
 import torch
 
 import dlth_bench
-from dlth_bench.spec.result import Environment
-from dlth_bench.training.allocator import release_freed_memory
+from dlth_bench.runs.result import Environment
+from dlth_bench.training.cpu_speed.allocator import release_freed_memory
 
 _CLEAR_REFS, _STATUS = Path("/proc/self/clear_refs"), Path("/proc/self/status")
 """Linux's own count of a process's peak memory, which writing 5 to the first resets."""
@@ -89,3 +91,17 @@ def peak_memory_bytes(device: torch.device) -> int:
             return int(peaks[0]) * 1024
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
+
+
+def quiet_libraries() -> None:
+    """Lower Lightning's chatter to errors and drop warnings that a user can do nothing about."""
+    import lightning.fabric  # noqa: F401 - it sets the level of its chatter when it is imported
+
+    for name in ("lightning.fabric", "lightning.pytorch", "lightning_fabric"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", category=UserWarning, module=r"lightning.*")
+    # Of several processes: an option's new name, and that most networks have no unused parameters.
+    warnings.filterwarnings("ignore", message=r".*broadcast_buffers.*")
+    warnings.filterwarnings("ignore", message=r".*find_unused_parameters.*")
+    # lightly's DINO head uses torch's first weight_norm, as the original does.
+    warnings.filterwarnings("ignore", category=FutureWarning, message=r".*weight_norm.*")

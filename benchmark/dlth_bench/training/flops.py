@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from dlth_bench.training.methods.base import Method, Moment
+from dlth_bench.training.methods.method import Method, Moment
 from dlth_bench.training.samples import Samples
 from dlth_bench.training.stage import Stage
 

@@ -6,27 +6,62 @@ import gc
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 from lightning.fabric import Fabric
 from torch import Tensor
 
-from dlth_bench.training.blocks import tuned
+from dlth_bench.runs.result import TRAINING_VERSION
 from dlth_bench.training.checkpoint import load_tensors, restore_training_state, save_tensors, training_state
-from dlth_bench.training.division import Division, Pass
-from dlth_bench.training.draws import PartGenerator
-from dlth_bench.training.exchange import of_first, processes, summed, take_from_first
-from dlth_bench.training.grouped_views import GroupedViews, grouped_steps
-from dlth_bench.training.history import History, usable
-from dlth_bench.training.methods.base import Moment, Views
+from dlth_bench.training.cpu_speed.grouped_views import GroupedViews, grouped_steps
+from dlth_bench.training.methods.method import Moment, Views
 from dlth_bench.training.methods.text import TextClassifier
-from dlth_bench.training.observer import observed, restore_observers
-from dlth_bench.training.optim import build_optimizer, clip_each_gradient, clip_gradients, plateau_drops, set_rates
+from dlth_bench.training.optimizers import build_optimizer, clip_each_gradient, clip_gradients, plateau_drops, set_rates
+from dlth_bench.training.parallel.passes import Division, Pass
+from dlth_bench.training.parallel.processes import of_first, processes, summed, take_from_first
+from dlth_bench.training.random import PartGenerator, seed_model_draws, stream_seed
+from dlth_bench.training.recompute import tuned
 from dlth_bench.training.samples import FileSamples, ReadAhead, taken
-from dlth_bench.training.seeds import seed_model_draws, stream_seed
-from dlth_bench.training.stage import Batches, Stage
+from dlth_bench.training.stage import Batches, Stage, observed, restore_observers
+
+
+@dataclass
+class History:
+    """What a stage leaves besides weights; travels in its checkpoints."""
+
+    step: int = 0
+    seconds: float = 0.0
+    """Of all devices together."""
+    curve_steps: list[int] = field(default_factory=list)
+    curve_loss: list[float] = field(default_factory=list)
+    held_out: list[float] = field(default_factory=list)
+    """Accuracy on the samples held out, one value an epoch."""
+    notes: list[str] = field(default_factory=list)
+    """How steps were computed, from which one on, where it was not plainly."""
+
+    def note(self, stage: Stage) -> None:
+        """Note how the steps to come are computed, if it is not how those before were."""
+        how = stage.tuning.text or "plainly"
+        before = self.notes[-1].partition(": ")[2] if self.notes else "plainly"
+        if how != before:
+            self.notes.append(f"{stage.name} from step {self.step + 1}: {how}")
+
+    def header(self) -> dict[str, Any]:
+        """As it stands in a checkpoint, with the version of the loop that wrote it."""
+        return vars(self) | {"training_version": TRAINING_VERSION}
+
+    @classmethod
+    def from_header(cls, header: dict[str, Any]) -> History:
+        return cls(**{key: value for key, value in header.items() if key in cls.__dataclass_fields__})
+
+
+def usable(header: dict[str, Any]) -> bool:
+    """Whether a checkpoint was written by this version of the loop; training does not go on across versions."""
+    return header.get("training_version") == TRAINING_VERSION
+
 
 CURVE_POINTS = 100
 """About how many values a loss curve keeps: fewer than twice this, or one a step for shorter stages."""

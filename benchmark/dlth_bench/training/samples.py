@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,9 +17,115 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from dlth_bench.datasets.packed.images import PackedFiles
-from dlth_bench.training.ragged import Images, RaggedImages, margin
-from dlth_bench.training.tokens import TokenSamples
+from dlth_bench.datasets.packed.cache import PackedFiles
+from dlth_bench.datasets.tokens import TokenSequences
+
+
+@dataclass(frozen=True)
+class RaggedImages:
+    """A batch, or a whole dataset, of RGB images of different sizes; choosing some of them copies no pixel.
+
+    pixels: uint8, all images one after the other, each (height, width, 3), and at least ``margin`` bytes behind them.
+    start: int64 (images,), of the first byte of each.
+    height, width: int64 (images,).
+    shorter, longer: int, at least the shorter and longer side of every image; bounds that need no look at the device.
+    """
+
+    pixels: Tensor
+    start: Tensor
+    height: Tensor
+    width: Tensor
+    shorter: int
+    longer: int
+
+    def __len__(self) -> int:
+        return len(self.start)
+
+    @property
+    def device(self) -> torch.device:
+        return self.pixels.device
+
+    def __getitem__(self, positions: Tensor | slice) -> RaggedImages:
+        """The images at some positions, int64 (images,) on the device, or in a slice."""
+        start, height, width = (table[positions] for table in (self.start, self.height, self.width))
+        return replace(self, start=start, height=height, width=width)
+
+    def repeat(self, copies: int, *ones: int) -> RaggedImages:
+        """All images ``copies`` times, as ``Tensor.repeat`` with a one for each further dimension."""
+        start, height, width = (table.repeat(copies) for table in (self.start, self.height, self.width))
+        return replace(self, start=start, height=height, width=width)
+
+    def to(self, device: torch.device) -> RaggedImages:
+        """The same on another device; from pinned memory without waiting."""
+        tensors = (self.pixels, self.start, self.height, self.width)
+        pixels, start, height, width = (tensor.to(device, non_blocking=True) for tensor in tensors)
+        return replace(self, pixels=pixels, start=start, height=height, width=width)
+
+    def windows(self, top: Tensor, left: Tensor, side: int) -> Tensor:
+        """A square of pixels of each image, uint8 (images, side, side, 3).
+
+        Args:
+            top, left: int64 (images,), inside the image.
+            side: at most ``longer``. Beyond an image's right and bottom borders stands something, of no meaning.
+        """
+        rows = torch.arange(side, device=self.device) + top[:, None]
+        rows = torch.minimum(rows, self.height[:, None] - 1)
+        begin = self.start[:, None] + (rows * self.width[:, None] + left[:, None]) * 3
+        # Every run of `length` bytes, as a view: one index a row instead of one a byte.
+        length = 3 * side
+        runs = self.pixels.as_strided((len(self.pixels) - length + 1, length), (1, 1))
+        return runs[begin].view(len(self), side, side, 3)
+
+
+def margin(longer: int) -> int:
+    """Bytes to leave behind the last image, so that no window reaches beyond the tensor."""
+    return 3 * longer
+
+
+Images = Tensor | RaggedImages
+"""A batch: uint8 (batch, channels, height, width), or images of different sizes."""
+
+
+@dataclass(frozen=True)
+class TokenSamples:
+    """A batch, or a whole dataset, of texts; choosing some of them copies no token.
+
+    tokens: int64 (tokens of all texts,).
+    start: int64 (texts,), of the first token of each.
+    length: int64 (texts,), how many tokens each has.
+    """
+
+    tokens: Tensor
+    start: Tensor
+    length: Tensor
+
+    @classmethod
+    def of(cls, sequences: TokenSequences, device: torch.device) -> TokenSamples:
+        """The sequences on a device."""
+        offsets = torch.from_numpy(sequences.offsets).to(device)
+        # Embeddings are looked up faster by int64, and all tokens of AG News take 42 MB so.
+        tokens = torch.from_numpy(sequences.tokens).to(device, torch.int64)
+        return cls(tokens, offsets[:-1], offsets.diff())
+
+    def __len__(self) -> int:
+        return len(self.start)
+
+    @property
+    def device(self) -> torch.device:
+        return self.tokens.device
+
+    def __getitem__(self, positions: Tensor | slice) -> TokenSamples:
+        """The texts at some positions, int64 (texts,) on the device, or in a slice."""
+        return TokenSamples(self.tokens, self.start[positions], self.length[positions])
+
+    def bags(self) -> tuple[Tensor, Tensor]:
+        """The texts as ``EmbeddingBag`` takes them: tokens (all,) one text after the other, and offsets (texts,)."""
+        ends = self.length.cumsum(0)
+        offsets = ends - self.length
+        total = int(ends[-1]) if len(ends) else 0
+        shift = torch.repeat_interleave(self.start - offsets, self.length, output_size=total)
+        return self.tokens[shift + torch.arange(total, device=self.device)], offsets
+
 
 DEVICE_SHARE = 0.4
 """Share of a GPU's memory that a dataset may take; the rest is for networks and what they compute."""

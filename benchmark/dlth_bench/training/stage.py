@@ -5,19 +5,75 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from dlth_bench.spec.recipe import TrainSpec
-from dlth_bench.spec.tuning import Tuning
-from dlth_bench.training.methods.base import Method
-from dlth_bench.training.observer import Observer
-from dlth_bench.training.part import Part
-from dlth_bench.training.pruning.masking import Masking
-from dlth_bench.training.sample_order import epoch_order
+from dlth_bench.protocols.recipe import TrainSpec
+from dlth_bench.runs.run import Tuning
+from dlth_bench.training.data import half_labelled_order
+from dlth_bench.training.methods.method import Method
+from dlth_bench.training.parallel.processes import Part
+from dlth_bench.training.random import stream_seed
 from dlth_bench.training.samples import Samples
-from dlth_bench.training.seeds import stream_seed
+from dlth_bench.training.tickets.masks import Masking
+
+
+def epoch_order(stage: Stage, generator: torch.Generator) -> Tensor:
+    """Positions of the samples of an epoch, one batch after the other, int64 on the CPU; they may end in a part of one.
+
+    Args:
+        generator: of the epoch, on the CPU.
+    """
+    if stage.method.half_labelled:
+        positions = torch.arange(len(stage.labels)) if stage.trained is None else stage.trained
+        return half_labelled_order(
+            stage.labels.cpu(), positions, stage.epoch_steps, stage.spec.batch_size, generator=generator
+        )
+    order = torch.randperm(stage.trained_samples, generator=generator)
+    if stage.trained is not None:  # the rest is held out
+        order = stage.trained[order]
+    if stage.spec.repeats > 1:  # as many views of an image one after the other, of fewer images
+        order = order.repeat_interleave(stage.spec.repeats)[: len(order)]
+    return order
+
+
+_PREFIX = "observer/"
+
+
+class Observer(Protocol):
+    """Looks at the method of a stage; must not change it. A resumed stage has seen as much as an uninterrupted one."""
+
+    def begin(self) -> None:
+        """Called before the first update; not when the stage goes on from a checkpoint."""
+        ...
+
+    def after_step(self, step: int) -> bool:
+        """Hears of update ``step`` (from 0); whether the stage ends with it."""
+        ...
+
+    def state(self) -> dict[str, Tensor]:
+        """All that it has seen, by name."""
+        ...
+
+    def restore(self, state: dict[str, Tensor]) -> None:
+        """The inverse of ``state``."""
+        ...
+
+
+def observed(observers: Mapping[str, Observer]) -> dict[str, Tensor]:
+    """What observers have seen, by the names that it has in a file beside weights."""
+    states = {f"{_PREFIX}{name}/": observer.state() for name, observer in observers.items()}
+    return {f"{prefix}{key}": tensor for prefix, state in states.items() for key, tensor in state.items()}
+
+
+def restore_observers(observers: Mapping[str, Observer], tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Give observers their tensors of a file; returns the others."""
+    for name, observer in observers.items():
+        prefix = f"{_PREFIX}{name}/"
+        observer.restore({key.removeprefix(prefix): t for key, t in tensors.items() if key.startswith(prefix)})
+    return {key: tensor for key, tensor in tensors.items() if not key.startswith(_PREFIX)}
 
 
 @dataclass

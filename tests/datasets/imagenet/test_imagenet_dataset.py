@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dlth_bench.datasets.base import ImageArrays
+from dlth_bench.datasets.dataset import ImageArrays
 from dlth_bench.datasets.imagenet.dataset import ImageNet, source_in
-from dlth_bench.datasets.imagenet.parquet import ParquetImages
-from dlth_bench.datasets.packed.images import PackedImages
-from dlth_bench.spec.errors import InputError
+from dlth_bench.datasets.imagenet.sources import ParquetImages
+from dlth_bench.datasets.packed.cache import PackedImages
+from dlth_bench.util.errors import InputError
 from imagenet_files import WNIDS, jpeg, picture, stem, write_image_folder, write_parquet
 
 pytest.importorskip("pyarrow")

@@ -15,9 +15,9 @@ import pytest
 
 from dlth_bench.datasets.imagenet.dataset import ImageNet, source_in
 from dlth_bench.datasets.packed import cache as cache_module
-from dlth_bench.datasets.packed.images import PackedFiles, PackedImages
+from dlth_bench.datasets.packed.cache import PackedFiles, PackedImages
 from dlth_bench.datasets.packed.shard import Broken, Shard
-from dlth_bench.spec.errors import InputError
+from dlth_bench.util.errors import InputError
 from imagenet_files import WNIDS, stem, write_image_folder
 
 
@@ -71,7 +71,7 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 from dlth_bench.datasets.imagenet.dataset import ImageNet, source_in
-from dlth_bench.datasets.packed import cache
+from dlth_bench.datasets.packed.cache import cache
 cache.BATCH = 2
 folder = Path(sys.argv[1])
 data = ImageNet(source_in(folder, folder.parent / "cache"), folder.parent / "cache", image_size=32, shorter_side=40)

@@ -11,10 +11,9 @@ from PIL import Image
 from torch import Tensor
 
 from dlth_bench.datasets.class_folders import validation_files
-from dlth_bench.datasets.imagenet import imagenet_catalog
-from dlth_bench.spec.errors import InputError
-from dlth_bench.training.pretrained.class_statistics import count_correct, mean_features
-from dlth_bench.training.pretrained.images import FileImages, Unreadable, readable_batches
+from dlth_bench.datasets.imagenet.classes import imagenet_catalog
+from dlth_bench.training.pretrained.images import FileImages, Unreadable, count_correct, mean_features, readable_batches
+from dlth_bench.util.errors import InputError
 from image_folders import make_folder, some_of
 
 CATALOG = some_of(imagenet_catalog(), 5)

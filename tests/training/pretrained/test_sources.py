@@ -15,8 +15,9 @@ from PIL import Image
 from safetensors.torch import save_file
 from timm.data import create_transform, resolve_model_data_config
 
-from dlth_bench.spec.errors import InputError
-from dlth_bench.training.pretrained import load_classifier, load_encoder, timm_source
+from dlth_bench.training.pretrained import models as timm_source
+from dlth_bench.training.pretrained.models import load_classifier, load_encoder
+from dlth_bench.util.errors import InputError
 
 IMAGE = Image.fromarray(np.random.default_rng(0).integers(0, 256, (40, 30, 3), dtype=np.uint8))
 

@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from dlth_bench.datasets.splits import Split
-from dlth_bench.spec.frozen import canonical_json
+from dlth_bench.datasets.catalog import Split
+from dlth_bench.util.model import canonical_json
 
 SPLITS: tuple[Split, ...] = ("train", "val")
 

@@ -1,4 +1,8 @@
-"""The dataset Glyphs: characters of many typefaces, 32x32 grey, shipped with the package."""
+"""Glyphs, the embedded dataset: Unicode characters in free typefaces, with validation on unseen designs.
+
+``glyphs.npz`` holds the rendered arrays, ``faces.csv`` and ``classes.csv`` say what they show, ``LICENSES.md``
+names the fonts' licences. ``python -m build_glyphs.build`` renders them anew from Debian's packages.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +14,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from dlth_bench.datasets.base import ImageArrays
+from dlth_bench.datasets.catalog import ClassCatalog, ClassInfo, SampleCatalog, Split
+from dlth_bench.datasets.dataset import ImageArrays
 from dlth_bench.datasets.glyphs import archive
-from dlth_bench.datasets.splits import Split
-from dlth_bench.spec.classes import ClassCatalog, ClassInfo
-from dlth_bench.spec.errors import InputError
-from dlth_bench.spec.samples import SampleCatalog
+from dlth_bench.util.errors import InputError
 
 _FOLDER = Path(__file__).parent
 

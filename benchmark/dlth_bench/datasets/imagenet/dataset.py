@@ -9,21 +9,25 @@ from pathlib import Path
 
 import numpy as np
 
-from dlth_bench.datasets.base import ImageArrays
-from dlth_bench.datasets.imagenet.catalog import imagenet_catalog
-from dlth_bench.datasets.imagenet.hub import HUB
-from dlth_bench.datasets.imagenet.image_folder import ImageFolder
-from dlth_bench.datasets.imagenet.parquet import ParquetImages
-from dlth_bench.datasets.location import cache_folder, dataset_folder
-from dlth_bench.datasets.packed.cache import PackedCache
-from dlth_bench.datasets.packed.decode import Resolution
-from dlth_bench.datasets.packed.images import PackedImages
-from dlth_bench.datasets.packed.source import ClassListing, ImageSource
-from dlth_bench.datasets.splits import Split
-from dlth_bench.spec.classes import ClassCatalog
-from dlth_bench.spec.errors import InputError
-from dlth_bench.spec.quoting import printable
-from dlth_bench.spec.samples import SampleCatalog
+from dlth_bench.datasets.catalog import ClassCatalog, SampleCatalog, Split
+from dlth_bench.datasets.dataset import ImageArrays
+from dlth_bench.datasets.download import HubFiles, cache_folder, dataset_folder
+from dlth_bench.datasets.imagenet.classes import imagenet_catalog
+from dlth_bench.datasets.imagenet.sources import ImageFolder, ParquetImages
+from dlth_bench.datasets.packed.cache import PackedCache, PackedImages
+from dlth_bench.datasets.packed.shard import ClassListing, ImageSource, Resolution
+from dlth_bench.util.errors import InputError
+from dlth_bench.util.text import printable
+
+HUB = HubFiles(
+    name="imagenet",
+    repository="ILSVRC/imagenet-1k",
+    revision="49e2ee26f3810fb5a7536bbf732a7b07389a47b5",  # the commit with 294 train and 14 validation files of Parquet
+    patterns=("data/train-*.parquet", "data/validation-*.parquet"),
+    size_bytes=1.5e11,
+    gated=True,
+)
+
 
 STORED_SHARE = 256 / 224
 """Shorter side of the stored images to the side of what methods see, unless the protocol says otherwise."""

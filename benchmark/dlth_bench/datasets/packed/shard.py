@@ -8,17 +8,20 @@ all lines but an incomplete last one hold; pixels without a line are cut off bef
 from __future__ import annotations
 
 import hashlib
+import io
 import os
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Protocol
 
 import numpy as np
 import numpy.typing as npt
+from PIL import Image, UnidentifiedImageError
 from pydantic import Field, ValidationError
 
-from dlth_bench.spec.frozen import Frozen
+from dlth_bench.datasets.catalog import Split
+from dlth_bench.util.model import Frozen
 
 
 class Broken(ValueError):
@@ -156,3 +159,108 @@ def _digest(pixels: npt.NDArray[np.uint8] | bytes) -> str:
 def _cut(path: Path, size: int) -> None:
     if path.exists() and path.stat().st_size > size:
         os.truncate(path, size)
+
+
+FORMATS = ("JPEG", "PNG", "BMP", "PPM")
+"""What is taken for an image, whatever the file is called: one of ImageNet's JPEGs is a PNG."""
+
+
+class Unreadable(ValueError):
+    """The bytes are no whole image; says why."""
+
+
+@dataclass(frozen=True)
+class Resolution:
+    """How large images are stored: reduced to ``shorter_side`` pixels; smaller ones are left as they are.
+
+    The reduction is PIL's bicubic one with the longer side cut to whole pixels, as torchvision's ``Resize`` does it on
+    PIL images, so an evaluation that resizes to this side and crops the centre sees the pixels it would see anyway.
+    """
+
+    shorter_side: int
+
+    def size(self, width: int, height: int) -> tuple[int, int]:
+        """Stored width and height of an image."""
+        side = self.shorter_side
+        if min(width, height) <= side:
+            return width, height
+        return (side, side * height // width) if width < height else (side * width // height, side)
+
+
+def decode(encoded: bytes, resolution: Resolution) -> npt.NDArray[np.uint8]:
+    """RGB pixels (height, width, 3) of an encoded image, reduced as the resolution says.
+
+    Grey, CMYK and palette images become RGB. Orientation tags are not followed: neither do torchvision's datasets.
+
+    Raises:
+        Unreadable: the bytes are truncated, corrupt, no image, or one of more pixels than PIL deems safe.
+    """
+    try:
+        with Image.open(io.BytesIO(encoded), formats=FORMATS) as picture:
+            picture.load()
+            rgb = picture.convert("RGB")
+    except UnidentifiedImageError:
+        raise Unreadable("not an image" if encoded else "empty") from None
+    except (OSError, ValueError, SyntaxError, EOFError, TypeError, LookupError, Image.DecompressionBombError) as error:
+        raise Unreadable(str(error).partition("\n")[0] or type(error).__name__) from None
+    size = resolution.size(*rgb.size)
+    return np.asarray(rgb if size == rgb.size else rgb.resize(size, Image.Resampling.BICUBIC))
+
+
+Wanted = Mapping[str, Collection[str]]
+"""Names of images by class ID."""
+
+
+@dataclass(frozen=True)
+class ClassListing:
+    """The images of one class in one split, sorted by name.
+
+    names: unique in the class, without suffix.
+    sizes: of the encoded images in bytes; None where the source does not tell without reading them.
+    """
+
+    names: tuple[str, ...]
+    sizes: tuple[int, ...] | None
+
+    def size_of(self) -> dict[str, int]:
+        """Sizes by name; empty when unknown."""
+        return {} if self.sizes is None else dict(zip(self.names, self.sizes, strict=True))
+
+
+@dataclass(frozen=True)
+class EncodedImage:
+    """One image of a source; ``read`` may be called in any thread, and raises InputError where there is nothing."""
+
+    class_id: str
+    name: str
+    read: Callable[[], bytes]
+
+
+class ImageSource(Protocol):
+    """A dataset's encoded images by class and name."""
+
+    @property
+    def place(self) -> str:
+        """Where the images are, for messages and as the identity of what is packed from them."""
+        ...
+
+    @property
+    def manifest_digest(self) -> str:
+        """SHA-256 over the IDs of all images and, as far as the source tells, their sizes."""
+        ...
+
+    def class_ids(self, split: Split) -> tuple[str, ...]:
+        """The classes that have a place here, sorted."""
+        ...
+
+    def listing(self, split: Split, class_id: str) -> ClassListing:
+        """The images of a class.
+
+        Raises:
+            InputError: the class has none.
+        """
+        ...
+
+    def encoded(self, split: Split, wanted: Wanted) -> Iterator[EncodedImage]:
+        """The wanted images, in whatever order they are read fastest."""
+        ...

@@ -5,17 +5,15 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from dlth_bench.spec.method import SupervisedSpec
-from dlth_bench.spec.protocol import Config
-from dlth_bench.spec.recipe import EmbeddingBagSpec, LibrarySpec, ViTSpec
-from dlth_bench.training.augment import Pixels
-from dlth_bench.training.backbones import build_backbone, build_classifier, linear_head
+from dlth_bench.protocols.methods import SupervisedSpec
+from dlth_bench.protocols.protocol import Config
+from dlth_bench.protocols.recipe import EmbeddingBagSpec, LibrarySpec, ViTSpec
 from dlth_bench.training.methods.barlow_twins import BarlowTwins
-from dlth_bench.training.methods.base import Method
 from dlth_bench.training.methods.byol import BYOL
 from dlth_bench.training.methods.dino import DINO
 from dlth_bench.training.methods.exemplar import Exemplar
 from dlth_bench.training.methods.mae import MAE
+from dlth_bench.training.methods.method import Method
 from dlth_bench.training.methods.moco import MoCo
 from dlth_bench.training.methods.nnclr import NNCLR
 from dlth_bench.training.methods.rotnet import RotNet
@@ -26,6 +24,8 @@ from dlth_bench.training.methods.supervised import Supervised
 from dlth_bench.training.methods.swav import SwAV
 from dlth_bench.training.methods.text import TextClassifier
 from dlth_bench.training.methods.vicreg import VICReg
+from dlth_bench.training.networks import build_backbone, build_classifier, linear_head
+from dlth_bench.training.views.augment import Pixels
 
 __all__ = ["Method", "build_method"]
 

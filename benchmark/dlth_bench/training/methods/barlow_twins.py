@@ -9,11 +9,10 @@ from lightly.loss import BarlowTwinsLoss
 from lightly.models.modules.heads import BarlowTwinsProjectionHead
 from torch import Tensor, nn
 
-from dlth_bench.spec.two_views import BarlowTwinsSpec
-from dlth_bench.training.augment import Pixels
-from dlth_bench.training.exchange import joined
-from dlth_bench.training.methods.base import Moment, Views
-from dlth_bench.training.methods.two_views import TwoViewMethod
+from dlth_bench.protocols.methods import BarlowTwinsSpec
+from dlth_bench.training.methods.method import Moment, TwoViewMethod, Views
+from dlth_bench.training.parallel.processes import joined
+from dlth_bench.training.views.augment import Pixels
 
 
 class BarlowTwins(TwoViewMethod):

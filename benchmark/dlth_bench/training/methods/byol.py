@@ -11,10 +11,9 @@ from lightly.models.modules.heads import BYOLPredictionHead, BYOLProjectionHead
 from lightly.utils.scheduler import cosine_schedule
 from torch import Tensor, nn
 
-from dlth_bench.spec.two_views import BYOLSpec
-from dlth_bench.training.augment import Pixels
-from dlth_bench.training.methods.base import Moment, MovingAverage, Views, frozen_copy
-from dlth_bench.training.methods.two_views import TwoViewMethod
+from dlth_bench.protocols.methods import BYOLSpec
+from dlth_bench.training.methods.method import Moment, MovingAverage, TwoViewMethod, Views, frozen_copy
+from dlth_bench.training.views.augment import Pixels
 
 
 class BYOL(TwoViewMethod):

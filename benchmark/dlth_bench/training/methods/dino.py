@@ -13,12 +13,12 @@ from lightly.utils.scheduler import cosine_schedule
 from timm.layers.drop import DropPath
 from torch import Tensor, nn
 
-from dlth_bench.spec.method import DINOSpec
-from dlth_bench.spec.recipe import AugmentSpec
-from dlth_bench.training.augment import Augment, Pixels
-from dlth_bench.training.exchange import summed
-from dlth_bench.training.methods.base import Method, Moment, MovingAverage, Views, frozen_copy
-from dlth_bench.training.ragged import Images
+from dlth_bench.protocols.methods import DINOSpec
+from dlth_bench.protocols.recipe import AugmentSpec
+from dlth_bench.training.methods.method import Method, Moment, MovingAverage, Views, frozen_copy
+from dlth_bench.training.parallel.processes import summed
+from dlth_bench.training.samples import Images
+from dlth_bench.training.views.augment import Augment, Pixels
 
 
 class _Loss(DINOLoss):  # type: ignore[misc]  # lightly declares no type

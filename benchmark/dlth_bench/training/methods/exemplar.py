@@ -13,11 +13,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dlth_bench.spec.pretext import ExemplarSpec
-from dlth_bench.training.augment import Augment, Pixels
-from dlth_bench.training.image_ops import moved, rotate
-from dlth_bench.training.methods.base import Method, Moment, Views
-from dlth_bench.training.ragged import Images
+from dlth_bench.protocols.methods import ExemplarSpec
+from dlth_bench.training.methods.method import Method, Moment, Views
+from dlth_bench.training.samples import Images
+from dlth_bench.training.views.augment import Augment, Pixels
+from dlth_bench.training.views.policies import moved, rotate
 
 
 def cosine_distance(one: Tensor, other: Tensor) -> Tensor:

@@ -18,11 +18,11 @@ from lightly.models.utils import (
 )
 from torch import Tensor, nn
 
-from dlth_bench.spec.method import MAESpec
-from dlth_bench.spec.recipe import ViTSpec
-from dlth_bench.training.augment import Augment, Pixels
-from dlth_bench.training.methods.base import Method, Moment, Views
-from dlth_bench.training.ragged import Images
+from dlth_bench.protocols.methods import MAESpec
+from dlth_bench.protocols.recipe import ViTSpec
+from dlth_bench.training.methods.method import Method, Moment, Views
+from dlth_bench.training.samples import Images
+from dlth_bench.training.views.augment import Augment, Pixels
 
 
 class MAE(Method):

@@ -10,14 +10,13 @@ import torch.nn.functional as F
 from lightly.utils.scheduler import cosine_schedule
 from torch import Tensor, nn
 
-from dlth_bench.spec.errors import InputError
-from dlth_bench.spec.method import MoCoSpec
-from dlth_bench.training.augment import Augment, Pixels
-from dlth_bench.training.batch_norm import group_batch_norms, regroup
-from dlth_bench.training.exchange import Split, gathered, own_part
-from dlth_bench.training.methods.base import Method, Moment, MovingAverage, Views, frozen_copy
-from dlth_bench.training.methods.queue import enqueued
-from dlth_bench.training.ragged import Images
+from dlth_bench.protocols.methods import MoCoSpec
+from dlth_bench.training.methods.method import Method, Moment, MovingAverage, Views, enqueued, frozen_copy
+from dlth_bench.training.parallel.batch_norm import group_batch_norms, regroup
+from dlth_bench.training.parallel.processes import Split, gathered, own_part
+from dlth_bench.training.samples import Images
+from dlth_bench.training.views.augment import Augment, Pixels
+from dlth_bench.util.errors import InputError
 
 
 class MoCo(Method):

@@ -10,12 +10,10 @@ import torch.nn.functional as F
 from lightly.models.modules.heads import NNCLRPredictionHead, NNCLRProjectionHead
 from torch import Tensor, nn
 
-from dlth_bench.spec.two_views import NNCLRSpec
-from dlth_bench.training.augment import Pixels
-from dlth_bench.training.exchange import gathered, joined
-from dlth_bench.training.methods.base import Moment, Views
-from dlth_bench.training.methods.queue import enqueued
-from dlth_bench.training.methods.two_views import TwoViewMethod
+from dlth_bench.protocols.methods import NNCLRSpec
+from dlth_bench.training.methods.method import Moment, TwoViewMethod, Views, enqueued
+from dlth_bench.training.parallel.processes import gathered, joined
+from dlth_bench.training.views.augment import Pixels
 
 
 class NNCLR(TwoViewMethod):

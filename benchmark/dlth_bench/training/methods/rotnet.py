@@ -9,11 +9,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dlth_bench.spec.pretext import RotNetSpec
-from dlth_bench.training.augment import Augment, Pixels
-from dlth_bench.training.backbones import linear_head
-from dlth_bench.training.methods.base import Method, Moment, Views
-from dlth_bench.training.ragged import Images
+from dlth_bench.protocols.methods import RotNetSpec
+from dlth_bench.training.methods.method import Method, Moment, Views
+from dlth_bench.training.networks import linear_head
+from dlth_bench.training.samples import Images
+from dlth_bench.training.views.augment import Augment, Pixels
 
 ROTATIONS = 4
 

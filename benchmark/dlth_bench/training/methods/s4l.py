@@ -10,14 +10,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dlth_bench.spec.pretext import S4LSpec
-from dlth_bench.training.augment import Pixels
-from dlth_bench.training.backbones import linear_head
-from dlth_bench.training.labelled_part import UNLABELLED
-from dlth_bench.training.methods.base import Moment, Views
+from dlth_bench.protocols.methods import S4LSpec
+from dlth_bench.training.data import UNLABELLED
+from dlth_bench.training.methods.method import Moment, Views
 from dlth_bench.training.methods.rotnet import ROTATIONS, four_rotations, rotation_loss
 from dlth_bench.training.methods.supervised import Supervised
-from dlth_bench.training.ragged import Images
+from dlth_bench.training.networks import linear_head
+from dlth_bench.training.samples import Images
+from dlth_bench.training.views.augment import Pixels
 
 
 class S4L(Supervised):

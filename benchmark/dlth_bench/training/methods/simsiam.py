@@ -9,10 +9,9 @@ from lightly.loss import NegativeCosineSimilarity
 from lightly.models.modules.heads import SimSiamPredictionHead, SimSiamProjectionHead
 from torch import Tensor, nn
 
-from dlth_bench.spec.two_views import SimSiamSpec
-from dlth_bench.training.augment import Pixels
-from dlth_bench.training.methods.base import Moment, Views
-from dlth_bench.training.methods.two_views import TwoViewMethod
+from dlth_bench.protocols.methods import SimSiamSpec
+from dlth_bench.training.methods.method import Moment, TwoViewMethod, Views
+from dlth_bench.training.views.augment import Pixels
 
 
 class SimSiam(TwoViewMethod):

@@ -6,12 +6,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dlth_bench.spec.method import WeightAverageSpec
-from dlth_bench.spec.recipe import AugmentSpec
-from dlth_bench.training.augment import Augment, Pixels
-from dlth_bench.training.methods.base import Method, Moment, Views, frozen_copy
-from dlth_bench.training.mixing import Mixing
-from dlth_bench.training.ragged import Images
+from dlth_bench.protocols.methods import WeightAverageSpec
+from dlth_bench.protocols.recipe import AugmentSpec
+from dlth_bench.training.methods.method import Method, Moment, Views, frozen_copy
+from dlth_bench.training.samples import Images
+from dlth_bench.training.views.augment import Augment, Pixels
+from dlth_bench.training.views.mixing import Mixing
 
 
 def as_classifier(method: Method) -> Supervised:

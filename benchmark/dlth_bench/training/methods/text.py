@@ -8,10 +8,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dlth_bench.spec.recipe import EmbeddingBagSpec
-from dlth_bench.training.exchange import Split
-from dlth_bench.training.methods.base import Method, Moment, Views
-from dlth_bench.training.tokens import TokenSamples
+from dlth_bench.protocols.recipe import EmbeddingBagSpec
+from dlth_bench.training.methods.method import Method, Moment, Views
+from dlth_bench.training.parallel.processes import Split
+from dlth_bench.training.samples import TokenSamples
 
 BATCH = 1024
 """Texts scored at once."""

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from dlth_bench.datasets.base import ImageArrays
+from dlth_bench.datasets.catalog import ClassCatalog
 from dlth_bench.datasets.class_folders import LabelledFiles
-from dlth_bench.spec.errors import InputError
-from dlth_bench.spec.quoting import printable
-from dlth_bench.training.pretrained.model import Transform
+from dlth_bench.datasets.dataset import ImageArrays, ImageDataset
+from dlth_bench.protocols.methods import Features, LinearSpec
+from dlth_bench.runs.run import Run
+from dlth_bench.training.checkpoint import load_tensors
+from dlth_bench.training.evaluation import BATCH, extract_features
+from dlth_bench.training.methods import build_method
+from dlth_bench.training.pretrained.models import Transform
+from dlth_bench.training.views.augment import Pixels
+from dlth_bench.util.errors import InputError
+from dlth_bench.util.text import printable
 
 Batch = tuple[Tensor, Tensor]
 """Images (batch, 3, height, width) and int64 labels (batch,)."""
@@ -155,3 +163,113 @@ def readable_batches(
 
 def _as_it_is(samples: list[tuple[Tensor | None, int, str]]) -> list[tuple[Tensor | None, int, str]]:
     return samples
+
+
+Apply = Callable[[Tensor], Tensor]
+"""From a batch of images to scores or features (batch, width)."""
+
+
+@dataclass(frozen=True)
+class ClassCounts:
+    """Images of each class that the model was right on, and all of them; int64 (classes,)."""
+
+    correct: npt.NDArray[np.int64]
+    total: npt.NDArray[np.int64]
+
+
+@torch.inference_mode()
+def count_correct(scores: Apply, batches: Iterable[Batch], catalog: ClassCatalog, device: torch.device) -> ClassCounts:
+    """How often the highest score of an image is at its label; output k of the model is class k of the catalog.
+
+    Raises:
+        InputError: the model has another number of outputs, or a class has no image.
+    """
+    classes = len(catalog)
+    correct, total = torch.zeros(classes, dtype=torch.int64), torch.zeros(classes, dtype=torch.int64)
+    for images, labels in batches:
+        found = scores(images.to(device))
+        if found.ndim != 2 or found.shape[1] != classes:
+            outputs = "x".join(map(str, found.shape[1:]))
+            raise InputError(f"--model: has {outputs} outputs; a classifier of {catalog.dataset} has {classes}")
+        if not torch.isfinite(found).all():
+            raise InputError("--model: gives scores that are NaN or infinite; are its weights whole?")
+        right = labels[found.argmax(1).cpu() == labels]
+        correct += torch.bincount(right, minlength=classes)
+        total += torch.bincount(labels, minlength=classes)
+    _check_none_is_empty(total, catalog)
+    return ClassCounts(correct.numpy(), total.numpy())
+
+
+@torch.inference_mode()
+def mean_features(
+    encode: Apply, batches: Iterable[Batch], catalog: ClassCatalog, device: torch.device
+) -> npt.NDArray[np.float32]:
+    """The mean feature of the images of each class, (classes, width), summed in double precision.
+
+    Features are averaged as the model gives them, not scaled to unit length first: section 3.3 of the DLTH paper takes
+    the average feature of a class's validation images and mentions no normalisation.
+
+    Raises:
+        InputError: the encoder gives no flat features, or NaN or infinity, or a class has no image.
+    """
+    classes = len(catalog)
+    sums, total = torch.zeros(0), torch.zeros(classes, dtype=torch.int64)
+    for images, labels in batches:
+        features = encode(images.to(device)).cpu().double()
+        if features.ndim != 2:
+            shape = "x".join(map(str, features.shape[1:]))
+            raise InputError(f"--model: gives features of shape {shape} an image, not one vector")
+        if not torch.isfinite(features).all():
+            raise InputError("--model: gives features that are NaN or infinite; are its weights whole?")
+        if not len(sums):
+            sums = torch.zeros(classes, features.shape[1], dtype=torch.float64)
+        sums.index_add_(0, labels, features)
+        total += torch.bincount(labels, minlength=classes)
+    _check_none_is_empty(total, catalog)
+    return (sums / total[:, None]).float().numpy()
+
+
+def _check_none_is_empty(total: Tensor, catalog: ClassCatalog) -> None:
+    empty = torch.nonzero(total == 0).flatten().tolist()
+    if empty:
+        shown = ", ".join(catalog.ids[index] for index in empty[:5]) + (", ..." if len(empty) > 5 else "")
+        raise InputError(f"{len(empty)} classes have no image that can be read: {shown}")
+
+
+def features_of_run(run: Run) -> Features:
+    """Which features stand for an image: those of the run's linear probe, else the encoder's pooled output."""
+    return run.config.evaluation.features if isinstance(run.config.evaluation, LinearSpec) else "pooled"
+
+
+def load_stored_encoder(
+    run: Run, path: Path, dataset: ImageDataset, device: torch.device
+) -> Callable[[Tensor], Tensor]:
+    """From uint8 images (batch, channels, height, width) to ``features_of_run`` (batch, width).
+
+    Raises:
+        InputError: no whole file of this run's encoder at ``path``, or the installed dataset is another than the run's.
+    """
+    if dataset.manifest_digest != run.data.manifest_digest:
+        raise InputError(f"the installed dataset {dataset.name} is not the one that the run was trained on")
+    if not path.is_file():
+        raise InputError("no such file: the run was trained without --keep-weights", source=path)
+    loaded = load_tensors(path)
+    if loaded is None or loaded[1].get("run") != run.digest:
+        raise InputError("is not the encoder of this run", source=path)
+    pixels = Pixels(dataset.image_size, run.data.pixel_mean, run.data.pixel_std)
+    encoder = build_method(run.config, pixels=pixels, classes=len(run.class_ids)).encoder
+    try:
+        encoder.load_state_dict(loaded[0])
+    except RuntimeError:
+        raise InputError("does not fit the backbone of this run", source=path) from None
+    encoder.to(device)
+    kind = features_of_run(run)
+    return lambda images: extract_features(encoder, images, pixels, kind)
+
+
+def array_batches(arrays: ImageArrays, report: Callable[[int], None]) -> Iterator[tuple[Tensor, Tensor]]:
+    """Images and labels as they are, in batches; ``report`` hears how many are done with."""
+    images, labels = torch.from_numpy(arrays.images), torch.from_numpy(arrays.labels)
+    for start in range(0, len(labels), BATCH):
+        yield images[start : start + BATCH], labels[start : start + BATCH]
+        report(min(start + BATCH, len(labels)))

@@ -1,0 +1,1 @@
+"""Renders Glyphs from fonts; not in the wheel."""

@@ -1,0 +1,1 @@
+"""The leaderboard: submissions, checks, ranks, pages."""

@@ -1,0 +1,104 @@
+"""Fig. 3 of the DLTH paper: accuracy of every class under several configs, and which classes rank them as a whole."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from statistics import fmean
+from typing import TYPE_CHECKING
+
+from dlth_bench.board.figures.style import (
+    LineEnd,
+    figure_style,
+    label_line_ends,
+    light_grid,
+    line_style,
+    new_figure,
+    save,
+    title,
+)
+from dlth_bench.protocols.protocol import Protocol
+from dlth_bench.selection.erc import consistent_classes
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+def class_bubbles(
+    protocol: Protocol,
+    accuracies: Mapping[str, Mapping[str, float]],
+    subsets: Mapping[str, Collection[str]],
+    path_without_suffix: Path,
+) -> list[Path]:
+    """Draw full-data accuracy per class, one mark a class and config, as SVG and PNG.
+
+    Above the marks, a row of ticks shows the classes that order the configs as all classes do, which are ERC's
+    choice (section 3.1 of the paper), and one row a subset the classes that it holds.
+
+    Args:
+        accuracies: accuracy as a fraction by config and class, the same classes for each.
+        subsets: class IDs by subset name.
+        path_without_suffix: ``.svg`` and ``.png`` are appended.
+
+    Raises:
+        InputError: fewer than two configs, or two that are equal on average.
+    """
+    consistent = consistent_classes(accuracies)
+    classes = _by_difficulty(accuracies)
+    ticks = {f"order as on all ({len(consistent.class_ids)})": consistent.class_ids} | {
+        f"{name} ({len(ids)})": ids for name, ids in subsets.items()
+    }
+    with figure_style():
+        ticks_height = 0.17 * len(ticks) + 0.1
+        figure = new_figure(10.5, ticks_height + 4.4)
+        upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[ticks_height, 3.6])
+        title(figure, protocol, f"full-data accuracy of each of {len(classes)} classes under {len(accuracies)} configs")
+        _tick_rows(upper, ticks, classes)
+        ends = _bubbles(lower, protocol, accuracies, classes)
+        label_line_ends(lower, ends, lines=3)
+        return save(figure, path_without_suffix)
+
+
+def _by_difficulty(accuracies: Mapping[str, Mapping[str, float]]) -> list[str]:
+    """The classes from the lowest to the highest accuracy, the mean over configs; ties by ID."""
+    first = next(iter(accuracies.values()))
+    return sorted(first, key=lambda item: (fmean(values[item] for values in accuracies.values()), item))
+
+
+def _tick_rows(axes: Axes, rows: Mapping[str, Collection[str]], classes: Sequence[str]) -> None:
+    place = {item: index for index, item in enumerate(classes)}
+    axes.eventplot(
+        [sorted(place[item] for item in ids if item in place) for ids in rows.values()],
+        lineoffsets=range(len(rows)),
+        linelengths=0.75,
+        linewidths=1.4,
+        colors=["black", *["0.45"] * (len(rows) - 1)],
+    )
+    axes.set_yticks(range(len(rows)), list(rows), fontsize=7.5)
+    axes.set_ylim(len(rows) - 0.4, -0.6)
+    axes.tick_params(axis="both", length=0)
+    axes.spines[:].set_visible(False)
+    axes.tick_params(labelbottom=False)
+
+
+def _bubbles(
+    axes: Axes, protocol: Protocol, accuracies: Mapping[str, Mapping[str, float]], classes: Sequence[str]
+) -> list[LineEnd]:
+    ends = []
+    for index, (config, values) in enumerate(accuracies.items()):
+        style = line_style(index)
+        heights = [100 * values[item] for item in classes]
+        mean = fmean(heights)
+        marks = {"color": style["color"], "marker": style["marker"], "edgecolors": "white", "linewidths": 0.3}
+        axes.scatter(range(len(classes)), heights, s=26, alpha=0.8, zorder=3, **marks)
+        axes.axhline(mean, color=style["color"], linestyle=style["linestyle"], linewidth=1, zorder=2)
+        lines = [*textwrap.wrap(protocol.config(config).title, 26)[:2], f"mean {mean:.1f}"]
+        ends.append(LineEnd(len(classes) + 1, mean, "\n".join(lines), style))
+    axes.set_xlim(-2, len(classes) + 1)
+    axes.set_ylim(min(-2.0, axes.get_ylim()[0]), 103)
+    axes.set_xlabel("classes, from the hardest to the easiest on average")
+    axes.set_ylabel("top-1 of the class, % (mean over seeds)")
+    axes.set_xticks([])
+    light_grid(axes, "y")
+    return ends

@@ -1,0 +1,112 @@
+"""Fig. 6 of the DLTH paper: does a change of one ingredient help on a subset as it does on the full data?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dlth_bench.board.figures.style import (
+    BLUE,
+    FULL_DATA,
+    VERMILLION,
+    check_comparable,
+    figure_style,
+    light_grid,
+    new_figure,
+    save,
+    title,
+)
+from dlth_bench.protocols.comparisons import Step
+from dlth_bench.protocols.protocol import Protocol
+from dlth_bench.scoring.scorecard import Scorecard
+from dlth_bench.util.errors import InputError
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+_TITLE = "what one change of the recipe gains, in points (\N{BALLOT X}: the full data go the other way)"
+
+
+Pair = tuple[float | None, float | None]
+"""Mean accuracies (fractions) of a step's two configs; None where a config has none."""
+
+
+def step_consistency(
+    protocol: Protocol, scorecards: Mapping[str, Scorecard], steps: Sequence[Step], path_without_suffix: Path
+) -> list[Path]:
+    """Draw each step as an arrow from the one config's accuracy to the other's, a row a subset, as SVG and PNG.
+
+    Steps that go the other way than on the full data are dashed and crossed.
+
+    Args:
+        scorecards: of the protocol, by the name shown; drawn in this order below the full data.
+        steps: one panel each.
+        path_without_suffix: ``.svg`` and ``.png`` are appended.
+
+    Raises:
+        InputError: no step is given, the protocol has no full-data reference, or a scorecard is of another protocol.
+    """
+    check_comparable(protocol, scorecards)
+    if not steps:
+        raise InputError(f"{protocol.key} has no two configs that differ in one thing")
+    with figure_style():
+        figure = new_figure(1.2 + 2.75 * len(steps), 1.7 + 0.3 * (len(scorecards) + 1))
+        figure.get_layout_engine().set(wspace=0.06)  # type: ignore[union-attr,call-arg]
+        panels = figure.subplots(1, len(steps), sharey=True, squeeze=False)[0]
+        title(
+            figure,
+            protocol,
+            _TITLE,
+        )
+        for axes, step in zip(panels, steps, strict=True):
+            _panel(axes, protocol, scorecards, step)
+        names = [FULL_DATA, *scorecards]
+        panels[0].set_yticks(range(len(names)), names)
+        panels[0].get_yticklabels()[0].set_fontweight("bold")
+        panels[0].set_ylim(len(names) - 0.4, -0.6)
+        return save(figure, path_without_suffix)
+
+
+def _panel(axes: Axes, protocol: Protocol, scorecards: Mapping[str, Scorecard], step: Step) -> None:
+    reference = protocol.reference.configs if protocol.reference else {}
+    full = (reference[step.before].statistics[0], reference[step.after].statistics[0])
+    rows: list[Pair] = [full, *(_means(card, step) for card in scorecards.values())]
+    for row, pair in enumerate(rows):
+        before, after = (None if value is None else protocol.metric.shown(value) for value in pair)
+        _arrow(axes, row, before, after, agrees=_same_sign(pair, full))
+    titles = protocol.config(step.before).title, protocol.config(step.after).title
+    axes.set_title(f"{step.axis}\n○ {titles[0]}\n● {titles[1]}", loc="left", fontsize=7.5)
+    metric = protocol.metric
+    axes.set_xlabel(f"{metric.title}, %" if metric.unit == "fraction" else metric.title)
+    axes.margins(x=0.08)
+    axes.axhline(0.5, color="0.6", linewidth=0.6)
+    light_grid(axes, "x")
+
+
+def _means(card: Scorecard, step: Step) -> Pair:
+    means = {score.config: score.mean for score in card.configs}
+    return means.get(step.before), means.get(step.after)
+
+
+def _same_sign(pair: Pair, full: Pair) -> bool:
+    """Whether a step goes the full data's way; one that is unknown does not go another."""
+    (before, after), (full_before, full_after) = pair, full
+    if before is None or after is None or full_before is None or full_after is None:
+        return True
+    return (after - before) * (full_after - full_before) > 0
+
+
+def _arrow(axes: Axes, row: int, before: float | None, after: float | None, *, agrees: bool) -> None:
+    """The step's two ends, joined, and its size beside the axes; row 0 is the full data's."""
+    colour = "black" if row == 0 else BLUE if agrees else VERMILLION
+    told = "unknown"
+    if before is not None and after is not None:
+        axes.plot([before, after], [row, row], color=colour, linewidth=2, linestyle="-" if agrees else ":", zorder=2)
+        told = f"{after - before:+.1f}".replace("-", "\N{MINUS SIGN}") + ("" if agrees else " \N{BALLOT X}")
+    weight = "bold" if row == 0 else "normal"
+    axes.text(1.02, row, told, transform=axes.get_yaxis_transform(), va="center", fontsize=8, fontweight=weight)
+    for value, face in ((before, "white"), (after, colour)):
+        if value is not None:
+            axes.plot([value], [row], "o", color=colour, markerfacecolor=face, markersize=6, zorder=3)

@@ -1,0 +1,104 @@
+"""The metadata of a submission: who offers which subset to which protocol."""
+
+from __future__ import annotations
+
+import datetime
+import re
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, field_validator
+
+from dlth_bench.datasets.dataset import Slug
+from dlth_bench.protocols.reference import Cost
+from dlth_bench.util.model import Frozen
+
+_URL = re.compile(r"https://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[A-Za-z0-9._~!$&*+,;=:@%/?#-]*)?")
+
+_FORMULA = ("=", "+", "-", "@")
+
+
+def _visible_line(text: str) -> str:
+    if not text.isprintable():  # YAML can smuggle in line breaks, escape sequences and direction marks
+        raise ValueError("must be one line without control characters")
+    if text != text.strip():
+        raise ValueError("must not start or end with a space")
+    if text.startswith(_FORMULA):
+        raise ValueError("must not start with =, +, - or @, which a spreadsheet would take for a formula")
+    return text
+
+
+def _ascii(text: str) -> str:
+    if not text.isascii():  # a Cyrillic Ѕ would make another policy that looks like RS
+        raise ValueError("must be ASCII, so that no two policies look alike")
+    return text
+
+
+Line = Annotated[str, AfterValidator(_visible_line)]
+Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class MissingRun(Frozen):
+    """A run of the protocol that a submission does not have; without one of them it has no rank."""
+
+    config: Slug
+    seed: Annotated[int, Field(ge=-(2**63), lt=2**63)]
+    reason: Annotated[Line, Field(min_length=1, max_length=200, description="Why it is missing.")]
+
+
+class Submission(Frozen):
+    """The file ``submission.yaml`` of a submission; untrusted text, so every field is bounded."""
+
+    schema_version: Literal[1] = 1
+    name: Annotated[Slug, Field(description="Name on the board and of the folder.")]
+    protocol: Annotated[
+        str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}@[1-9][0-9]{0,5}$", description="name@version of the protocol.")
+    ]
+    protocol_digest: Annotated[Digest, Field(description="Digest of the protocol the runs were made under.")]
+    dataset: Annotated[Slug, Field(description="Dataset that the IDs are of.")]
+    subset_digest: Annotated[Digest, Field(description="Digest of the subset.")]
+    classes: Annotated[int, Field(gt=0, lt=2**31, description="Number of classes in the subset.")]
+    samples: Annotated[
+        int | None, Field(gt=0, lt=2**31, description="Number of samples in a sample subset; None: all of its classes.")
+    ] = None
+    policy: Annotated[
+        Line,
+        AfterValidator(_ascii),
+        Field(min_length=1, max_length=60, description="How the members were selected, e.g. RS."),
+    ]
+    authors: Annotated[
+        tuple[Annotated[Line, Field(min_length=1, max_length=80)], ...],
+        Field(max_length=50, description="Names of the submitters."),
+    ] = ()
+    description: Annotated[Line, Field(max_length=500, description="What a reader of the board should know.")] = ""
+    url: Annotated[str, Field(max_length=300, description="Page about the subset; https only.")] = ""
+    selection_cost: Annotated[
+        Cost | None,
+        Field(description="What choosing the subset took, apart from the runs on it; None: not stated."),
+    ] = None
+    missing: Annotated[
+        tuple[MissingRun, ...],
+        Field(max_length=10_000, description="Runs of the protocol that the submission does not have, and why."),
+    ] = ()
+    date: Annotated[datetime.date, Field(description="Day of the submission (UTC).")]
+    package: Annotated[Line, Field(min_length=1, max_length=40, description="Version of dlth-bench that wrote it.")]
+
+    @field_validator("url")
+    @classmethod
+    def _https(cls, url: str) -> str:
+        # A pattern rather than a parser: what it lets through cannot end a Markdown link or an HTML attribute.
+        if url and _URL.fullmatch(url) is None:
+            raise ValueError("must be an https:// address without spaces, quotes or brackets")
+        return url
+
+    @field_validator("selection_cost")
+    @classmethod
+    def _earthly(cls, cost: Cost | None) -> Cost | None:
+        # More than all computers have done so far; such numbers fit no table, and sums of them no float.
+        if cost and (cost.images >= 2**63 or cost.flops >= 1e30 or cost.device_seconds >= 1e12):
+            raise ValueError("is more than can have been spent")
+        return cost
+
+    @property
+    def protocol_name(self) -> str:
+        """The protocol's name without its version; the folder that holds the submission."""
+        return self.protocol.partition("@")[0]

@@ -1,0 +1,160 @@
+"""What ``leaderboard`` and ``submit`` do on the Hub, and what they tell about it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from dlth_bench.protocols.protocol_file import find_protocol
+from dlth_bench.util.errors import InputError
+from dlth_bench.util.text import printable
+
+if TYPE_CHECKING:
+    from dlth_bench.board.board import Board
+    from dlth_bench.board.hub.repository import HubRepository, Patience
+    from dlth_bench.board.submission_folder import StoredSubmission
+
+
+PublishOption = Annotated[
+    str | None,
+    typer.Option("--publish", metavar="ORG/REPO", help="Publish the board to this dataset repository of the Hub."),
+]
+SpaceOption = Annotated[
+    str | None,
+    typer.Option("--space", metavar="ORG/SPACE", help="With --publish: publish the website to this static Space, too."),
+]
+CreateOption = Annotated[
+    bool, typer.Option("--create", help="With --publish: make the repositories that are not there, open to everybody.")
+]
+PruneOption = Annotated[
+    bool, typer.Option("--prune", help="With --publish: delete submissions on the Hub that are not in the folder.")
+]
+PullOption = Annotated[
+    str | None,
+    typer.Option(
+        "--pull", metavar="ORG/REPO", help="First fetch the submissions of this dataset repository of the Hub."
+    ),
+]
+RevisionOption = Annotated[
+    str | None, typer.Option("--revision", help="With --pull: a branch, tag or commit. Default: the main branch.")
+]
+ReplaceOption = Annotated[
+    bool, typer.Option("--replace", help="With --pull: replace submissions in the folder that differ from the Hub's.")
+]
+HubOption = Annotated[
+    str | None,
+    typer.Option("--hub", metavar="ORG/REPO", help="Open a pull request on this dataset repository of the Hub."),
+]
+
+
+def require_together(given: Mapping[str, object], needed: str, there: object) -> None:
+    """Refuse options that say nothing without another one.
+
+    Raises:
+        InputError: one of ``given`` is set and ``there`` is not.
+    """
+    lonely = next((name for name, value in given.items() if value), None)
+    if lonely is not None and not there:
+        raise InputError(f"{lonely} goes with {needed}")
+
+
+def require_writable(option: str, name: str | None) -> None:
+    """Refuse before any work is done what the Hub would refuse after it; no request is made.
+
+    Raises:
+        InputError: the name is not one of a repository, or nobody is logged in.
+    """
+    from dlth_bench.board.hub.repository import hub_repository
+
+    if name is not None:
+        hub_repository(name, option=option, writes=True)
+
+
+def publish(
+    dataset: str,
+    space: str | None,
+    submissions: Sequence[StoredSubmission],
+    boards: Sequence[Board],
+    *,
+    create: bool,
+    prune: bool,
+) -> list[str]:
+    """Publish the boards, and the website if there is a Space for it; a line about each.
+
+    Raises:
+        InputError: a name or permission is wrong, or the Hub cannot be reached.
+    """
+    from dlth_bench.board.data_files import record_files, records
+    from dlth_bench.board.hub.publish import dataset_card, publish_board, publish_site
+    from dlth_bench.board.hub.repository import create_repository, hub_repository
+    from dlth_bench.board.site.build import site_pages
+
+    board = hub_repository(dataset, option="--publish", writes=True)
+    counts = Counter(stored.metadata.protocol for stored in submissions)
+    tables = {**record_files(records(boards)), "README.md": dataset_card(board.id, counts)}
+    pages = {} if space is None else site_pages(boards)
+    app = None if space is None else hub_repository(space, "space", option="--space", writes=True)
+    patience = _told()
+    for repository in (board, app):
+        if create and repository is not None:
+            create_repository(repository, patience)
+    done = publish_board(board, submissions, tables, prune=prune, patience=patience)
+    lines = [_line(board, done.changed, done.commit)]
+    if app is not None:
+        done = publish_site(app, pages, title="dlth-bench leaderboard", patience=patience)
+        lines.append(_line(app, done.changed, done.commit))
+    return lines
+
+
+def pull(dataset: str, root: Path, revision: str | None, *, replace: bool) -> str:
+    """Fetch the submissions of a repository into a folder; a line about it.
+
+    Raises:
+        InputError: one of them is not valid, or differs from the folder's.
+    """
+    from dlth_bench.board.check import check_submission
+    from dlth_bench.board.hub.pull import pull_submissions
+    from dlth_bench.board.hub.repository import hub_repository
+
+    def check(stored: StoredSubmission) -> None:
+        check_submission(stored, find_protocol(stored.metadata.protocol))
+
+    repository = hub_repository(dataset, option="--pull")
+    done = pull_submissions(repository, root, check, revision=revision, replace=replace, patience=_told())
+    counts = f"{done.new} new, {done.replaced} replaced, {done.same} unchanged"
+    return f"{printable(str(root))}: {counts}, from {repository.url} at {done.commit[:12]}"
+
+
+def propose(dataset: str, folder: Path, *, replace: bool) -> str:
+    """Check a submission and open a pull request with it; a line about it.
+
+    Raises:
+        InputError: it is not valid, or the Hub cannot take it.
+    """
+    from dlth_bench.board.check import check_submission
+    from dlth_bench.board.hub.propose import propose_submission
+    from dlth_bench.board.hub.repository import hub_repository
+    from dlth_bench.board.submission_folder import read_submission
+
+    repository = hub_repository(dataset, option="--hub", writes=True)
+    stored = read_submission(folder)
+    check_submission(stored, find_protocol(stored.metadata.protocol))
+    done = propose_submission(repository, stored, replace=replace, patience=_told())
+    if done.opened:
+        return f"opened a pull request: {done.url}"
+    return f"nothing to do, it is already there: {done.url}"
+
+
+def _told() -> Patience:
+    from dlth_bench.board.hub.repository import Patience
+
+    return Patience(tell=lambda line: typer.echo(line, err=True))
+
+
+def _line(repository: HubRepository, changed: bool, commit: str) -> str:
+    state = f"published at {commit[:12]}" if changed else "up to date, nothing published"
+    return f"{repository.url}: {state}"

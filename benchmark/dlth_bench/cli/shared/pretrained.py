@@ -1,0 +1,114 @@
+"""What the commands that run a model over a dataset's images share: options, progress, unreadable images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import Progress
+
+from dlth_bench.cli.shared.options import checked_device, worker_count
+from dlth_bench.datasets.catalog import ClassCatalog
+from dlth_bench.datasets.class_folders import LabelledFiles, validation_files
+from dlth_bench.util.errors import InputError
+
+if TYPE_CHECKING:
+    import torch
+
+    from dlth_bench.training.pretrained.images import Batch, Images, Unreadable
+    from dlth_bench.training.pretrained.models import PretrainedModel
+
+
+RunOption = Annotated[str | None, typer.Option("--run", "-r", help="A stored run: its digest, or how it starts.")]
+StoreFolderOption = Annotated[Path, typer.Option("--out", help="Folder of the store of runs, for --run.")]
+DataFolderOption = Annotated[
+    Path | None, typer.Option("--data-dir", help="Images on disk: DIR/val/<class ID>/* or DIR/<class ID>/*.")
+]
+WeightsOption = Annotated[
+    Path | None, typer.Option("--weights", help="A .safetensors file in place of downloaded weights.")
+]
+BatchSizeOption = Annotated[int, typer.Option("--batch-size", min=1, help="Images a batch.")]
+ReadersOption = Annotated[
+    int | None,
+    typer.Option("--workers", "-w", min=0, help="Processes that read images. Default: one a CPU core, at most 8."),
+]
+MostUnreadableOption = Annotated[
+    float, typer.Option("--max-unreadable", min=0, max=1, help="Stop when a larger share of images cannot be read.")
+]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How images are read.
+
+    batch_size: images at a time.
+    workers: processes that read; None: one a core, at most 8.
+    most_unreadable: the largest share that may be left out.
+    """
+
+    batch_size: int
+    workers: int | None
+    most_unreadable: float
+    device: str
+
+
+def image_files(folder: Path | None, catalog: ClassCatalog) -> LabelledFiles:
+    """The validation images of every class.
+
+    Raises:
+        InputError: no folder given, or classes without images in it.
+    """
+    if folder is None:
+        raise InputError(f"--data-dir is needed: the folder of the images of {catalog.dataset}")
+    return validation_files(folder, catalog)
+
+
+@contextmanager
+def progress_of(task: str, total: int) -> Iterator[Callable[[int], None]]:
+    """A bar on stderr; the function it yields hears how many images are done with."""
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as bars:
+        bar = bars.add_task(task, total=total)
+        yield lambda done: bars.update(bar, completed=done)
+
+
+@contextmanager
+def batches_for(
+    model: PretrainedModel, images: Images, reading: Reading
+) -> Iterator[tuple[Iterator[Batch], Unreadable]]:
+    """The images as the model takes them, read while a bar shows how far, and those left out so far."""
+    from dlth_bench.training.pretrained.images import Unreadable, readable_batches
+
+    unreadable = Unreadable(len(images.labels), reading.most_unreadable)
+    with progress_of(model.name, unreadable.total) as report:
+        found = readable_batches(
+            images,
+            model.transform,
+            unreadable,
+            batch_size=reading.batch_size,
+            workers=min(8, worker_count(None, "cpu")) if reading.workers is None else reading.workers,
+            report=report,
+        )
+        yield found, unreadable
+    for name in unreadable.names:
+        typer.echo(f"unreadable: {name}", err=True)
+
+
+def torch_device(device: str) -> torch.device:
+    """The device of that name; ``auto`` is the first there is of cuda, mps and cpu.
+
+    Raises:
+        InputError: there is no such device.
+    """
+    import torch
+
+    checked_device(device)
+    if device != "auto":
+        return torch.device(device)
+    name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    return torch.device(name)

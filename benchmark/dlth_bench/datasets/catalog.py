@@ -1,0 +1,226 @@
+"""The classes of a dataset and how a user may write them."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Literal
+
+from dlth_bench.util.errors import InputError
+from dlth_bench.util.text import quoted
+
+
+@dataclass(frozen=True)
+class ClassInfo:
+    """One class: its canonical ID, a readable name, other spellings, its path in the class tree."""
+
+    id: str
+    name: str
+    aliases: tuple[str, ...] = ()
+    """Accepted in place of the ID, unless another class has the same alias or ID."""
+    tree: tuple[str, ...] = ()
+    """Ancestors from the root to the parent, e.g. ``("Latin", "Uppercase letter")``."""
+
+
+@dataclass(frozen=True)
+class ClassCatalog:
+    """The ordered classes of one dataset.
+
+    Args:
+        dataset: the dataset's name, e.g. ``glyphs``.
+        id_hint: what an ID looks like, for error messages, e.g. ``a code point such as U+0041``.
+        classes: in the dataset's own order; a label is an index into it.
+
+    Raises:
+        ValueError: two classes have the same ID.
+    """
+
+    dataset: str
+    id_hint: str
+    classes: tuple[ClassInfo, ...]
+    _by_spelling: dict[str, int] = field(init=False, repr=False, compare=False)
+    _ambiguous: dict[str, tuple[str, ...]] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        by_id = {info.id: index for index, info in enumerate(self.classes)}
+        if len(by_id) != len(self.classes):
+            raise ValueError(f"two classes of {self.dataset} have the same ID")
+        owners: dict[str, list[int]] = {}
+        for index, info in enumerate(self.classes):
+            for alias in dict.fromkeys(info.aliases):
+                owners.setdefault(alias, []).append(index)
+        unique = {alias: found[0] for alias, found in owners.items() if len(found) == 1}
+        # An ID always means its own class, whatever another class lists as an alias.
+        object.__setattr__(self, "_by_spelling", unique | by_id)
+        shared = {
+            alias: tuple(self.classes[index].id for index in found)
+            for alias, found in owners.items()
+            if len(found) > 1 and alias not in by_id
+        }
+        object.__setattr__(self, "_ambiguous", shared)
+
+    def __len__(self) -> int:
+        return len(self.classes)
+
+    def __iter__(self) -> Iterator[ClassInfo]:
+        return iter(self.classes)
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        return tuple(info.id for info in self.classes)
+
+    def index(self, spelling: str) -> int | None:
+        """The label of the class that ``spelling`` (an ID or alias) names; None when it names none or several."""
+        return self._by_spelling.get(spelling)
+
+    def position(self, spelling: str) -> int:
+        """Like `index`, of a class that there must be.
+
+        Raises:
+            InputError: there is none, or several; says which was likely meant.
+        """
+        found = self.index(spelling)
+        if found is None:
+            closest = self.closest(spelling)
+            hint = f"did you mean {quoted(closest)}?" if closest else f"expected {self.id_hint}"
+            raise InputError(f"{self.dataset} has no class {quoted(spelling)}; {hint}")
+        return found
+
+    def ambiguous(self, spelling: str) -> tuple[str, ...]:
+        """The IDs of the classes that share the alias ``spelling``; empty unless there are several."""
+        return self._ambiguous.get(spelling, ())
+
+    def closest(self, spelling: str) -> str | None:
+        """The accepted spelling nearest to an unknown one, for a "did you mean"."""
+        if spelling.isdecimal():
+            return None  # a wrong number is near many right ones, which says nothing
+        folded = spelling.casefold()
+        same_letters = (known for known in self._by_spelling if known.casefold() == folded)
+        matches = difflib.get_close_matches(spelling, self._by_spelling, n=1, cutoff=0.7)
+        return next(same_letters, matches[0] if matches else None)
+
+
+def classes_of(sample_ids: Iterable[str]) -> tuple[str, ...]:
+    """The IDs of the classes that have at least one of the samples, sorted by code point."""
+    return tuple(sorted({sample_id.partition("/")[0] for sample_id in sample_ids}))
+
+
+@dataclass(frozen=True, eq=False)
+class SampleCatalog:
+    """The training samples that a subset may choose from; made for a million of them.
+
+    Args:
+        dataset: the dataset's name, e.g. ``glyphs``.
+        sample_ids: ``<class ID>/<name>`` with no other slash and no white space, in the dataset's own order, each once.
+        labels: of each sample, the position of its class in ``class_ids``; an ``array.array``, which numpy reads
+            without a copy.
+        class_ids: in the dataset's own order.
+        images_per_class: the samples are the first so many of each class; None: all.
+
+    Raises:
+        ValueError: not as many labels as samples.
+    """
+
+    dataset: str
+    sample_ids: tuple[str, ...]
+    labels: Sequence[int]
+    class_ids: tuple[str, ...]
+    images_per_class: int | None = None
+
+    def __post_init__(self) -> None:
+        if len(self.sample_ids) != len(self.labels):
+            raise ValueError(f"{self.dataset} has {len(self.sample_ids)} samples but {len(self.labels)} labels")
+
+    def __len__(self) -> int:
+        return len(self.sample_ids)
+
+    def index(self, sample_id: str) -> int | None:
+        """The position of a sample; None when there is none of that ID."""
+        return self._by_id.get(sample_id)
+
+    def closest(self, sample_id: str) -> str | None:
+        """The sample whose ID is nearest to an unknown one, for a "did you mean"; of its class, or of the nearest."""
+        class_id = sample_id.partition("/")[0]
+        classes = difflib.get_close_matches(class_id, self.class_ids, n=1, cutoff=0.7)
+        if not classes:
+            return None
+        label = self.class_ids.index(classes[0])
+        candidates = (known for known, own in zip(self.sample_ids, self.labels, strict=True) if own == label)
+        matches = difflib.get_close_matches(sample_id, candidates, n=1, cutoff=0.7)
+        return matches[0] if matches else None
+
+    @cached_property
+    def _by_id(self) -> dict[str, int]:
+        return {sample_id: position for position, sample_id in enumerate(self.sample_ids)}
+
+
+Split = Literal["train", "val"]
+
+
+@dataclass(frozen=True)
+class PublishedSize:
+    """A dataset's numbers of samples.
+
+    Attributes:
+        train: training samples in all.
+        train_of_class: fewest and most of one class.
+        val_of_class: validation samples of each class.
+    """
+
+    train: int
+    train_of_class: tuple[int, int]
+    val_of_class: int
+
+
+PUBLISHED = {
+    "agnews": PublishedSize(120_000, (30_000, 30_000), 1_900),  # Zhang et al. 2015 (arXiv:1509.01626)
+    "cifar10": PublishedSize(50_000, (5_000, 5_000), 1_000),  # Krizhevsky 2009
+    "cifar100": PublishedSize(50_000, (500, 500), 100),  # Krizhevsky 2009
+    # ILSVRC 2012: Russakovsky et al. 2015 (arXiv:1409.0575), table 2.
+    "imagenet": PublishedSize(1_281_167, (732, 1_300), 50),
+}
+
+MOST_UNREADABLE = 0.01
+"""Share of the images asked for that may be undecodable; above it something is wrong with a copy."""
+
+
+_ROW_DIGITS = {"agnews": 6, "cifar10": 5, "cifar100": 5}
+"""Of the row in its split, by which a sample is called."""
+
+
+@dataclass(frozen=True, eq=False)
+class SamplesByRule(SampleCatalog):
+    """The samples that there may be; ``sample_ids`` has one example.
+
+    An ID that breaks the rule is no sample of any copy; one that keeps it may still be missing, which a run says.
+    """
+
+    def index(self, sample_id: str) -> int | None:
+        """0 for an ID as the dataset's samples have it, else None."""
+        class_id, _, name = sample_id.partition("/")
+        return 0 if class_id in self._classes and _is_a_name(self.dataset, class_id, name) else None
+
+    @cached_property
+    def _classes(self) -> frozenset[str]:
+        return frozenset(self.class_ids)
+
+    def closest(self, sample_id: str) -> str | None:
+        """None: no other ID is known to be near."""
+        return None
+
+
+def samples_by_rule(catalog: ClassCatalog) -> SamplesByRule:
+    """The rule of one of the datasets that are not shipped, with its classes."""
+    first = catalog.ids[0]
+    name = f"{first}_10026" if catalog.dataset == "imagenet" else "0" * _ROW_DIGITS[catalog.dataset]
+    return SamplesByRule(catalog.dataset, (f"{first}/{name}",), (0,), catalog.ids)
+
+
+def _is_a_name(dataset: str, class_id: str, name: str) -> bool:
+    if dataset == "imagenet":  # the file's name, such as n01440764_10026
+        return re.fullmatch(rf"{re.escape(class_id)}_[1-9][0-9]{{0,6}}", name) is not None
+    digits = _ROW_DIGITS[dataset]
+    return re.fullmatch(rf"[0-9]{{{digits}}}", name) is not None and int(name) < PUBLISHED[dataset].train

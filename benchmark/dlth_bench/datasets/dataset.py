@@ -1,0 +1,143 @@
+"""What a dataset offers to the rest of the bench."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Protocol, Self
+
+from pydantic import Field, model_validator
+
+from dlth_bench.datasets.catalog import ClassCatalog, SampleCatalog, Split
+from dlth_bench.util.errors import InputError
+from dlth_bench.util.model import Frozen
+from dlth_bench.util.text import quoted
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from dlth_bench.datasets.packed.cache import PackedImages
+    from dlth_bench.datasets.tokens import TokenSequences
+
+
+@dataclass(frozen=True)
+class ImageArrays:
+    """Samples of one split in memory; large images of different sizes stay on disk.
+
+    images: uint8 (samples, channels, height, width), or as many `PackedImages` or, of texts, `TokenSequences`
+    labels: int64 (samples,), positions in the *requested* class list, not in the catalog
+    sample_ids: (samples,) stable across machines and versions of the dataset's manifest
+    """
+
+    images: npt.NDArray[np.uint8] | PackedImages | TokenSequences
+    labels: npt.NDArray[np.int64]
+    sample_ids: tuple[str, ...]
+
+    def only(self, sample_ids: Collection[str]) -> ImageArrays:
+        """The given samples, in the order that they have here and not in the given one.
+
+        Raises:
+            InputError: one of them is not here.
+        """
+        wanted = frozenset(sample_ids)
+        stray = wanted.difference(self.sample_ids)
+        if stray:
+            raise InputError(f"{quoted(min(stray), 120)} is not among the samples")
+        rows = [row for row, sample_id in enumerate(self.sample_ids) if sample_id in wanted]
+        return ImageArrays(self.images[rows], self.labels[rows], tuple(self.sample_ids[row] for row in rows))
+
+
+class ImageDataset(Protocol):
+    """A named, versioned image dataset with ordered classes."""
+
+    name: str
+    image_size: int
+    channels: int
+
+    @property
+    def catalog(self) -> ClassCatalog: ...
+
+    @property
+    def manifest_digest(self) -> str:
+        """SHA-256 over what the samples are; a result is comparable only within one digest."""
+        ...
+
+    def load(self, split: Split, class_ids: Sequence[str], images_per_class: int | None = None) -> ImageArrays:
+        """The samples of the given classes, class by class in the given order.
+
+        ``images_per_class`` keeps the first so many of each class (None: all).
+        """
+        ...
+
+    def samples(self, images_per_class: int | None = None) -> SampleCatalog:
+        """The training samples, class by class in the catalog's order; the first so many of each class (None: all)."""
+        ...
+
+
+class TextDataset(ABC):
+    """A named, versioned dataset of texts with ordered classes; what it shares with `ImageDataset` means the same."""
+
+    name: str
+
+    @property
+    @abstractmethod
+    def catalog(self) -> ClassCatalog: ...
+
+    @property
+    @abstractmethod
+    def manifest_digest(self) -> str: ...
+
+    @property
+    @abstractmethod
+    def vocabulary_size(self) -> int:
+        """How many token IDs there are, from 0."""
+
+    @abstractmethod
+    def load(self, split: Split, class_ids: Sequence[str], images_per_class: int | None = None) -> ImageArrays: ...
+
+    @abstractmethod
+    def samples(self, images_per_class: int | None = None) -> SampleCatalog: ...
+
+
+Dataset = ImageDataset | TextDataset
+
+
+Slug = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
+"""The name of a dataset, protocol or config."""
+
+
+class DataSpec(Frozen):
+    """Which samples a protocol trains on and evaluates on."""
+
+    dataset: Slug
+    manifest_digest: Annotated[
+        str | None,
+        Field(
+            pattern=r"^[0-9a-f]{64}$",
+            description="SHA-256 of the dataset's manifest; None: the result records the digest found.",
+        ),
+    ] = None
+    images_per_class: Annotated[
+        int | None,
+        Field(gt=0, description="Training samples a class, the first in the dataset's order; None: all."),
+    ] = None
+    image_size: Annotated[
+        int | None,
+        Field(gt=0, description="Side in pixels of the images that methods see; None: the dataset's own, or 224."),
+    ] = None
+    shorter_side: Annotated[
+        int | None,
+        Field(gt=0, description="To which larger images are reduced before all else; None: 8/7 of image_size."),
+    ] = None
+    pixel_mean: Annotated[
+        tuple[float, ...], Field(description="Subtracted from pixels in [0, 1], a value a channel; none of texts.")
+    ] = ()
+    pixel_std: Annotated[tuple[float, ...], Field(description="Divides pixels after that, a value a channel.")] = ()
+
+    @model_validator(mode="after")
+    def _channels_agree(self) -> Self:
+        if len(self.pixel_mean) != len(self.pixel_std):
+            raise ValueError("pixel_mean and pixel_std have a value a channel, so equally many")
+        return self

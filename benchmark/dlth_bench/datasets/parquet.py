@@ -1,0 +1,226 @@
+"""What datasets of labelled samples in Parquet files share: where the files are, which rows a class has, their IDs."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from abc import ABC, abstractmethod
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from dlth_bench.datasets.catalog import ClassCatalog, SampleCatalog, Split
+from dlth_bench.datasets.dataset import ImageArrays
+from dlth_bench.datasets.download import INSTALL, HubFiles, dataset_folder
+from dlth_bench.util.errors import InputError
+from dlth_bench.util.text import printable, quoted
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+    from pyarrow.parquet import ParquetFile
+
+    from dlth_bench.datasets.tokens import TokenSequences
+
+
+Labels = npt.NDArray[np.int64]
+
+
+def split_paths(folder: Path, split: str, title: str) -> list[Path]:
+    """The files of a split, whose names begin with ``train`` or ``test``, sorted.
+
+    Args:
+        title: the dataset's name as people write it, for the message.
+    """
+    paths = sorted(folder.rglob(f"{split}*.parquet"))
+    if not paths:
+        raise InputError(f"no {split}*.parquet here; {title} is one such file a split", source=folder)
+    return paths
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The columns of a dataset's files: that of samples, that of labels, and the repository to compare with."""
+
+    samples: str
+    labels: str
+    like: str
+
+    @contextmanager
+    def opened(self, path: Path) -> Iterator[ParquetFile]:
+        """The file with the columns that are needed; what is wrong with it, in one line."""
+        try:
+            import pyarrow
+            from pyarrow import parquet
+        except ImportError:
+            raise InputError(f"reading Parquet needs pyarrow: {INSTALL}") from None
+        try:
+            with parquet.ParquetFile(path) as file:
+                if not {self.samples, self.labels} <= set(file.schema_arrow.names):
+                    message = f"needs the columns {self.samples} and {self.labels}, as in {self.like}"
+                    raise InputError(message, source=path)
+                yield file
+        except (pyarrow.ArrowException, OSError) as error:
+            reason = printable(str(error).strip().partition("\n")[0])
+            raise InputError(f"not a readable Parquet file: {reason}", source=path) from None
+
+    def read_labels(self, paths: Sequence[Path], catalog: ClassCatalog, title: str) -> Labels:
+        """The labels of all rows, int64 (samples,); where a file names its labels, the names must be the catalog's.
+
+        Raises:
+            InputError: a file that is broken or of another dataset; names file and row.
+        """
+        return np.concatenate([self._labels_of(path, catalog, title) for path in paths])
+
+    def _labels_of(self, path: Path, catalog: ClassCatalog, title: str) -> Labels:
+        with self.opened(path) as file:
+            self._check_names(path, file, catalog, title)
+            labels = file.read(columns=[self.labels]).column(self.labels).to_pylist()
+        for row, label in enumerate(labels):
+            if not isinstance(label, int) or not 0 <= label < len(catalog):
+                problem = f"row {row}: the {self.labels} {quoted(str(label))} is not 0 to {len(catalog) - 1}"
+                raise InputError(problem, source=path)
+        return np.array(labels, dtype=np.int64)
+
+    def _check_names(self, path: Path, file: ParquetFile, catalog: ClassCatalog, title: str) -> None:
+        """Refuse a file whose label names, which `datasets` keeps in its metadata, are others or in another order."""
+        metadata = (file.schema_arrow.metadata or {}).get(b"huggingface")
+        try:
+            feature = json.loads(metadata)["info"]["features"][self.labels] if metadata else {}
+            own = feature.get("names")
+        except (ValueError, KeyError, TypeError, AttributeError):
+            return  # metadata of another writer says nothing
+        if not isinstance(own, list):
+            return
+        names = [str(name).replace("/", "-") for name in own]  # an ID has no slash: AG News's Sci/Tech
+        if [catalog.index(name) for name in names] != list(range(len(catalog))):
+            stranger = next((name for name in names if catalog.index(name) is None), None)
+            what = "in another order or number" if stranger is None else f"such as {quoted(stranger)}"
+            raise InputError(f"its {self.labels} has other names than {title}'s, {what}", source=path)
+
+
+def class_rows(labels: Labels, positions: Sequence[int], per_class: int | None) -> list[Labels]:
+    """The rows of each class, the first so many (None: all).
+
+    Raises:
+        InputError: ``per_class`` is not positive.
+    """
+    if per_class is not None and per_class < 1:
+        raise InputError(f"images_per_class is {per_class}; it must be at least 1")
+    return [np.flatnonzero(labels == position)[:per_class] for position in positions]
+
+
+FILE_PREFIXES: dict[Split, str] = {"train": "train", "val": "test"}
+"""How the names of a split's files begin; the Hub's ``test`` split is the validation split."""
+
+
+class LabelledParquetDataset(ABC):
+    """A dataset of one kind of sample; what samples are, and how they are read, is its subclass's.
+
+    Args:
+        folder: of the Parquet files; None: the one named like the dataset in ``DLTH_BENCH_DATA``, or else the Hub.
+    """
+
+    name: str
+    title: str
+    """As people write the name."""
+    hub: HubFiles
+    layout: Layout
+    samples_are: str
+    """``images`` or ``texts``."""
+    row_digits: int
+    """Of the row's number in a sample's ID."""
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self._given_folder = folder
+
+    @property
+    @abstractmethod
+    def catalog(self) -> ClassCatalog: ...
+
+    @abstractmethod
+    def _contents(self, split: Split) -> Iterable[bytes]:
+        """What the samples of a split are, in the files' order, for the digest."""
+
+    @abstractmethod
+    def _read(self, split: Split, rows: Labels) -> npt.NDArray[np.uint8] | TokenSequences:
+        """The samples of some rows of a split, int64 (samples,)."""
+
+    @cached_property
+    def folder(self) -> Path:
+        """Where the files are; downloads them when they are nowhere else."""
+        return self._given_folder or dataset_folder(self.name) or self.hub.folder()
+
+    def split_files(self, split: Split) -> list[Path]:
+        """The files of a split, sorted.
+
+        Raises:
+            InputError: there is none.
+        """
+        return split_paths(self.folder, FILE_PREFIXES[split], self.title)
+
+    @cached_property
+    def manifest_digest(self) -> str:
+        """SHA-256 over class IDs and, split by split in the files' order, labels and samples.
+
+        It does not depend on how the samples are compressed or spread over files.
+        """
+        digest = hashlib.sha256(" ".join(self.catalog.ids).encode())
+        for split in FILE_PREFIXES:
+            labels = self.labels(split)
+            digest.update(len(labels).to_bytes(8, "little"))
+            digest.update(labels.astype("<i8").tobytes())
+            for content in self._contents(split):
+                digest.update(content)
+        return digest.hexdigest()
+
+    def load(self, split: Split, class_ids: Sequence[str], images_per_class: int | None = None) -> ImageArrays:
+        """The samples of the given classes, class by class in the given order; IDs like ``apple/00042``.
+
+        The number is the sample's row in its split. ``images_per_class`` keeps the first so many of each class.
+
+        Raises:
+            InputError: a class is none of the catalog's or has no samples, ``images_per_class`` is not positive, or
+                the files are missing or broken.
+        """
+        positions = [self.catalog.position(class_id) for class_id in class_ids]
+        rows = class_rows(self.labels(split), positions, images_per_class)
+        for class_id, found in zip(class_ids, rows, strict=True):
+            if not len(found):
+                problem = f"the {split} split has no {self.samples_are} of {class_id}"
+                raise InputError(problem, source=self.folder)
+        labels = np.repeat(np.arange(len(rows), dtype=np.int64), [len(found) for found in rows])
+        return ImageArrays(self._read(split, np.concatenate(rows)), labels, self._sample_ids(positions, rows))
+
+    def samples(self, images_per_class: int | None = None) -> SampleCatalog:
+        """The training samples, class by class; see ``load``. Reads the labels and no sample.
+
+        Raises:
+            InputError: ``images_per_class`` is not positive, or the files are missing or broken.
+        """
+        positions = list(range(len(self.catalog)))
+        rows = class_rows(self.labels("train"), positions, images_per_class)
+        labels = array("i", (label for label, found in enumerate(rows) for _ in found))
+        return SampleCatalog(self.name, self._sample_ids(positions, rows), labels, self.catalog.ids, images_per_class)
+
+    def labels(self, split: Split) -> Labels:
+        """The labels of a split in the files' order, int64 (samples,)."""
+        return self._train_labels if split == "train" else self._val_labels
+
+    @cached_property
+    def _train_labels(self) -> Labels:
+        return self.layout.read_labels(self.split_files("train"), self.catalog, self.title)
+
+    @cached_property
+    def _val_labels(self) -> Labels:
+        return self.layout.read_labels(self.split_files("val"), self.catalog, self.title)
+
+    def _sample_ids(self, positions: list[int], rows: list[Labels]) -> tuple[str, ...]:
+        ids, digits = self.catalog.ids, self.row_digits
+        return tuple(f"{ids[p]}/{row:0{digits}d}" for p, found in zip(positions, rows, strict=True) for row in found)

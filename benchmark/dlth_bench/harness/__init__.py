@@ -1,1 +1,0 @@
-"""From a protocol and a subset to stored results: plan, store, engines."""

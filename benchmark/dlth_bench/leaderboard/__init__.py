@@ -1,1 +1,0 @@
-"""Submissions, how they rank, and what the board shows of them."""

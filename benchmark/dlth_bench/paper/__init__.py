@@ -1,0 +1,1 @@
+"""The numbers that the DLTH paper prints, recomputed."""

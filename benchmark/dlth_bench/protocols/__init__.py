@@ -1,0 +1,1 @@
+"""Protocols: frozen grids of configs with their reference; pure data, no torch."""

@@ -1,0 +1,221 @@
+"""What a config measures beside its accuracy: how stable training is, and how much a ticket knows untrained.
+
+The measurements are those of the paper on training stability (its sections 4 to 6). Each names the metrics that it
+leaves in the result, by one of which a protocol may rank its configs, and says whether it takes training of its own
+(``trains``).
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal, Self
+
+from pydantic import Field, model_validator
+
+from dlth_bench.protocols.metric import Metric
+from dlth_bench.protocols.recipe import TrainSpec
+from dlth_bench.protocols.tickets import RewindPoint
+from dlth_bench.util.model import Frozen
+
+Points = Annotated[int, Field(ge=3, le=1000, description="Places on the line, both ends included, evenly spaced.")]
+
+
+class BarrierSpec(Frozen):
+    """How far the error rises on the straight line between two trainings from one point (Frankle et al. 2020).
+
+    The two share weights (and a ticket's mask) at the start and differ in order and augmentation from there on. The
+    barrier is the highest error on the line less the mean error of its ends.
+    """
+
+    kind: Literal["barrier"]
+    trains: ClassVar[bool] = True
+    start: Annotated[
+        RewindPoint | None,
+        Field(description="Where the two part; None: at a ticket's rewind point, else at the initial weights."),
+    ] = None
+    points: Points = 30
+    calibration_samples: Annotated[
+        int | None, Field(gt=1, description="Training samples that norms are recalibrated on; None: all.")
+    ] = None
+
+    @property
+    def metrics(self) -> tuple[Metric, ...]:
+        """With batch-norm statistics on the line as well, and with such that are computed anew at each place."""
+        return _lower("barrier"), _lower("recalibrated-barrier")
+
+
+class FirstStablePointSpec(Frozen):
+    """The earliest point from which two trainings end up linearly connected, by binary search.
+
+    A point is stable if the barrier from there on is below the threshold. The search takes for granted that what is
+    stable stays stable; the result has all that was probed, and says where the probes contradict it.
+    """
+
+    kind: Literal["first_stable_point"]
+    trains: ClassVar[bool] = True
+    threshold: Annotated[float, Field(gt=0, lt=1, description="Barriers below it are none.")] = 0.02
+    parts: Annotated[int, Field(ge=2, le=100_000, description="Equal parts of training that the point is told in.")]
+    points: Points = 30
+    recalibrated: Annotated[bool, Field(description="Whether the barrier is that of recalibrated norms.")] = False
+    calibration_samples: Annotated[
+        int | None, Field(gt=1, description="Training samples that norms are recalibrated on; None: all.")
+    ] = None
+
+    @property
+    def metrics(self) -> tuple[Metric, ...]:
+        """As a fraction of training; 0: the initial weights are stable."""
+        return (_lower("first-stable-point"),)
+
+
+class ForgettingSpec(Frozen):
+    """How often training samples are forgotten: right at one presentation, wrong at the next (Toneva et al. 2019).
+
+    Read from the training's own forward pass, so of augmented samples.
+    """
+
+    kind: Literal["forgetting"]
+    trains: ClassVar[bool] = False
+
+    @property
+    def metrics(self) -> tuple[Metric, ...]:
+        """Mean events of a sample (0 of one that was never right), and shares of samples."""
+        events = Metric(name="forgetting-events", unit="events", direction="lower")
+        return events, _higher("unforgettable-share"), _lower("never-learned-share")
+
+
+class ConvergenceSpec(Frozen):
+    """How fast accuracy approaches its last value: the area under its curve from the initial one to that, over epochs.
+
+    Measured on unaugmented samples before the first and after each epoch; see the stability paper, table 1.
+    """
+
+    kind: Literal["convergence"]
+    trains: ClassVar[bool] = False
+    splits: Annotated[
+        tuple[Literal["train", "val"], ...], Field(min_length=1, description="Samples that accuracies are of.")
+    ] = ("val",)
+
+    @property
+    def metrics(self) -> tuple[Metric, ...]:
+        return tuple(
+            Metric(name=f"{split}-convergence-auc", unit="ratio", direction="higher")
+            for split in dict.fromkeys(self.splits)
+        )
+
+
+class FewShotSpec(Frozen):
+    """Accuracy of the ticket trained from its rewind point on a few samples of each class."""
+
+    kind: Literal["few_shot"]
+    trains: ClassVar[bool] = True
+    per_class: Annotated[int, Field(gt=0, description="Training samples of each class, fewer where there are fewer.")]
+    train: Annotated[TrainSpec, Field(description="The batch is smaller where there are fewer samples.")]
+
+    @property
+    def metrics(self) -> tuple[Metric, ...]:
+        return (_higher(f"few-shot-{self.per_class}-accuracy"),)
+
+
+class TicketProbeSpec(Frozen):
+    """Accuracy of linear classifiers on the features of the frozen ticket: masked weights of the rewind point.
+
+    The features of a residual block are means over places; the classifier comes in place of all that follows.
+    """
+
+    kind: Literal["ticket_probe"]
+    trains: ClassVar[bool] = True
+    blocks: Annotated[
+        tuple[Annotated[int, Field(gt=0)], ...], Field(min_length=1, description="Residual blocks, the first being 1.")
+    ]
+    train: TrainSpec
+    recalibrated: Annotated[
+        bool, Field(description="Whether batch norms take the statistics of the probe's training samples.")
+    ] = True
+    batch_norm: Annotated[bool, Field(description="Normalise features by an affine-free batch norm.")] = False
+
+    @property
+    def metrics(self) -> tuple[Metric, ...]:
+        return tuple(_higher(f"block-{block}-probe-accuracy") for block in self.blocks)
+
+
+class TransferSpec(Frozen):
+    """Accuracy of a new dense classifier on the pooled features of the frozen ticket, on another dataset."""
+
+    kind: Literal["transfer"]
+    trains: ClassVar[bool] = True
+    dataset: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
+    classes: Annotated[tuple[str, ...], Field(description="Of the dataset, in its order; none given: all.")] = ()
+    images_per_class: Annotated[
+        int | None, Field(gt=0, description="Training samples a class, the first in the dataset's order; None: all.")
+    ] = None
+    pixel_mean: Annotated[tuple[float, ...], Field(min_length=1, description="Subtracted from pixels in [0, 1].")]
+    pixel_std: Annotated[tuple[float, ...], Field(min_length=1, description="Divides pixels after that.")]
+    train: TrainSpec
+    recalibrated: Annotated[
+        bool, Field(description="Whether batch norms take the statistics of the other dataset's training samples.")
+    ] = True
+    batch_norm: Annotated[bool, Field(description="Normalise features by an affine-free batch norm.")] = False
+
+    @property
+    def metrics(self) -> tuple[Metric, ...]:
+        return (_higher(f"transfer-{self.dataset}-accuracy"),)
+
+    @model_validator(mode="after")
+    def _channels_agree(self) -> Self:
+        if len(self.pixel_mean) != len(self.pixel_std):
+            raise ValueError("pixel_mean and pixel_std have a value a channel, so equally many")
+        return self
+
+
+MeasurementSpec = Annotated[
+    BarrierSpec
+    | FirstStablePointSpec
+    | ForgettingSpec
+    | ConvergenceSpec
+    | FewShotSpec
+    | TicketProbeSpec
+    | TransferSpec,
+    Field(discriminator="kind"),
+]
+
+OF_TICKETS = frozenset({"few_shot", "ticket_probe", "transfer"})
+"""Kinds that need a ticket."""
+
+OF_DENSE_TRAINING = frozenset({"first_stable_point", "forgetting", "convergence"})
+"""Kinds that look at one training of the whole network."""
+
+
+def measurement_problem(
+    specs: tuple[MeasurementSpec, ...], *, supervised: bool, prunes: bool, mixes: bool, repeats: bool
+) -> str:
+    """Why a config cannot measure these; empty if it can.
+
+    Args:
+        supervised: whether it trains a classifier with labels.
+        prunes: whether it looks for a ticket.
+        mixes: whether it mixes samples, so that none has a label of its own.
+        repeats: whether a sample is presented several times at once.
+    """
+    names = [metric.name for spec in specs for metric in spec.metrics]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        return f"measures {twice} twice"
+    for spec in specs:
+        if not supervised:
+            return f"{spec.kind} needs the method supervised"
+        if spec.kind in OF_TICKETS and not prunes:
+            return f"{spec.kind} is of tickets: it needs pruning"
+        if spec.kind in OF_DENSE_TRAINING and prunes:
+            return f"{spec.kind} is of a dense training: it takes no pruning"
+        if spec.kind == "barrier" and spec.start is not None and prunes:
+            return "barrier starts from the ticket's rewind point: it takes no start"
+        if spec.kind == "forgetting" and (mixes or repeats):
+            return "forgetting needs samples that are presented one by one: no mixup, cutmix or repeats"
+    return ""
+
+
+def _higher(name: str) -> Metric:
+    return Metric(name=name, unit="fraction", direction="higher")
+
+
+def _lower(name: str) -> Metric:
+    return Metric(name=name, unit="fraction", direction="lower")

@@ -1,0 +1,277 @@
+"""Training methods and evaluations of a config, with all their hyper-parameters."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from dlth_bench.protocols.recipe import EMA, AugmentSpec, Probability, Temperature, TrainSpec
+from dlth_bench.util.model import Frozen
+
+Width = Annotated[int, Field(gt=0)]
+Weight = Annotated[float, Field(ge=0)]
+
+
+class TwoViewSpec(Frozen):
+    """What they have in common: two augmentations and a projection head."""
+
+    views: Annotated[tuple[AugmentSpec, AugmentSpec], Field(description="Augmentation of each view.")]
+    hidden_dim: Annotated[Width, Field(description="Width of the projection head's hidden layers.")]
+    dim: Annotated[Width, Field(description="Width of the projection.")]
+
+
+class BarlowTwinsSpec(TwoViewSpec):
+    """Cross-correlation of the two views' features made the identity (Zbontar et al. 2021)."""
+
+    kind: Literal["barlow_twins"]
+    redundancy_weight: Annotated[Weight, Field(description="Weight of the off-diagonal terms; lambda.")] = 0.005
+    loss_scale: Annotated[float, Field(gt=0, description="Factor of the whole loss.")] = 1.0
+
+
+class BYOLSpec(TwoViewSpec):
+    """An online network predicts a momentum target's projection of the other view (Grill et al. 2020)."""
+
+    kind: Literal["byol"]
+    predictor_dim: Annotated[Width, Field(description="Width of the predictor's hidden layer.")]
+    momentum: Annotated[EMA, Field(description="Target momentum at the start; a cosine takes it to 1.")] = 0.996
+    loss_scale: Annotated[float, Field(gt=0, description="Factor of the whole loss.")] = 1.0
+
+
+class NNCLRSpec(TwoViewSpec):
+    """Contrast in which a queue's nearest neighbour stands for one view (Dwibedi et al. 2021)."""
+
+    kind: Literal["nnclr"]
+    predictor_dim: Annotated[Width, Field(description="Width of the predictor's hidden layer.")]
+    temperature: Temperature = 0.1
+    queue: Annotated[int, Field(gt=0, description="Projections kept as neighbours; at least the batch size.")]
+
+
+class SimCLRSpec(TwoViewSpec):
+    """Contrast of two views against all other views of the batch (Chen et al. 2020)."""
+
+    kind: Literal["simclr"]
+    temperature: Temperature
+
+
+class SimSiamSpec(TwoViewSpec):
+    """A predictor and a stopped gradient, without negatives or momentum (Chen and He 2021)."""
+
+    kind: Literal["simsiam"]
+    predictor_dim: Annotated[Width, Field(description="Width of the predictor's hidden layer.")]
+
+
+class SwAVSpec(TwoViewSpec):
+    """Each view predicts the other's balanced assignment to prototypes (Caron et al. 2020)."""
+
+    kind: Literal["swav"]
+    prototypes: Annotated[int, Field(gt=0, description="Number of prototypes.")]
+    temperature: Temperature = 0.1
+    sinkhorn_iterations: Annotated[int, Field(ge=0)] = 3
+    sinkhorn_epsilon: Annotated[float, Field(gt=0, description="Entropy regularisation of the assignment.")] = 0.05
+    queue: Annotated[int, Field(ge=0, description="Projections kept of each view to balance over; 0: none.")] = 0
+    queue_start: Annotated[Probability, Field(description="Fraction of training before the queue is used.")] = 0.0
+    freeze_prototypes: Annotated[
+        Probability, Field(description="Fraction of training during which the prototypes stay fixed.")
+    ] = 0.0
+
+
+class VICRegSpec(TwoViewSpec):
+    """Invariance to the view, variance of each feature, no covariance between them (Bardes et al. 2022).
+
+    Weights are those of the paper's equation 6, in which the variance terms of the two views are summed; the original
+    code takes their mean. Invariance is the mean squared error over samples and features, as in that code.
+    """
+
+    kind: Literal["vicreg"]
+    invariance_weight: Weight = 25.0
+    variance_weight: Weight = 25.0
+    covariance_weight: Weight = 1.0
+
+
+TwoViewMethodSpec = BarlowTwinsSpec | BYOLSpec | NNCLRSpec | SimCLRSpec | SimSiamSpec | SwAVSpec | VICRegSpec
+
+
+LabelledShare = Annotated[float, Field(gt=0, lt=1, description="Share of each class's samples that keep their label.")]
+
+
+class RotNetSpec(Frozen):
+    """Which of four rotations was applied to an image (Gidaris et al. 2018); a batch holds all four of each image."""
+
+    kind: Literal["rotnet"]
+    augment: Annotated[AugmentSpec, Field(description="Of the view that is rotated.")]
+
+
+class ExemplarSpec(Frozen):
+    """Views of an image closer to each other than to another image's (Dosovitskiy et al. 2016).
+
+    By a triplet margin loss, after Doersch and Zisserman (2017). Our choices: cosine distance, the margin, how many
+    views, how far small rotations go, and the negatives (see the method). The batch size counts images.
+    """
+
+    kind: Literal["exemplar"]
+    augment: Annotated[AugmentSpec, Field(description="Of each view, colour jitter included.")]
+    views: Annotated[int, Field(ge=2, le=64, description="Views of each image in a batch.")] = 2
+    rotation: Annotated[float, Field(ge=0, le=45, description="Views turn by up to so many degrees each way.")] = 10.0
+    margin: Annotated[float, Field(gt=0, description="By how much the other image is to be farther away.")] = 0.5
+    dim: Annotated[int, Field(gt=0, description="Width of the embedding, a linear layer on the features.")] = 128
+
+
+class S4LSpec(Frozen):
+    """Classification of few labelled images and rotations of all (S4L-Rotation of Zhai et al. 2019).
+
+    Half of each batch has labels, half has none; the batch size counts both.
+    """
+
+    kind: Literal["s4l"]
+    augment: Annotated[AugmentSpec, Field(description="Of the view that is rotated and classified.")]
+    labelled: LabelledShare = 0.1
+    weight: Annotated[float, Field(ge=0, description="Of the rotation loss beside that of classes.")] = 1.0
+
+
+PretextMethodSpec = RotNetSpec | ExemplarSpec | S4LSpec
+
+
+class MoCoSpec(Frozen):
+    """Momentum contrast with a queue (He et al. 2020; v2: Chen et al. 2020).
+
+    v1 is a linear head without blur, v2 an MLP head with blur. Without ``batch_norm_groups`` batch norm sees the whole
+    batch and keys are not shuffled.
+    v2+ (solo-learn) is v2 with a symmetric loss, a wide hidden layer and a momentum that grows.
+    """
+
+    kind: Literal["moco"]
+    augment: AugmentSpec
+    dim: Annotated[int, Field(gt=0, description="Width of the projection.")] = 128
+    mlp: Annotated[bool, Field(description="Two-layer projection head (v2) in place of a linear one (v1).")]
+    temperature: Temperature
+    queue: Annotated[int, Field(gt=0, description="Keys kept as negatives; a multiple of the batch size.")]
+    momentum: EMA = 0.999
+    batch_norm_groups: Annotated[
+        int | None,
+        Field(gt=1, description="Parts of a batch with batch norm of their own, keys shuffled across (GPUs at first)."),
+    ] = None
+    final_momentum: Annotated[EMA | None, Field(description="A cosine takes the momentum there; None: constant.")] = (
+        None
+    )
+    hidden_dim: Annotated[int | None, Field(gt=0, description="Hidden width of the MLP head; None: the features'.")] = (
+        None
+    )
+    symmetric: Annotated[
+        bool, Field(description="Each view is query and key once, against a queue for each; the mean of both losses.")
+    ] = False
+
+
+class DINOSpec(Frozen):
+    """Self-distillation with no labels (Caron et al. 2021)."""
+
+    kind: Literal["dino"]
+    global_views: Annotated[tuple[AugmentSpec, AugmentSpec], Field(description="The teacher sees these two.")]
+    local_view: Annotated[AugmentSpec | None, Field(description="The small crops; None where there are none.")] = None
+    local_crops: Annotated[int, Field(ge=0, description="Small crops that only the student sees.")]
+    out_dim: Annotated[int, Field(gt=0, description="Number of prototypes.")]
+    hidden_dim: Annotated[int, Field(gt=0, description="Width of the head's hidden layers.")]
+    bottleneck_dim: Annotated[int, Field(gt=0, description="Width before the prototypes.")]
+    norm_last_layer: bool
+    head_batch_norm: Annotated[
+        bool, Field(description="Batch norm in the head's hidden layers (``use_bn_in_head`` of the original).")
+    ] = False
+    student_temperature: Temperature = 0.1
+    teacher_temperature: Temperature = 0.04
+    warmup_teacher_temperature: Temperature = 0.04
+    warmup_teacher: Annotated[Probability, Field(description="Fraction of training to warm the teacher up.")] = 0.0
+    center_momentum: EMA = 0.9
+    momentum: Annotated[EMA, Field(description="Teacher momentum at the start; a cosine takes it to 1.")] = 0.996
+    teacher_horizon: Annotated[
+        Probability | None,
+        Field(gt=0, description="Fraction of training that the teacher averages over at the start; sets the momentum."),
+    ] = None
+    freeze_last_layer: Annotated[
+        Probability, Field(description="Fraction of training during which the prototypes stay fixed.")
+    ] = 0.0
+
+    @model_validator(mode="after")
+    def _local_view_given(self) -> Self:
+        if self.local_crops and self.local_view is None:
+            raise ValueError("local_crops need a local_view")
+        return self
+
+
+class MAESpec(Frozen):
+    """Masked autoencoding of pixels (He et al. 2022)."""
+
+    kind: Literal["mae"]
+    augment: AugmentSpec
+    mask_ratio: Annotated[float, Field(gt=0, lt=1, description="Share of patches hidden from the encoder.")] = 0.75
+    decoder_dim: Annotated[int, Field(gt=0)]
+    decoder_depth: Annotated[int, Field(gt=0)]
+    decoder_heads: Annotated[int, Field(gt=0)]
+    normalize_targets: Annotated[bool, Field(description="Normalise the pixels of each target patch.")] = True
+
+
+class WeightAverageSpec(Frozen):
+    """A moving average of the weights, which is what is evaluated."""
+
+    decay: Annotated[EMA, Field(description="Weight of the old average at an update.")]
+    every: Annotated[int, Field(ge=1, description="Steps between updates, counted anew in each epoch.")] = 1
+    start: Annotated[Probability, Field(description="Fraction of training until which weights are copied.")] = 0.0
+
+
+class SupervisedSpec(Frozen):
+    """Cross-entropy on labels; its own head is what is evaluated."""
+
+    kind: Literal["supervised"]
+    augment: AugmentSpec
+    label_smoothing: Probability = 0.0
+    mixup: Annotated[float, Field(ge=0, description="Beta parameter of mixup; 0: off.")] = 0.0
+    cutmix: Annotated[float, Field(ge=0, description="Beta parameter of CutMix; with mixup: one of both a batch.")] = (
+        0.0
+    )
+    weight_average: WeightAverageSpec | None = None
+
+
+class TextSpec(Frozen):
+    """Cross-entropy on the labels of texts; its own linear head is what is evaluated."""
+
+    kind: Literal["text"]
+
+
+MethodSpec = Annotated[
+    MoCoSpec | DINOSpec | MAESpec | SupervisedSpec | TextSpec | TwoViewMethodSpec | PretextMethodSpec,
+    Field(discriminator="kind"),
+]
+
+Features = Literal["pooled", "cls", "cls_last4", "cls_and_mean"]
+
+
+class LinearSpec(Frozen):
+    """A linear classifier on frozen features, of unaugmented images or of a new view at every step."""
+
+    kind: Literal["linear"]
+    features: Annotated[
+        Features,
+        Field(description="pooled: average pool; cls: class token; cls_last4: of the last 4 blocks; + mean patch."),
+    ]
+    batch_norm: Annotated[bool, Field(description="Normalise features by an affine-free batch norm (MAE).")] = False
+    augment: Annotated[
+        AugmentSpec | None, Field(description="Views to train on; None: features computed once, unaugmented.")
+    ] = None
+    train: TrainSpec
+
+
+class FinetuneSpec(Frozen):
+    """All weights trained on with labels, the mean patch token as feature (MAE, appendix A.1)."""
+
+    kind: Literal["finetune"]
+    augment: AugmentSpec
+    label_smoothing: Probability = 0.0
+    mixup: Annotated[float, Field(ge=0, description="Beta parameter of mixup; 0: off.")] = 0.0
+    cutmix: Annotated[float, Field(ge=0, description="Beta parameter of CutMix; with mixup: one of both a batch.")] = (
+        0.0
+    )
+    drop_path: Probability = 0.0
+    train_positions: Annotated[bool, Field(description="Train the position embeddings too.")] = False
+    train: TrainSpec
+
+
+EvaluationSpec = Annotated[LinearSpec | FinetuneSpec, Field(discriminator="kind")]

@@ -1,0 +1,224 @@
+"""A protocol: the frozen grid of configs, its data, its rule for subsets and its full-data reference."""
+
+from __future__ import annotations
+
+from typing import Annotated, Self
+
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from dlth_bench.datasets.dataset import DataSpec, Slug
+from dlth_bench.protocols.measurements import MeasurementSpec, measurement_problem
+from dlth_bench.protocols.methods import EvaluationSpec, MethodSpec
+from dlth_bench.protocols.metric import ACCURACY, Metric
+from dlth_bench.protocols.recipe import Backbone, EvalViewSpec, TrainSpec, Unit
+from dlth_bench.protocols.reference import ConfigReference, Reference
+from dlth_bench.protocols.tickets import PruningSpec, RemovalSpec
+from dlth_bench.subsets.subset import SubsetRule
+from dlth_bench.util.model import Frozen, digest_of
+
+Accuracy = Annotated[float, Field(ge=0, le=1, description="Top-1 accuracy as a fraction.")]
+
+
+def _wrong(problem: str, *at: str | int) -> PydanticCustomError:
+    """The error of a protocol whose parts do not fit; ``at`` is the path of the part to change."""
+    return PydanticCustomError("inconsistent", "{problem}", {"problem": problem, "at": at})
+
+
+class Config(Frozen):
+    """One cell of the grid: a method on a backbone, how it is trained and how it is evaluated."""
+
+    name: Slug
+    title: Annotated[str, Field(max_length=80, description="The name shown in tables.")]
+    backbone: Backbone
+    method: MethodSpec
+    train: TrainSpec
+    evaluation: Annotated[EvaluationSpec | None, Field(description="None: the method's own head (supervised).")] = None
+    eval_view: Annotated[EvalViewSpec | None, Field(description="What evaluation sees; None: the image as it is.")] = (
+        None
+    )
+    pruning: Annotated[
+        PruningSpec | None, Field(description="The search for a ticket, which is evaluated; None: all weights stay.")
+    ] = None
+    removal: Annotated[RemovalSpec | None, Field(description="Samples that go before training; None: none do.")] = None
+    measure: Annotated[
+        tuple[MeasurementSpec, ...], Field(description="What the result says beside the accuracy, in this order.")
+    ] = ()
+    notes: Annotated[tuple[str, ...], Field(description="What differs from the paper and the original code.")] = ()
+
+    @property
+    def recipe_digest(self) -> str:
+        """Names what is trained: everything but the name, title and notes."""
+        return digest_of(self.model_copy(update={"name": "", "title": "", "notes": ()}))
+
+    @model_validator(mode="after")
+    def _evaluable(self) -> Self:
+        if (self.method.kind in {"supervised", "text", "s4l"}) != (self.evaluation is None):
+            raise ValueError(f"config {self.name}: supervised methods, and only they, take no evaluation")
+        if self.method.kind == "s4l" and self.train.repeats > 1:
+            raise ValueError(f"config {self.name}: the method s4l draws its batches itself and takes no repeats")
+        self._check_text()
+        if self.backbone.kind != "vit" and self.method.kind == "mae":
+            raise ValueError(f"config {self.name}: mae needs a vit backbone")
+        if self.evaluation is not None and self.evaluation.kind == "linear":
+            depth = self.backbone.depth if self.backbone.kind == "vit" else 0
+            needed = {"pooled": 0, "cls": 1, "cls_and_mean": 1, "cls_last4": 4}[self.evaluation.features]
+            if depth < needed:
+                raise ValueError(
+                    f"config {self.name}: features {self.evaluation.features} need a vit of {needed} or more blocks"
+                )
+        return self
+
+    def _check_text(self) -> None:
+        if (self.method.kind == "text") != (self.backbone.kind == "embedding_bag"):
+            raise ValueError(f"config {self.name}: the method text, and only it, takes an embedding_bag")
+        optimizer = self.train.optimizer
+        if self.method.kind != "text":
+            stages = [self.train] if self.evaluation is None else [self.train, self.evaluation.train]
+            if any(stage.held_out for stage in stages):
+                raise ValueError(f"config {self.name}: only the method text holds samples out")
+        elif optimizer.kind != "sgd" or optimizer.momentum or optimizer.weight_decay:
+            # Gradients of embeddings are sparse: momentum and decay would touch all rows at every step.
+            raise ValueError(f"config {self.name}: the method text takes sgd without momentum and weight decay")
+
+    @model_validator(mode="after")
+    def _prunable(self) -> Self:
+        if self.pruning is None:
+            return self
+        if self.method.kind != "supervised" or self.method.weight_average is not None:
+            raise ValueError(f"config {self.name}: pruning needs a supervised method without weight average")
+        search, score = self.pruning.search, self.pruning.score.kind
+        problem = "" if search is None else search.problem(score, self.train)
+        if problem:
+            raise ValueError(f"config {self.name}: {problem}")
+        if self.pruning.prac is not None and (self.method.mixup or self.method.cutmix or self.train.repeats > 1):
+            # A mixed sample has no label of its own to forget, and a repeated one no order in its batch.
+            raise ValueError(f"config {self.name}: prac needs training without mixup, cutmix and repeats")
+        flow = self.pruning.score.kind in {"snip", "grasp", "synflow"}
+        if flow and self.backbone.kind == "vit":
+            raise ValueError(f"config {self.name}: score {self.pruning.score.kind} is of convolutional networks")
+        untrained = self.pruning.scored == "rewound" and self.pruning.rewind is None
+        if flow and untrained and self.backbone.kind == "resnet" and self.backbone.zero_init_residual:
+            # Nothing flows through a branch that ends in a norm of weight 0, so all of its scores were 0.
+            raise ValueError(
+                f"config {self.name}: score {self.pruning.score.kind} of initial weights needs "
+                "zero_init_residual: false of the backbone"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _measurable(self) -> Self:
+        method = self.method
+        mixes = method.kind == "supervised" and bool(method.mixup or method.cutmix)
+        problem = measurement_problem(
+            self.measure,
+            supervised=method.kind == "supervised" and method.weight_average is None,
+            prunes=self.pruning is not None,
+            mixes=mixes,
+            repeats=self.train.repeats > 1,
+        )
+        if problem:
+            raise ValueError(f"config {self.name}: {problem}")
+        dense = method.kind == "supervised" and method.weight_average is None and self.pruning is None
+        if self.removal is not None and (not dense or mixes or self.train.repeats > 1):
+            raise ValueError(
+                f"config {self.name}: removal needs a dense supervised training on samples presented one by one"
+            )
+        return self
+
+    @property
+    def metrics(self) -> tuple[Metric, ...]:
+        """All that a result of it says: its accuracy, and what it measures."""
+        return (ACCURACY, *(metric for spec in self.measure for metric in spec.metrics))
+
+
+class UnderfitGate(Frozen):
+    """A floor under which a run says nothing about its recipe; a scorecard lists the configs below it."""
+
+    min_train_accuracy: Annotated[float, Field(ge=0, le=1, description="Last training accuracy of the evaluation.")]
+
+
+class Protocol(Frozen):
+    """A frozen, versioned benchmark."""
+
+    name: Slug
+    version: Annotated[int, Field(ge=1)]
+    title: str
+    description: str = ""
+    data: DataSpec
+    budget: Annotated[Unit, Field(description="What stays fixed when the data shrink.")]
+    seeds: Annotated[tuple[int, ...], Field(min_length=1)]
+    subset: SubsetRule
+    underfit: UnderfitGate | None = None
+    metric: Annotated[Metric, Field(description="What configs are ranked by; the last-epoch top-1 by default.")] = (
+        ACCURACY
+    )
+    configs: Annotated[tuple[Config, ...], Field(min_length=3)]
+    reference: Reference | None = None
+
+    @property
+    def key(self) -> str:
+        """``name@version``, as in LOCK.json."""
+        return f"{self.name}@{self.version}"
+
+    @property
+    def digest(self) -> str:
+        return digest_of(self)
+
+    def config(self, name: str) -> Config:
+        return next(config for config in self.configs if config.name == name)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if len(set(self.seeds)) != len(self.seeds):
+            raise _wrong("must be distinct", "seeds")
+        names: list[str] = []
+        for index, config in enumerate(self.configs):
+            if config.name in names:
+                raise _wrong(f"a config before it is called {config.name}, too", "configs", index, "name")
+            if config.train.duration.unit != self.budget:
+                problem = f"must be in {self.budget}, the protocol's budget"
+                raise _wrong(problem, "configs", index, "train", "duration")
+            search = None if config.pruning is None else config.pruning.search
+            if search is not None and search.train is not None and search.train.duration.unit != self.budget:
+                problem = f"must be in {self.budget}, the protocol's budget"
+                raise _wrong(problem, "configs", index, "pruning", "search", "train", "duration")
+            self._check_measured(index, config)
+            names.append(config.name)
+        self._check_reference(names)
+        return self
+
+    def _check_measured(self, index: int, config: Config) -> None:
+        """Whether a config leaves the protocol's metric, and has the phase that the subset replaces."""
+        if self.metric not in config.metrics:
+            named = {metric.name: metric for metric in config.metrics}
+            found = named.get(self.metric.name)
+            told = f"its metrics are {', '.join(named)}"
+            if found is not None:
+                told = f"its {found.name} is in {found.unit}, {found.direction} being better"
+            raise _wrong(f"does not measure the protocol's metric {self.metric.name}; {told}", "configs", index)
+        replaces = self.subset.replaces
+        if replaces in {"search", "sparse_training"} and config.pruning is None:
+            raise _wrong(f"has no ticket, but a subset replaces its {replaces}", "configs", index)
+        probed = config.evaluation is not None or any(spec.kind == "ticket_probe" for spec in config.measure)
+        if replaces == "probe" and not probed:
+            raise _wrong("has no probe, which a subset is to replace the data of", "configs", index)
+
+    def _check_reference(self, names: list[str]) -> None:
+        known = names if self.reference is None else list(self.reference.configs)
+        for name in names:
+            if name not in known:
+                raise _wrong(f"lacks the config {name}", "reference", "configs")
+        for name in known:
+            if name not in names:
+                raise _wrong("is none of the protocol's configs", "reference", "configs", name)
+        for name, entry in {} if self.reference is None else self.reference.configs.items():
+            self._check_values(entry, "reference", "configs", name)
+
+    def _check_values(self, entry: ConfigReference, *at: str) -> None:
+        """Whether the values of a config can be the protocol's metric."""
+        if entry.mean is not None and not self.metric.holds(entry.mean):
+            raise _wrong(self.metric.problem(entry.mean), *at, "mean")
+        for index, value in enumerate(entry.accuracies):
+            if not self.metric.holds(value):
+                raise _wrong(self.metric.problem(value), *at, "accuracies", index)

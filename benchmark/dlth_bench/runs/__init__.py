@@ -1,0 +1,1 @@
+"""Runs: identity, results, the store, plans, and the score of what is stored."""

@@ -1,1 +1,0 @@
-"""Policies that choose training samples, one file a policy or family."""

@@ -1,1 +1,0 @@
-"""Frozen, typed descriptions of everything the bench exchanges: pure data, no torch."""

@@ -1,0 +1,1 @@
+"""Subsets of a dataset: the model, its file, finding one."""

@@ -1,1 +1,0 @@
-"""How a trained encoder is evaluated: one file an evaluation."""

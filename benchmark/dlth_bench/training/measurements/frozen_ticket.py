@@ -1,0 +1,242 @@
+"""Linear classifiers on the features of a frozen network, inside it or at its end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor, nn
+
+from dlth_bench.datasets.catalog import Split
+from dlth_bench.datasets.dataset import ImageArrays
+from dlth_bench.datasets.registry import image_dataset
+from dlth_bench.protocols.measurements import FewShotSpec, TicketProbeSpec, TransferSpec
+from dlth_bench.protocols.methods import LinearSpec
+from dlth_bench.protocols.metric import Measured
+from dlth_bench.protocols.recipe import TrainSpec
+from dlth_bench.training.evaluation import BATCH, LinearProbe, extract_features, in_batches, top1
+from dlth_bench.training.flops import forward_flops, stage_flops
+from dlth_bench.training.measurements.barrier import recalibrate
+from dlth_bench.training.measurements.subject import Finding, Subject, valued
+from dlth_bench.training.random import global_stream, stream_seed
+from dlth_bench.training.samples import Samples, in_order
+from dlth_bench.training.stage import Stage
+from dlth_bench.training.tickets.masks import Masking
+from dlth_bench.training.views.augment import Pixels, unaugmented
+from dlth_bench.util.errors import InputError
+
+_BLOCKS = frozenset({"BasicBlock", "Bottleneck", "BottleneckBlock"})
+"""Classes of residual blocks in timm and torchvision."""
+
+
+def residual_blocks(encoder: nn.Module) -> list[nn.Module]:
+    """The residual blocks of a network in their order.
+
+    Raises:
+        InputError: it has none.
+    """
+    found = [module for module in encoder.modules() if type(module).__name__ in _BLOCKS]
+    if not found:
+        raise InputError("this backbone has no residual blocks to probe")
+    return found
+
+
+@torch.no_grad()
+def block_features(encoder: nn.Module, blocks: Sequence[int], images: Samples, pixels: Pixels) -> list[Tensor]:
+    """For each block (the first being 1) the means over places of its output, float (samples, channels).
+
+    Raises:
+        InputError: the network has no such block.
+    """
+    modules = residual_blocks(encoder)
+    for block in blocks:
+        if block > len(modules):
+            raise InputError(f"block {block} to probe; this backbone has {len(modules)} residual blocks")
+    seen: dict[int, list[Tensor]] = {block: [] for block in blocks}
+
+    def keep(block: int) -> torch.utils.hooks.RemovableHandle:
+        def hook(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+            seen[block].append(output.mean((2, 3)))
+
+        return modules[block - 1].register_forward_hook(hook)
+
+    hooks = [keep(block) for block in seen]
+    encoder.eval()
+    for batch in in_order(images, BATCH):
+        encoder(unaugmented(batch, pixels))
+    for handle in hooks:
+        handle.remove()
+    return [torch.cat(seen[block]).float() for block in blocks]
+
+
+@dataclass(frozen=True)
+class FittedProbe:
+    """A classifier's accuracy on the validation samples, and what its training took."""
+
+    accuracy: float
+    flops: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class FeatureSet:
+    """Features (samples, width) and int64 labels (samples,) of both splits."""
+
+    train: Tensor
+    train_labels: Tensor
+    val: Tensor
+    val_labels: Tensor
+
+
+def fitted_probe(
+    name: str, features: FeatureSet, train: TrainSpec, subject: Subject, *, batch_norm: bool
+) -> FittedProbe:
+    """A new classifier fitted to features; ``name`` is that of its draws and files.
+
+    Its batch is smaller where there are fewer samples.
+    """
+    spec = LinearSpec(kind="linear", features="pooled", batch_norm=batch_norm, train=train)
+    classes = int(max(features.train_labels.max(), features.val_labels.max())) + 1
+
+    def fresh() -> LinearProbe:
+        with global_stream(subject.seed, name):
+            return LinearProbe(spec, features.train.shape[1], classes).to(features.train.device)
+
+    size = min(train.batch_size, len(features.train))
+    own = train.model_copy(update={"batch_size": size})
+    stage = Stage(name, fresh(), features.train, features.train_labels, own, subject.seed)
+    history = subject.train(stage)
+    probe = stage.method.eval()
+    if not isinstance(probe, LinearProbe):
+        raise TypeError(f"{name} trained something else than a probe")
+    with torch.no_grad():
+        accuracy = top1(probe.logits(features.val), features.val_labels)
+    return FittedProbe(accuracy, stage_flops(stage, fresh), history.seconds)
+
+
+def measure_few_shot(spec: FewShotSpec, subject: Subject) -> Finding:
+    """Validation accuracy after the whole schedule of the spec, from the weights of the rewind point.
+
+    Raises:
+        InputError: the samples do not fill a batch of two.
+    """
+    dense, trainer = subject.trainer.dense, subject.trainer
+    name = f"few-shot-{spec.per_class}"
+    chosen = few_of_each(dense.labels, spec.per_class, stream_seed(subject.seed, name))
+    if len(chosen) < 2:
+        raise InputError(f"{name}: {len(chosen)} training sample; a batch norm needs two")
+    method = subject.network()
+    train = spec.train.model_copy(update={"batch_size": min(spec.train.batch_size, len(chosen))})
+    stage = replace(
+        dense,
+        name=name,
+        method=method,
+        samples=dense.samples[chosen],
+        labels=dense.labels[chosen],
+        spec=train,
+        start=0,
+        stop=None,
+        masking=Masking(method, subject.mask),
+    )
+    history = subject.train(stage)
+    (metric,) = spec.metrics
+    measured = Measured(kind=spec.kind, values=(valued(metric, trainer.class_accuracy(method)),))
+    flops = stage_flops(stage, lambda: trainer.new_method("init"))
+    return Finding(measured, stage.updates * train.batch_size, flops, history.seconds)
+
+
+def few_of_each(labels: Tensor, per_class: int, seed: int) -> Tensor:
+    """Positions of ``per_class`` random samples of each class, of fewer where there are fewer; sorted, int64.
+
+    They are nested: the samples of a smaller number are among those of a larger one of the same seed.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    order = torch.randperm(len(labels), generator=generator)
+    own = labels.cpu()[order]
+    chosen = [order[own == label][:per_class] for label in range(int(labels.max()) + 1)]
+    return torch.cat(chosen).sort().values.to(labels.device)
+
+
+def measure_ticket_probe(spec: TicketProbeSpec, subject: Subject) -> Finding:
+    """Validation accuracy of a probe at each of the blocks.
+
+    Raises:
+        InputError: the backbone has no such block.
+    """
+    encoder, pixels, trainer = subject.network().encoder, subject.pixels, subject.trainer
+    if spec.recalibrated:
+        recalibrate(encoder, subject.images, pixels)
+    both = [block_features(encoder, spec.blocks, images, pixels) for images in (subject.images, trainer.val_images)]
+    encoder.eval()
+    extraction = forward_flops(
+        lambda image: in_batches(encoder, image, pixels), subject.images[:1], len(subject.labels)
+    )
+    probes = [
+        fitted_probe(
+            f"probe-block-{block}",
+            FeatureSet(train, subject.labels, val, trainer.val_labels),
+            spec.train,
+            subject,
+            batch_norm=spec.batch_norm,
+        )
+        for block, train, val in zip(spec.blocks, *both, strict=True)
+    ]
+    values = tuple(valued(metric, probe.accuracy) for metric, probe in zip(spec.metrics, probes, strict=True))
+    return Finding(
+        Measured(kind=spec.kind, values=values),
+        len(subject.labels),
+        extraction + sum(probe.flops for probe in probes),
+        sum(probe.seconds for probe in probes),
+    )
+
+
+def measure_transfer(spec: TransferSpec, subject: Subject) -> Finding:
+    """Accuracy on the other dataset's validation samples.
+
+    Raises:
+        InputError: the dataset is not to be had, or its images do not fit the network.
+    """
+    images, labels = _split(spec, "train", subject)
+    val_images, val_labels = _split(spec, "val", subject)
+    channels = subject.pixels.channels
+    mean, std = as_wide(spec.pixel_mean, channels), as_wide(spec.pixel_std, channels)
+    pixels = Pixels(images.shape[-1], mean, std)
+    encoder = subject.network().encoder
+    if spec.recalibrated:
+        recalibrate(encoder, images, pixels)
+    features = FeatureSet(
+        extract_features(encoder, images, pixels, "pooled"),
+        labels,
+        extract_features(encoder, val_images, pixels, "pooled"),
+        val_labels,
+    )
+    extraction = forward_flops(
+        lambda image: extract_features(encoder, image, pixels, "pooled"), images[:1], len(labels)
+    )
+    probe = fitted_probe(f"transfer-{spec.dataset}", features, spec.train, subject, batch_norm=spec.batch_norm)
+    (metric,) = spec.metrics
+    measured = Measured(kind=spec.kind, values=(valued(metric, probe.accuracy),))
+    return Finding(measured, len(labels), extraction + probe.flops, probe.seconds)
+
+
+def _split(spec: TransferSpec, split: Split, subject: Subject) -> tuple[Tensor, Tensor]:
+    """Images, as many channels as the network takes, and labels of a split, on the device."""
+    dataset = image_dataset(spec.dataset)
+    classes = spec.classes or dataset.catalog.ids
+    arrays: ImageArrays = dataset.load(split, classes, spec.images_per_class if split == "train" else None)
+    device = subject.labels.device
+    images = torch.as_tensor(arrays.images).to(device)
+    if len(spec.pixel_mean) != images.shape[1]:
+        told = f"{len(spec.pixel_mean)} pixel means for images of {images.shape[1]} channels"
+        raise InputError(f"transfer to {spec.dataset}: {told}")
+    if images.shape[1] != subject.pixels.channels:
+        if images.shape[1] != 1:
+            raise InputError(f"transfer to {spec.dataset}: colour images for a network of grey ones")
+        images = images.expand(-1, subject.pixels.channels, -1, -1)
+    return images, torch.as_tensor(arrays.labels).to(device)
+
+
+def as_wide(values: tuple[float, ...], channels: int) -> tuple[float, ...]:
+    """A value a channel of the network; a grey image's one is that of all."""
+    return values * channels if len(values) == 1 else values

@@ -1,0 +1,129 @@
+"""The first stable point of a config's dense training: pairs of trainings from points of its own trajectory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from dlth_bench.protocols.measurements import FirstStablePointSpec
+from dlth_bench.protocols.metric import Measured
+from dlth_bench.training.measurements.barrier import barrier, path_errors
+from dlth_bench.training.measurements.subject import Finding, Subject, valued
+from dlth_bench.training.tickets.search import kept
+
+
+@dataclass(frozen=True)
+class Search:
+    """What a search for the first stable point found.
+
+    Attributes:
+        point: the earliest part from which on everything probed is taken for stable; the last part if nothing is.
+        probes: part and barrier of each probe, in the order in which they were made.
+        violations: pairs of parts, a stable one and a later one that is not, which contradict the search's premise.
+        censored: no probe is stable: the point is where training ends, which nothing was probed of.
+    """
+
+    point: int
+    probes: tuple[tuple[int, float], ...]
+    violations: tuple[tuple[int, int], ...]
+    censored: bool
+
+
+def first_stable(barrier_at: Callable[[int], float], parts: int, threshold: float) -> Search:
+    """Search the starting points 0 to ``parts - 1`` for the first one whose barrier is below the threshold.
+
+    Both ends of the range are probed first, so that a network that is stable at once, or never, is told apart from
+    one at the edge; then the range is halved, ceil(log2(parts - 1)) probes more.
+
+    Args:
+        barrier_at: the barrier between two trainings that part there; called once for each point.
+    """
+    probes: dict[int, float] = {}
+
+    def stable(point: int) -> bool:
+        probes[point] = barrier_at(point)
+        return probes[point] < threshold
+
+    low, high = 0, parts - 1
+    if stable(low):
+        high = low
+        if parts > 1:
+            stable(parts - 1)
+    elif not stable(high):
+        low = high = parts
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if stable(middle) else (middle, high)
+    violations = tuple(
+        (early, late)
+        for early, one in sorted(probes.items())
+        for late, other in sorted(probes.items())
+        if early < late and one < threshold <= other
+    )
+    return Search(high, tuple(probes.items()), violations, censored=high == parts)
+
+
+def costliest_search(cost_at: Callable[[int], int], parts: int) -> int:
+    """The most that the probes of a search can cost together, whatever it finds.
+
+    Args:
+        cost_at: of a probe.
+    """
+
+    def most(low: int, high: int) -> int:
+        if high - low <= 1:
+            return 0
+        middle = (low + high) // 2
+        return cost_at(middle) + max(most(low, middle), most(middle, high))
+
+    return cost_at(0) + (cost_at(parts - 1) if parts > 1 else 0) + most(0, parts - 1)
+
+
+def measure_first_stable_point(spec: FirstStablePointSpec, subject: Subject) -> Finding:
+    """The point as a fraction of training, and all that was probed."""
+    spent = {"updates": 0, "seconds": 0.0}
+
+    def barrier_at(part: int) -> float:
+        begun, seconds = at_point(subject, round(part / spec.parts * subject.trainer.dense.end))
+        errors = path_errors(begun, f"stable-{begun.start}", spec.points, spec.calibration_samples)
+        spent["updates"] += begun.start + errors.updates
+        spent["seconds"] += seconds + errors.seconds
+        return barrier(errors.recalibrated if spec.recalibrated else errors.raw)
+
+    found = first_stable(barrier_at, spec.parts, spec.threshold)
+    images = int(spent["updates"]) * subject.trainer.dense.spec.batch_size
+    return Finding(_measured(spec, found), images, spent["updates"] * subject.step_flops, spent["seconds"])
+
+
+def at_point(subject: Subject, update: int) -> tuple[Subject, float]:
+    """The network after some updates of its own training, and the wall seconds of these.
+
+    They are the updates of the config's training itself, whose draws go by the name of its stage.
+    """
+    if update == 0:
+        return replace(subject, start=0), 0.0
+    trainer = subject.trainer
+    method = trainer.with_weights(subject.weights)
+    stage = replace(trainer.dense, method=method, stop=update, stored_as=f"stable-{update}-start")
+    history = subject.train(stage)
+    return replace(subject, weights=kept(method.state_dict()), start=update), history.seconds
+
+
+def _measured(spec: FirstStablePointSpec, found: Search) -> Measured:
+    notes = [
+        f"stable from {early / spec.parts:.3g} of training but not from {late / spec.parts:.3g}: what is stable did "
+        "not stay so, and the first stable point may be another"
+        for early, late in found.violations
+    ]
+    if found.censored:
+        notes.append("no point that was probed is stable; the value is the end of training")
+    (metric,) = spec.metrics
+    return Measured(
+        kind=spec.kind,
+        values=(valued(metric, found.point / spec.parts),),
+        series={
+            "probed_fraction": tuple(part / spec.parts for part, _ in found.probes),
+            "probed_barrier": tuple(value for _, value in found.probes),
+        },
+        notes=tuple(notes[:20]),
+    )

@@ -1,0 +1,1 @@
+"""A step divided over passes and processes."""

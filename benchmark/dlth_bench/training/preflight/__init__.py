@@ -1,1 +1,0 @@
-"""What training a run takes, before it begins and on any machine."""

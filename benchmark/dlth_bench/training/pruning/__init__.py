@@ -1,1 +1,0 @@
-"""Finding lottery tickets: masks, scores, rounds with rewinding, and controls."""

@@ -1,0 +1,1 @@
+"""Tickets: sparse subnetworks, found by pruning."""

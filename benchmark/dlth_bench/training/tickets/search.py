@@ -1,0 +1,360 @@
+"""The search for a ticket: rounds of training, pruning and rewinding, resumable by level.
+
+A mask that is in the folder is not made again: its file says how the levels before it went, so all that is lost by a
+kill is what the level in progress did since its last checkpoint.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
+
+from dlth_bench.protocols.protocol import Config
+from dlth_bench.protocols.tickets import PruningSpec, SearchData, SearchSpec
+from dlth_bench.runs.result import TRAINING_VERSION, Level
+from dlth_bench.training.data import UNLABELLED, visible_labels
+from dlth_bench.training.evaluation import in_batches, top1
+from dlth_bench.training.flops import stage_flops
+from dlth_bench.training.loop import History, usable
+from dlth_bench.training.methods.method import Method
+from dlth_bench.training.methods.rotnet import ROTATIONS, RotNet
+from dlth_bench.training.methods.supervised import Supervised
+from dlth_bench.training.samples import Samples
+from dlth_bench.training.stage import Stage
+from dlth_bench.training.tickets.critical_set import CriticalSet
+from dlth_bench.training.tickets.limited_data import LimitedData, limited_data
+from dlth_bench.training.tickets.masks import Mask, Masking, load_mask, natural_sparsity, save_mask
+from dlth_bench.training.tickets.scores import Scorer
+from dlth_bench.training.views.augment import Pixels
+
+Weights = dict[str, Tensor]
+"""A method's whole state: weights, and the buffers of its batch norms."""
+
+NewMethod = Callable[[str], Method]
+"""A method with new weights, which come from the named stream of the seed."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """A mask and what it took to find it.
+
+    Attributes:
+        levels: the trainings so far, one a mask before this one.
+        scoring_flops, scoring_seconds: of all scorings so far.
+        critical: what the next level trains on, in a search on critical samples; has a file of its own.
+    """
+
+    mask: Mask
+    levels: tuple[Level, ...] = ()
+    scoring_flops: float = 0.0
+    scoring_seconds: float = 0.0
+    critical: CriticalSet | None = None
+
+    def header(self) -> dict[str, Any]:
+        """What a mask's file says beside the mask, with the version of the loop that trained."""
+        return {
+            "training_version": TRAINING_VERSION,
+            "levels": [level.model_dump() for level in self.levels],
+            "scoring_flops": self.scoring_flops,
+            "scoring_seconds": self.scoring_seconds,
+        }
+
+    @classmethod
+    def from_header(cls, mask: Mask, header: dict[str, Any]) -> Found:
+        levels = tuple(Level(**level) for level in header["levels"])
+        return cls(mask, levels, header["scoring_flops"], header["scoring_seconds"])
+
+
+@dataclass(frozen=True)
+class LevelTrainer:
+    """How the levels of one search, or the ticket of a run, are trained and measured; a search may have its own task.
+
+    Attributes:
+        dense: the stage of a whole dense training, which the others are parts of.
+        train: trains a stage, or takes its weights from an earlier attempt.
+        val_images, val_labels: what accuracies are measured on; -1: not on this one.
+        folder: where masks and weights are kept; None keeps none.
+    """
+
+    dense: Stage
+    new_method: NewMethod
+    train: Callable[[Stage], History]
+    pixels: Pixels
+    val_images: Samples
+    val_labels: Tensor
+    folder: Path | None = None
+
+    @cached_property
+    def step_flops(self) -> float:
+        """Operations of one update."""
+        return stage_flops(self.dense, lambda: self.new_method("init")) / self.dense.updates
+
+    def accuracy(self, method: Method) -> float | None:
+        """Top-1 on the validation samples, of what the method classifies; None when it classifies nothing."""
+        if isinstance(method, RotNet):
+            method.eval()
+            known = self.val_labels >= 0
+            right = in_batches(method.correct_turns, self.val_images, self.pixels)[known]
+            return right.double().mean().item() / ROTATIONS
+        return self.class_accuracy(method) if isinstance(method, Supervised) else None
+
+    def class_accuracy(self, method: Supervised) -> float:
+        """Top-1 on the validation samples."""
+        method.eval()
+        known = self.val_labels >= 0
+        return top1(in_batches(method.logits, self.val_images, self.pixels)[known], self.val_labels[known])
+
+    def level(self, name: str, weights: Weights, mask: Mask, start: int) -> tuple[Method, History]:
+        """Train masked weights from an update on to the end of the schedule, with a fresh optimizer."""
+        method = self.with_weights(weights)
+        stage = replace(self.dense, name=name, method=method, start=start, masking=Masking(method, mask))
+        return method, self.train(stage)
+
+    def with_weights(self, weights: Weights) -> Method:
+        """A method of its own with these weights and batch-norm statistics."""
+        method = self.new_method("init")
+        method.load_state_dict(weights)
+        return method
+
+
+@dataclass
+class Search:
+    """The search of one run; ``find`` runs it to its end.
+
+    Attributes:
+        origin: the weights at the rewind point, which is ``rewind`` updates after the start.
+    """
+
+    spec: PruningSpec
+    trainer: LevelTrainer
+    scorer: Scorer
+    origin: Weights
+    rewind: int
+    dense: Mask = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.dense = Mask.dense(self.trainer.with_weights(self.origin), self.spec.depth)
+
+    def find(self) -> Found:
+        """The mask after all rounds, from the newest mask in the folder on."""
+        found = self._resumed()
+        if self.spec.scored == "rewound":
+            return found or self._scored_once()
+        found = found or self._begun()
+        while len(found.levels) < self.spec.rounds:
+            found = self._round(found)
+        return found
+
+    def _begun(self) -> Found:
+        """Before the first round."""
+        return Found(self.dense)
+
+    def _round(self, found: Found) -> Found:
+        """Train with the mask, prune, and keep the new mask; the weights of the level are then needless."""
+        level = len(found.levels)
+        name = level_name(level)
+        method, history = self.trainer.level(name, self.origin, found.mask, self.rewind)
+        facts = Level(
+            density=found.mask.density,
+            accuracy=self.trainer.accuracy(method),
+            device_seconds=history.seconds,
+            natural_sparsity=natural_sparsity(method) if level == 0 else None,
+        )
+        following = self._pruned(replace(found, levels=(*found.levels, facts)), method, level + 1)
+        self._save(following, level + 1)
+        self._discard(name)
+        return following
+
+    def _scored_once(self) -> Found:
+        found = self._pruned(Found(self.dense), self.trainer.with_weights(self.origin), self.spec.rounds)
+        self._save(found, self.spec.rounds)
+        return found
+
+    def _pruned(self, found: Found, method: Method, rounds: int) -> Found:
+        """The mask after some rounds by the scores of ``method``."""
+        count = self.spec.live_after(rounds, self.dense.weights)
+        started = time.monotonic()
+        with FlopCounterMode(display=False) as counter:
+            mask = self.scorer.prune(method, found.mask, count, rounds)
+        flops, seconds = float(counter.get_total_flops()), time.monotonic() - started
+        return replace(
+            found,
+            mask=mask,
+            scoring_flops=found.scoring_flops + flops,
+            scoring_seconds=found.scoring_seconds + seconds,
+        )
+
+    def _save(self, found: Found, rounds: int) -> None:
+        if self.trainer.folder is not None:
+            save_mask(mask_path(self.trainer.folder, rounds), found.mask, found.header())
+
+    def _resumed(self) -> Found | None:
+        """The newest mask of an earlier attempt at this search."""
+        if self.trainer.folder is None:
+            return None
+        attempts = (self._saved(self.trainer.folder, rounds) for rounds in range(self.spec.rounds, 0, -1))
+        return next((found for found in attempts if found is not None), None)
+
+    def _saved(self, folder: Path, rounds: int) -> Found | None:
+        return saved_mask(folder, rounds)
+
+    def _discard(self, stage: str) -> None:
+        if self.trainer.folder is not None:
+            for name in (stage, f"{stage}-checkpoint"):
+                (self.trainer.folder / f"{name}.safetensors").unlink(missing_ok=True)
+
+
+def mask_path(folder: Path, rounds: int) -> Path:
+    """Where the mask after some rounds is kept."""
+    return folder / f"mask-{rounds}.safetensors"
+
+
+def saved_mask(folder: Path, rounds: int) -> Found | None:
+    """The mask after some rounds as an earlier attempt left it; None if none did."""
+    loaded = load_mask(mask_path(folder, rounds))
+    return Found.from_header(*loaded) if loaded is not None and usable(loaded[1]) else None
+
+
+def level_name(level: int) -> str:
+    """The stage that trains with the mask after ``level`` rounds; its draws are those of that name."""
+    return f"level-{level}"
+
+
+def kept(weights: Weights) -> Weights:
+    """A copy that training does not change."""
+    return {name: tensor.detach().clone() for name, tensor in weights.items()}
+
+
+def rewind_weights(trainer: LevelTrainer, rewind: int) -> tuple[Weights, History]:
+    """The weights at the rewind point, and the dense training up to it."""
+    method = trainer.new_method("init")
+    if rewind == 0:
+        return kept(method.state_dict()), History()
+    history = trainer.train(replace(trainer.dense, method=method, stop=rewind))
+    return kept(method.state_dict()), history
+
+
+POLL_SECONDS = 1.0
+"""How often a run that waits for another's search looks whether what it needs is there."""
+
+
+@contextmanager
+def alone(folder: Path, found: Callable[[], bool], waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
+    """Enter when the folder holds what was searched for, or else when no other process searches in it.
+
+    In the second case no other process does until the block ends. The system takes the lock from a process that dies,
+    so that another one goes on with the search from its last checkpoint.
+
+    Args:
+        found: whether what is needed is in the folder.
+        waiting: called now and then while another process searches.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / "lock")
+    while not found():
+        try:
+            lock.acquire(timeout=POLL_SECONDS)
+        except Timeout:
+            waiting()
+            continue
+        try:
+            for leftover in folder.glob(".*.tmp"):  # of a process killed while it wrote
+                leftover.unlink(missing_ok=True)
+            yield
+        finally:
+            lock.release()
+        return
+    yield
+
+
+@dataclass(frozen=True, eq=False)
+class SearchTask:
+    """What a search trains, in place of its config.
+
+    Attributes:
+        config: the config with the method and the training of the search, without pruning.
+        classes: how many its classifier has.
+        data: what it sees of the run's samples.
+        labels: int64, of all of the run's samples, -1 of those without; as ``data`` has them, less those hidden by
+            semi-supervised training. On the CPU.
+    """
+
+    config: Config
+    classes: int
+    data: LimitedData
+    labels: Tensor
+
+    def trainer(self, ticket: LevelTrainer, new_method: NewMethod) -> LevelTrainer:
+        """How its levels are trained, where ``ticket`` is how the ticket is.
+
+        Args:
+            new_method: the method of its config with weights from a named stream.
+        """
+        template = ticket.dense
+        return replace(
+            ticket,
+            dense=Stage(
+                template.name,
+                new_method("init"),
+                template.samples,
+                self.labels.to(template.labels.device),
+                self.config.train,
+                template.seed,
+                only=self.data.positions,
+            ),
+            new_method=new_method,
+            val_labels=self.data.of_kept_classes(ticket.val_labels),
+        )
+
+    def facts(self, class_ids: tuple[str, ...], *, images: int, flops: float) -> SearchData:
+        """What a result says of it.
+
+        Args:
+            class_ids: of the run.
+            images, flops: of its trainings.
+        """
+        kept = () if self.data.kept is None else tuple(class_ids[position] for position in self.data.kept.tolist())
+        unused = self.config.method.kind in {"rotnet", "exemplar"}
+        return SearchData(
+            samples=self.data.samples,
+            classes=self.classes,
+            class_ids=kept,
+            labelled=0 if unused else int((self.labels != UNLABELLED).sum()),
+            permuted=self.data.permuted,
+            images=images,
+            flops=flops,
+            digest=self.data.digest(self.labels),
+        )
+
+
+def search_config(config: Config, spec: SearchSpec) -> Config:
+    """The config with the method and the training of its search, without pruning.
+
+    Raises:
+        TypeError: its tickets are not trained with labels.
+    """
+    if config.method.kind != "supervised":
+        raise TypeError("the ticket of a search with a spec of its own is trained with labels")
+    changed = {"method": spec.method_for(config.method), "train": spec.train or config.train, "pruning": None}
+    return config.model_copy(update=changed)
+
+
+def search_task(config: Config, spec: SearchSpec, labels: Tensor, classes: int, seed: int) -> SearchTask:
+    """The task of a run's search.
+
+    Args:
+        labels: int64 (samples,), of the run's training samples.
+        classes: how many the run has.
+    """
+    own = search_config(config, spec)
+    data = limited_data(spec, labels.cpu(), classes, seed)
+    return SearchTask(own, spec.classes(classes), data, visible_labels(own.method, data.labels, seed))

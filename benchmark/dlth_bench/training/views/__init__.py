@@ -1,0 +1,1 @@
+"""Views: batches of augmented images."""

@@ -1,0 +1,1 @@
+"""What has nothing to do with benchmarks: errors, frozen models, files, tables, text."""
