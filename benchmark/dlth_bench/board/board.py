@@ -1,4 +1,4 @@
-"""Rows of the board that somebody reported and nobody verified: correlations printed in a paper.
+"""A board: the ranked rows of a protocol, and those that somebody reported and nobody verified.
 
 No results stand behind them, so they have no rank, and they stand in a table of their own below the submissions.
 """

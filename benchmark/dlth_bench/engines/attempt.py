@@ -1,4 +1,4 @@
-"""One attempt at a run, in whatever process an engine chose: claim, train, store."""
+"""One attempt at a run, in whatever process an engine chose: claim, train, store; and pretraining that runs share."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether the data are what they should be: the shipped ones by their digest, others by what is known of them."""
+"""What ``doctor`` looks at: machine, versions, and whether the data are what they should be."""
 
 from __future__ import annotations
 

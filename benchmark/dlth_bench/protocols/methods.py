@@ -1,4 +1,4 @@
-"""Training methods and evaluations of a config, with all their hyper-parameters."""
+"""Training methods and evaluations of a config, one spec each, with all their hyper-parameters."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When a request to the Hub fails: whether to try again, how long to wait, and what to tell."""
+"""A repository on the Hub at one commit, commits to it, and when a failed request is tried again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the page of a submission shows beyond its scorecard: places, influence, costs, classes and environments."""
+"""The page of a submission beyond its scorecard, and the comparison of two of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The templates, and how a page becomes bytes: escaped text, and a policy that lets the browser load nothing else."""
+"""The templates, paths and BibTeX of the site: text is escaped, and the browser is told to load nothing else."""
 
 from __future__ import annotations
 
