@@ -93,7 +93,7 @@ def test_proposal_of_an_edited_submission(place: Path, hub: LoopbackHub, writer:
 _PROGRAM = """
 import sys
 from pathlib import Path
-from dlth_bench.spec import protocol_file
+from dlth_bench.protocols import protocol_file
 protocol_file.shipped_folder = lambda kind: Path.cwd() / kind
 from board_commands import app
 app()
