@@ -130,7 +130,8 @@ class Stopped(Exception):
 def _text_run() -> tuple[Run, Dataset]:
     from agnews_files import write_dataset
 
-    from dlth_bench.datasets.agnews import AGNews
+    from dlth_bench.datasets.agnews import AGNEWS
+    from dlth_bench.datasets.parquet import ParquetTexts
 
     protocol = find_protocol("agnews-text")
     config = protocol.config("c1")
@@ -141,7 +142,7 @@ def _text_run() -> tuple[Run, Dataset]:
         class_ids=("World", "Sports", "Business"),
         seed=0,
     )
-    return run, AGNews(write_dataset(Path(tempfile.mkdtemp()) / "agnews", train=20, test=10))
+    return run, ParquetTexts(AGNEWS, write_dataset(Path(tempfile.mkdtemp()) / "agnews", train=20, test=10))
 
 
 def main() -> None:

@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from dlth_bench.datasets.download import located
+from dlth_bench.datasets.registry import DATASETS
 from dlth_bench.engines.followers import follow, follows, leading, started_devices
 from dlth_bench.engines.local import visible_gpus
 from dlth_bench.engines.registry import ENGINES, check_engine
@@ -71,8 +72,8 @@ def use_data_dir(context: typer.Context, dataset: str, folder: Path | None) -> N
     Raises:
         InputError: there is no such folder, or the dataset comes with the package.
     """
-    if folder is not None and dataset == "glyphs":
-        raise InputError("--data-dir: the images of glyphs come with the package")
+    if folder is not None and DATASETS.find(dataset).hub is None:
+        raise InputError(f"--data-dir: the images of {dataset} come with the package")
     context.with_resource(located(dataset, folder))
 
 
