@@ -192,7 +192,9 @@ def _table(rows: Sequence[TicketRow], configs: Sequence[str]) -> Table:
     return table
 
 
-app = typer.Typer(name="bench", help="Measure how fast this machine trains.", no_args_is_help=True)
+app = typer.Typer(
+    add_completion=False, name="bench", help="Measure how fast this machine trains.", no_args_is_help=True
+)
 app.command("tickets")(tickets)
 
 

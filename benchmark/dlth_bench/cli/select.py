@@ -122,7 +122,10 @@ POLICY_LIST = "\n\n".join(
     [_listing("Policies that choose classes:", class_policies()), _listing("Samples:", sample_policies())]
 )
 
+app = typer.Typer(add_completion=False)
 
+
+@app.command("select", epilog=POLICY_LIST)
 @with_policy_options
 def select(
     policy: Annotated[str, typer.Argument(help="One of the policies below.")],

@@ -54,6 +54,7 @@ class _RetrainByDefault(TyperGroup):
 
 
 app = typer.Typer(
+    add_completion=False,
     name="verify",
     cls=_RetrainByDefault,
     help="Train drawn cells of a submission again, and test its claims against seed noise.",
