@@ -154,7 +154,8 @@ def test_commands_import_nothing_heavy() -> None:
     """Help must appear at once, so the libraries of numbers and figures wait until they are needed."""
     code = (
         "import sys\n"
-        "from dlth_bench.cli import scorecard, leaderboard, plot\n"
+        "from dlth_bench.cli import leaderboard, plot\n"
+        "from dlth_bench.cli.shared import scorecard\n"
         "print([name for name in ('torch', 'scipy', 'matplotlib', 'timm') if name in sys.modules])"
     )
     source = str(Path(dlth_bench.__file__).parents[1])

@@ -35,7 +35,7 @@ from dlth_bench.util.text import correlation, printable
 
 if TYPE_CHECKING:
     from dlth_bench.board.board import Board, Reported
-    from dlth_bench.board.columns import Row
+    from dlth_bench.board.row import Row
     from dlth_bench.board.submission_folder import StoredSubmission
 
 
@@ -192,12 +192,12 @@ def _protocols() -> list[Protocol]:
 
 
 def _documents(boards: dict[str, list[Row]]) -> list[dict[str, object]]:
-    from dlth_bench.board.columns import COLUMNS
+    from dlth_bench.board.columns import BOARD_COLUMNS
 
     return [
         {"protocol": key, "subset_digest": row.submission.metadata.subset_digest}
         | {"samples": row.submission.metadata.samples}
-        | {column.key: column.value(row) for column in COLUMNS}
+        | {column.key: column.value(row) for column in BOARD_COLUMNS}
         for key, rows in boards.items()
         for row in rows
     ]
@@ -205,9 +205,9 @@ def _documents(boards: dict[str, list[Row]]) -> list[dict[str, object]]:
 
 def _table(key: str, rows: list[Row], width: int) -> Table:
     """The board's table, or its main columns where the terminal has no room for all."""
-    from dlth_bench.board.columns import COLUMNS
+    from dlth_bench.board.columns import BOARD_COLUMNS
 
-    shown = [column for column in COLUMNS if column.narrow or width >= _WIDE]
+    shown = [column for column in BOARD_COLUMNS if column.narrow or width >= _WIDE]
     table = Table(title=Text(key), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     for column in shown:
         table.add_column(

@@ -21,9 +21,9 @@ from dlth_bench.util.errors import InputError
 from dlth_bench.util.text import printable, quoted
 
 if TYPE_CHECKING:
-    from dlth_bench.board.columns import Row
     from dlth_bench.board.figures import Kind, Material
     from dlth_bench.board.figures.pareto import Resource
+    from dlth_bench.board.row import Row
     from dlth_bench.runs.result import Result
 
 

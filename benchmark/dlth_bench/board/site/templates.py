@@ -14,7 +14,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 import dlth_bench
-from dlth_bench.board.site import board_page as charts
+from dlth_bench.board.site import charts
 from dlth_bench.board.submission import Submission
 from dlth_bench.protocols import metric as metric_text
 from dlth_bench.protocols.protocol import Protocol
