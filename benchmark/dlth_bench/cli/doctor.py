@@ -14,17 +14,11 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
-from dlth_bench.cli.shared.options import (
-    DEFAULT_STORE,
-    DataDirOption,
-    DeviceOption,
-    JsonOption,
-    StoreOption,
-    checked_device,
-    use_data_dir,
-)
+from dlth_bench.cli.shared.options import DataDirOption, DeviceOption, JsonOption, StoreOption, use_data_dir
 from dlth_bench.engines.doctor import Check, healthy
+from dlth_bench.engines.local import check_device
 from dlth_bench.protocols.protocol_file import find_protocol
+from dlth_bench.runs.store import DEFAULT_STORE
 from dlth_bench.util.errors import InputError
 from dlth_bench.util.text import printable
 
@@ -67,7 +61,7 @@ def doctor(
         if spec is None:
             raise InputError("--data-dir: say by --protocol which dataset lies there")
         use_data_dir(context, spec.data.dataset, data_dir)
-    device = checked_device(device)
+    device = check_device(device)
     checks: list[Check] = []
     console = Console(stderr=as_json, highlight=False)
 

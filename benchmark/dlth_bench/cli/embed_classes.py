@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 import dlth_bench
-from dlth_bench.cli.shared.options import DEFAULT_STORE, DeviceOption
+from dlth_bench.cli.shared.options import DeviceOption
 from dlth_bench.cli.shared.pretrained import (
     BatchSizeOption,
     DataFolderOption,
@@ -28,7 +28,7 @@ from dlth_bench.cli.shared.pretrained import (
 )
 from dlth_bench.datasets.dataset import ImageArrays
 from dlth_bench.datasets.registry import class_catalog, image_dataset
-from dlth_bench.runs.store import ENCODER_FILE, Store, read_stored_run
+from dlth_bench.runs.store import DEFAULT_STORE, ENCODER_FILE, Store, read_stored_run
 from dlth_bench.util.errors import InputError
 from dlth_bench.util.files import write_atomically
 from dlth_bench.util.text import printable

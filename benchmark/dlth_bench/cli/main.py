@@ -119,7 +119,7 @@ class LazyGroup(TyperGroup):
 
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[Any, Any, list[str]]:
         name, command, rest = super().resolve_command(ctx, args)
-        return name, command if command is None else load_command(command.name), rest
+        return name, command if command is None else load_command(str(command.name)), rest
 
 
 app = typer.Typer(

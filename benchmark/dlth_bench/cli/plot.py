@@ -7,15 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dlth_bench.cli.shared.options import (
-    DEFAULT_PROTOCOL,
-    DEFAULT_SUBMISSIONS,
-    ProtocolOption,
-    SubmissionsOption,
-    split_names,
-)
+from dlth_bench.cli.shared.options import DEFAULT_SUBMISSIONS, ProtocolOption, SubmissionsOption, split_names
 from dlth_bench.protocols.protocol import Protocol
-from dlth_bench.protocols.protocol_file import find_protocol
+from dlth_bench.protocols.protocol_file import DEFAULT_PROTOCOL, find_protocol
 from dlth_bench.runs.plan import chosen_configs
 from dlth_bench.util.errors import InputError
 from dlth_bench.util.text import printable, quoted

@@ -14,10 +14,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from dlth_bench.cli.shared.options import DEFAULT_PROTOCOL, JsonOption, ProtocolOption
+from dlth_bench.cli.shared.options import JsonOption, ProtocolOption
 from dlth_bench.protocols.metric import size
 from dlth_bench.protocols.protocol import Protocol
-from dlth_bench.protocols.protocol_file import find_protocol
+from dlth_bench.protocols.protocol_file import DEFAULT_PROTOCOL, find_protocol
 from dlth_bench.util.errors import InputError
 from dlth_bench.util.text import correlation
 

@@ -9,17 +9,11 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from dlth_bench.cli.shared.options import (
-    DEFAULT_PROTOCOL,
-    DataDirOption,
-    DeviceOption,
-    ProtocolOption,
-    checked_device,
-    use_data_dir,
-)
+from dlth_bench.cli.shared.options import DataDirOption, DeviceOption, ProtocolOption, use_data_dir
+from dlth_bench.engines.local import check_device
 from dlth_bench.engines.record_dynamics import NotRecorded, RecordedRun, record_run, recording_run
 from dlth_bench.protocols.protocol import Protocol
-from dlth_bench.protocols.protocol_file import find_protocol
+from dlth_bench.protocols.protocol_file import DEFAULT_PROTOCOL, find_protocol
 from dlth_bench.runs.plan import full_data
 from dlth_bench.runs.run import Run
 from dlth_bench.subsets.find import find_subset
@@ -54,7 +48,7 @@ def record_dynamics(
     spec = find_protocol(protocol)
     use_data_dir(context, spec.data.dataset, data_dir)
     run = recording_run(spec, config, _training_data(spec, subset), seed, convention)
-    checked_device(device)
+    check_device(device)
     try:
         recorded = _watched(run, spec.key, convention, device)
     except KeyboardInterrupt:

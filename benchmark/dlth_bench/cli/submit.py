@@ -14,11 +14,8 @@ from rich.text import Text
 
 import dlth_bench
 from dlth_bench.board.submission import Submission
-from dlth_bench.cli.run import subset_for
 from dlth_bench.cli.shared.hub import HubOption, propose, require_writable
 from dlth_bench.cli.shared.options import (
-    DEFAULT_PROTOCOL,
-    DEFAULT_STORE,
     DEFAULT_SUBMISSIONS,
     ProtocolOption,
     StoreOption,
@@ -27,9 +24,9 @@ from dlth_bench.cli.shared.options import (
     split_names,
 )
 from dlth_bench.protocols.protocol import Protocol
-from dlth_bench.protocols.protocol_file import find_protocol, is_draft
-from dlth_bench.runs.plan import Plan, make_plan
-from dlth_bench.runs.store import Store
+from dlth_bench.protocols.protocol_file import DEFAULT_PROTOCOL, find_protocol, is_draft
+from dlth_bench.runs.plan import Plan, make_plan, subset_for
+from dlth_bench.runs.store import DEFAULT_STORE, Store
 from dlth_bench.scoring.scorecard import Scorecard
 from dlth_bench.subsets.find import SubsetFile
 from dlth_bench.util.errors import InputError

@@ -16,15 +16,14 @@ from rich.table import Table
 from rich.text import Text
 from typer.core import TyperGroup
 
+from dlth_bench.bench import Place
 from dlth_bench.board.verification import Commitment, Verification, commitment_of
 from dlth_bench.cli.shared.options import (
     DataDirOption,
     DeviceOption,
     DryRunOption,
     JsonOption,
-    Place,
     WorkersOption,
-    chosen_place,
     split_names,
     use_data_dir,
 )
@@ -147,7 +146,7 @@ def retrain(
             typer.echo(f"{claim.config} seed {claim.seed}")
         return
     use_data_dir(context, protocol.data.dataset, data_dir)
-    place = chosen_place("local", None, device, workers, detach=False)
+    place = Place(device=device, workers=workers)
     retrained = _retrained(stored, protocol, drawn, out, place, Console(stderr=as_json))
     noise = noise_of(stored, protocol)
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from functools import cache
 from pathlib import Path
 from typing import cast
@@ -11,7 +12,7 @@ from dlth_bench.datasets.agnews import AGNEWS
 from dlth_bench.datasets.catalog import ClassCatalog, SampleCatalog, samples_by_rule
 from dlth_bench.datasets.cifar import CIFAR10, CIFAR100
 from dlth_bench.datasets.dataset import Dataset, DataSpec, ImageDataset, PackedDataset, TextDataset
-from dlth_bench.datasets.download import HubFiles, cache_folder, dataset_folder
+from dlth_bench.datasets.download import HubFiles, cache_folder, dataset_folder, located
 from dlth_bench.datasets.entry import DatasetEntry, PublishedSize
 from dlth_bench.datasets.glyphs.classes import GLYPHS
 from dlth_bench.datasets.imagenet.classes import IMAGENET
@@ -69,6 +70,17 @@ def hub_files(name: str) -> HubFiles:
         InputError: no such dataset, or one that comes with the package.
     """
     return DATASETS.find(name).hub_files()
+
+
+def data_at(name: str, folder: Path | None) -> AbstractContextManager[None]:
+    """Inside the block, and in processes started there, a dataset lies in ``folder``; None changes nothing.
+
+    Raises:
+        InputError: no such dataset or folder, or the dataset comes with the package.
+    """
+    if folder is not None and DATASETS.find(name).hub is None:
+        raise InputError(f"--data-dir: the images of {name} come with the package")
+    return located(name, folder)
 
 
 def is_packed(name: str) -> bool:

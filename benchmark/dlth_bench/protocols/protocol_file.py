@@ -14,6 +14,7 @@ from dlth_bench.util.errors import InputError
 from dlth_bench.util.files import shipped_folder
 from dlth_bench.util.text import quoted
 
+DEFAULT_PROTOCOL = "glyphs-ssl"
 LOCK_NAME = "LOCK.json"
 DRAFTS = "drafts"
 """Folder beside the lock with the protocols that may still change and are on no board."""

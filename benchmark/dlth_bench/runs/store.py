@@ -35,6 +35,7 @@ from dlth_bench.util.files import read_text_file, write_atomically
 from dlth_bench.util.model import Frozen
 from dlth_bench.util.text import printable, quoted
 
+DEFAULT_STORE = Path("runs")
 RUN_FILE = "run.json"
 RESULT_FILE = "result.json"
 PRETRAINED_FILE = "pretrain.safetensors"
