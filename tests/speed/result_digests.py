@@ -28,7 +28,7 @@ from dlth_bench.runs.result import Result
 from dlth_bench.runs.run import Run
 from dlth_bench.training.checkpoint import load_tensors
 from dlth_bench.training.environment import quiet_libraries
-from dlth_bench.training.train_run import Execution
+from dlth_bench.training.train_run import train_run
 
 
 def shortened(config: Config, epochs: int) -> Config:
@@ -43,7 +43,7 @@ def shortened(config: Config, epochs: int) -> Config:
 
 def executed(run: Run, dataset: Dataset, folder: Path) -> Result:
     """Without checkpoints, whose steps depend on the clock."""
-    return Execution(run, dataset, folder=folder, keep_encoder=True, device="cpu", checkpoint_seconds=1e9).result()
+    return train_run(run, dataset, folder=folder, keep_encoder=True, device="cpu", checkpoint_seconds=1e9)
 
 
 def digest_of(folder: Path, result: bytes) -> str:

@@ -109,7 +109,7 @@ def train_named(
         folder: where its checkpoints stay, one a step.
         stop: step of the first stage in whose report training ends, before its checkpoint is written.
     """
-    from dlth_bench.training.train_run import Execution
+    from dlth_bench.training.train_run import train_run
 
     def report(stage: str, step: int, total: int) -> None:
         if step == stop and stage == "pretrain":
@@ -118,7 +118,7 @@ def train_named(
     run, dataset = _text_run() if name == "text" else (tiny_run(EVERY[name]), Glyphs())
     options: dict[str, Any] = {"folder": folder, "tuning": tuning, "report": report, "device": "cpu"}
     try:
-        return Execution(run, dataset, checkpoint_seconds=0, **options).result()
+        return train_run(run, dataset, checkpoint_seconds=0, **options)
     except Stopped:
         return None
 

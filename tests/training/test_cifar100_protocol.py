@@ -16,7 +16,7 @@ from dlth_bench.runs.run import Run
 from dlth_bench.training.methods.method import Moment
 from dlth_bench.training.networks import build_backbone
 from dlth_bench.training.optimizers import learning_rate
-from dlth_bench.training.train_run import Execution
+from dlth_bench.training.train_run import train_run
 
 pytest.importorskip("pyarrow")
 
@@ -98,7 +98,7 @@ def test_every_config_trains_on_files_like_the_hub_s(protocol: Protocol, dataset
     """From Parquet to accuracy: each method takes its updates with finite losses, and its probe is scored."""
     classes = dataset.catalog.ids[:4]
     run = Run(data=protocol.data, config=_shortened(protocol.config(name)), class_ids=classes, seed=0)
-    result = Execution(run, dataset, device="cpu").result()
+    result = train_run(run, dataset, device="cpu")
     assert (result.status, result.reason) == ("finished", "")
     assert len(result.curves.pretrain_loss) == 2
     assert len(result.class_accuracy) == 4

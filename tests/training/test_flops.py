@@ -13,8 +13,9 @@ from dlth_bench.datasets.glyphs.dataset import Glyphs
 from dlth_bench.training.flops import forward_flops, stage_flops
 from dlth_bench.training.methods.method import Method, Moment
 from dlth_bench.training.networks import build_backbone
+from dlth_bench.training.run_context import prepare_run
 from dlth_bench.training.stage import Stage
-from dlth_bench.training.train_run import Execution
+from dlth_bench.training.train_run import train_prepared
 from dlth_bench.training.views.augment import to_float
 
 STEPS = 7
@@ -73,8 +74,8 @@ def test_transformer_backward_counts_attention() -> None:
 @pytest.mark.parametrize("kind", CONFIGS)
 def test_cost_of_a_run(kind: str) -> None:
     """Images are steps times batch size, plus one pass to compute a probe's features; counting costs no state."""
-    execution = Execution(tiny_run(CONFIGS[kind]), Glyphs(), device="cpu")
-    cost = execution.result().cost
+    prepared = prepare_run(tiny_run(CONFIGS[kind]), Glyphs(), device="cpu")
+    cost = train_prepared(prepared).cost
     assert cost is not None
     evaluated = {"moco": len(CLASSES) * IMAGES_PER_CLASS, "dino": len(CLASSES) * IMAGES_PER_CLASS, "mae": 12 * BATCH}
     assert cost.images == 12 * BATCH + evaluated.get(kind, 0)
@@ -85,16 +86,16 @@ def test_cost_of_a_run(kind: str) -> None:
 @pytest.mark.parametrize("kind", CONFIGS)
 def test_counting_leaves_the_stage_alone(kind: str) -> None:
     """Counting happens on a fresh method and on forked generators: nothing of the stage and no draw changes."""
-    execution = Execution(tiny_run(CONFIGS[kind]), Glyphs(), device="cpu")
+    prepared = prepare_run(tiny_run(CONFIGS[kind]), Glyphs(), device="cpu")
     stage = Stage(
-        "pretrain", execution.fresh_method(), random_images(16), torch.zeros(16, dtype=torch.long), train_spec(SGD), 0
+        "pretrain", prepared.new_method(), random_images(16), torch.zeros(16, dtype=torch.long), train_spec(SGD), 0
     )
     before = {name: tensor.clone() for name, tensor in stage.method.state_dict().items()}
     state = torch.get_rng_state()
-    first = stage_flops(stage, execution.fresh_method)
+    first = stage_flops(stage, prepared.new_method)
     assert torch.equal(torch.get_rng_state(), state)
     assert all(torch.equal(tensor, before[name]) for name, tensor in stage.method.state_dict().items())
-    assert stage_flops(stage, execution.fresh_method) == first
+    assert stage_flops(stage, prepared.new_method) == first
 
 
 def test_pixels_do_not_matter_to_the_cost() -> None:

@@ -35,7 +35,7 @@ def follow(device: str, tuning: Tuning) -> None:
     from dlth_bench.training.cpu_speed.allocator import keep_freed_memory
     from dlth_bench.training.environment import quiet_libraries
     from dlth_bench.training.parallel.processes import launched, of_first
-    from dlth_bench.training.train_run import Execution
+    from dlth_bench.training.train_run import train_run
 
     quiet_libraries()
     keep_freed_memory()
@@ -43,7 +43,7 @@ def follow(device: str, tuning: Tuning) -> None:
     use_one_thread()
     while (text := of_first(_not_first)) is not None:
         run = Run.model_validate_json(text)
-        Execution(run, protocol_dataset(run.data), device=device, tuning=tuning).result()
+        train_run(run, protocol_dataset(run.data), device=device, tuning=tuning)
     leave()
 
 

@@ -116,20 +116,21 @@ def record_run(
         NotRecorded: the training diverged.
     """
     from dlth_bench.training.dynamics import DynamicsRecorder  # torch: slow to import
-    from dlth_bench.training.train_run import Execution
+    from dlth_bench.training.run_context import run_pixels
+    from dlth_bench.training.train_run import train_run
 
     watched = recorded_stage(run.config, convention)
     dataset = protocol_dataset(run.data)
+    pixels = run_pixels(run, dataset)
     recorders: list[DynamicsRecorder] = []
 
     def watch(stage: Stage) -> AfterStep:
         if stage.name != watched:
             return lambda step: None
-        recorders.append(DynamicsRecorder(stage, execution.pixels, convention))
+        recorders.append(DynamicsRecorder(stage, pixels, convention))
         return recorders[-1].after_step
 
-    execution = Execution(run, dataset, device=device, report=report, watch=watch)
-    result = execution.result()
+    result = train_run(run, dataset, device=device, report=report, watch=watch)
     if result.status != "finished":
         raise NotRecorded(f"{run.label}: {result.reason}")
     arrays = dataset.load("train", run.class_ids, run.data.images_per_class)

@@ -83,11 +83,11 @@ def smoke(
 
     With several devices each of their processes calls it.
     """
-    from dlth_bench.training.train_run import Execution  # torch: slow to import
+    from dlth_bench.training.train_run import train_run  # torch: slow to import
 
     started = time.monotonic()
     try:
-        result = Execution(smoke_run(config, data, class_ids), dataset, device=device, tuning=tuning).result()
+        result = train_run(smoke_run(config, data, class_ids), dataset, device=device, tuning=tuning)
     except InputError:
         raise  # about the data: no config would fare better
     except Exception as error:  # noqa: BLE001 - the other configs are to be tried all the same

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import torch
 import torch.nn.functional as F
@@ -32,13 +32,10 @@ from dlth_bench.training.methods.text import TextClassifier
 from dlth_bench.training.networks import linear_head
 from dlth_bench.training.parallel.processes import in_shards
 from dlth_bench.training.random import global_stream
+from dlth_bench.training.run_context import RunContext
 from dlth_bench.training.samples import Images, Samples, in_order
 from dlth_bench.training.stage import Stage
 from dlth_bench.training.views.augment import Augment, Pixels, unaugmented
-
-if TYPE_CHECKING:
-    from dlth_bench.training.train_run import Execution
-
 
 BATCH = 512
 
@@ -259,36 +256,36 @@ def finetune_method(spec: FinetuneSpec, encoder: nn.Module, classes: int, pixels
     )
 
 
-def evaluated(execution: Execution, method: Method, data: Resident) -> Outcome:
+def evaluated(context: RunContext, method: Method, data: Resident) -> Outcome:
     """What the config's evaluation makes of a trained method, and what it took; fine-tuning changes the method."""
-    match execution.config.evaluation:
+    match context.config.evaluation:
         case LinearSpec() as spec:
-            return _linear(execution, spec, method, data)
+            return _linear(context, spec, method, data)
         case FinetuneSpec() as spec:
-            return _finetune(execution, spec, method, data)
+            return _finetune(context, spec, method, data)
         case None:
-            return classified(execution, method, data)
+            return classified(context, method, data)
 
 
-def classified(execution: Execution, method: Method, data: Resident) -> Outcome:
+def classified(context: RunContext, method: Method, data: Resident) -> Outcome:
     """What a trained classifier predicts of both splits; says nothing of what training took."""
     if isinstance(method, TextClassifier):
         train_logits, val_logits = method.logits(data.train_images), method.logits(data.val_images)
         return Outcome(train_logits, val_logits, History(), History(), images=0, flops=0.0)
     if not isinstance(method, Supervised):
-        raise TypeError(f"config {execution.config.name} has no evaluation and no classifier")
+        raise TypeError(f"config {context.config.name} has no evaluation and no classifier")
     method.eval()
     return Outcome(
-        in_batches(method.logits, data.train_images, execution.pixels),
-        in_batches(method.logits, data.val_images, execution.pixels),
+        in_batches(method.logits, data.train_images, context.pixels),
+        in_batches(method.logits, data.val_images, context.pixels),
         *(History(), History()),
         images=0,
         flops=0.0,
     )
 
 
-def _linear(execution: Execution, spec: LinearSpec, method: Method, data: Resident) -> Outcome:
-    run, pixels = execution.run, execution.pixels
+def _linear(context: RunContext, spec: LinearSpec, method: Method, data: Resident) -> Outcome:
+    run, pixels = context.run, context.pixels
     train_features = extract_features(method.encoder, data.train_images, pixels, spec.features)
     val_features = extract_features(method.encoder, data.val_images, pixels, spec.features)
     classes, width = len(run.class_ids), train_features.shape[1]
@@ -296,11 +293,11 @@ def _linear(execution: Execution, spec: LinearSpec, method: Method, data: Reside
     def fresh() -> LinearProbe:
         with global_stream(run.seed, "probe"):
             probe = linear_probe(spec, method.encoder, width, classes, pixels)
-        return probe.to(execution.fabric.device)
+        return probe.to(context.device)
 
     probe, samples = fresh(), train_features if spec.augment is None else data.train_images
     stage = Stage("linear", probe, samples, data.train_labels, spec.train, run.seed)
-    history = execution.train(stage)
+    history = context.train(stage)
     probe.eval()
     extraction = forward_flops(
         lambda image: extract_features(method.encoder, image, pixels, spec.features),
@@ -315,17 +312,17 @@ def _linear(execution: Execution, spec: LinearSpec, method: Method, data: Reside
     return Outcome(*logits, History(), history, images=images, flops=flops)
 
 
-def _finetune(execution: Execution, spec: FinetuneSpec, method: Method, data: Resident) -> Outcome:
-    run = execution.run
+def _finetune(context: RunContext, spec: FinetuneSpec, method: Method, data: Resident) -> Outcome:
+    run = context.run
 
     def on(encoder: torch.nn.Module) -> Supervised:
         with global_stream(run.seed, "finetune"):
-            tuned = finetune_method(spec, encoder, len(run.class_ids), execution.pixels)
-        return tuned.to(execution.fabric.device)
+            tuned = finetune_method(spec, encoder, len(run.class_ids), context.pixels)
+        return tuned.to(context.device)
 
     tuned = on(method.encoder)
     stage = Stage("finetune", tuned, data.train_images, data.train_labels, spec.train, run.seed)
-    history = execution.train(stage)
-    outcome = classified(execution, tuned, data)
-    flops = stage_flops(stage, lambda: on(execution.fresh_method().encoder))
+    history = context.train(stage)
+    outcome = classified(context, tuned, data)
+    flops = stage_flops(stage, lambda: on(context.new_method().encoder))
     return replace(outcome, evaluation=history, images=stage.steps * spec.train.batch_size, flops=flops)

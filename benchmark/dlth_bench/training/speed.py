@@ -18,8 +18,8 @@ from dlth_bench.runs.run import Run
 from dlth_bench.training import loop
 from dlth_bench.training.loop import Trainer
 from dlth_bench.training.methods.method import Moment
+from dlth_bench.training.run_context import prepare_run
 from dlth_bench.training.stage import Batches, Stage
-from dlth_bench.training.train_run import Execution
 from dlth_bench.util.errors import InputError
 from dlth_bench.util.model import Frozen
 
@@ -186,9 +186,8 @@ class _Both:
     def __init__(self, config: Config, data: DataSpec, dataset: Dataset, device: str, steps: int) -> None:
         classes = max(2, -(-4 * config.train.batch_size // (data.images_per_class or 64)))
         run = Run(data=data, config=config, class_ids=dataset.catalog.ids[:classes], seed=0)
-        execution = Execution(run, dataset, device=device)
-        self.fabric = execution.fabric
-        self.stage = execution.pretrain_stage()
+        context = prepare_run(run, dataset, device=device)
+        self.fabric, self.stage = context.fabric, context.first_stage()
         self.trainer = Trainer(self.stage, self.fabric)
         self.bare = BareStep(self.stage, self.fabric)
         # Views of some steps are made in one go; a round has whole groups of such steps.

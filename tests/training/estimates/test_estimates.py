@@ -17,7 +17,7 @@ from dlth_bench.subsets.subset import Replaced, Subset
 from dlth_bench.training.estimates.run import Estimate, estimated
 from dlth_bench.training.estimates.step import Counts
 from dlth_bench.training.measurements.stable_point import costliest_search, first_stable
-from dlth_bench.training.train_run import Execution
+from dlth_bench.training.train_run import train_run
 from dlth_bench.util.errors import InputError
 
 FULL = (IMAGES_PER_CLASS,) * len(CLASSES)
@@ -66,7 +66,7 @@ def config(**given: Any) -> Config:
 def both(run: Run) -> tuple[Cost, Estimate]:
     """What a run took, and what it was said to take."""
     estimate = estimated(run, FULL, Counts(run.data, 32))
-    cost = Execution(run, Glyphs(), device="cpu").result().cost
+    cost = train_run(run, Glyphs(), device="cpu").cost
     assert cost is not None
     return cost, estimate
 

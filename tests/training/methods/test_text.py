@@ -22,9 +22,10 @@ from dlth_bench.training.loop import Trainer
 from dlth_bench.training.methods.method import Moment
 from dlth_bench.training.methods.text import TextClassifier
 from dlth_bench.training.optimizers import clip_gradients, learning_rate, plateau_drops
+from dlth_bench.training.run_context import prepare_run
 from dlth_bench.training.samples import TokenSamples
 from dlth_bench.training.stage import Batches, Stage
-from dlth_bench.training.train_run import Execution
+from dlth_bench.training.train_run import train_run
 
 pytest.importorskip("pyarrow")
 
@@ -99,14 +100,14 @@ def test_rate_drops_after_each_epoch_below_the_best() -> None:
 
 def test_held_out_samples_are_not_trained_on_and_decide_the_rate(news: ParquetTexts) -> None:
     """5 % of the samples never enter a batch; their accuracy after each epoch is kept with the checkpoint."""
-    execution = Execution(run_of(config("c1", batch_size=16, held_out=0.1)), news, device="cpu")
-    stage = execution.pretrain_stage()
+    prepared = prepare_run(run_of(config("c1", batch_size=16, held_out=0.1)), news, device="cpu")
+    stage = prepared.first_stage()
     batches, trained = Batches(stage), set()
     for step in range(3 * stage.epoch_steps):
         trained |= set(batches.at(step).tolist())
     assert len(stage.held_out) == 18
     assert not trained & set(stage.held_out.tolist())
-    trainer = Trainer(stage, execution.fabric)
+    trainer = Trainer(stage, prepared.fabric)
     for step in range(2 * stage.epoch_steps):
         trainer.step(step)
     assert len(trainer.held_out) == 2
@@ -126,7 +127,7 @@ def test_cosine_falls_epoch_by_epoch() -> None:
 def test_an_interrupted_run_ends_as_an_uninterrupted_one(news: ParquetTexts, tmp_path: Path) -> None:
     """Rate drops depend on the epochs before, so they come back with the checkpoint: the same weights bit for bit."""
     run = run_of(config("c1", batch_size=16, held_out=0.1))
-    whole = Execution(run, news, device="cpu").result()
+    whole = train_run(run, news, device="cpu")
 
     class Stopped(Exception):
         pass
@@ -137,8 +138,8 @@ def test_an_interrupted_run_ends_as_an_uninterrupted_one(news: ParquetTexts, tmp
 
     options = {"folder": tmp_path, "device": "cpu", "checkpoint_seconds": 0.0}
     with pytest.raises(Stopped):
-        Execution(run, news, report=stop_late, **options).result()
-    resumed = Execution(run, news, **options).result()
+        train_run(run, news, report=stop_late, **options)
+    resumed = train_run(run, news, **options)
     assert (resumed.accuracy, resumed.curves, resumed.train_accuracy) == (
         whole.accuracy,
         whole.curves,
@@ -152,7 +153,7 @@ def test_trains_at_ag_newss_size_in_minutes(tmp_path: Path) -> None:
     folder = write_dataset(tmp_path, train=30_000, test=1_900, words=60, vocabulary=100_000)
     run = run_of(find_protocol("agnews-text").config("c1"))
     run = run.model_copy(update={"class_ids": ("World", "Sports", "Business", "Sci-Tech")})
-    result = Execution(run, ParquetTexts(AGNEWS, folder), device="cpu").result()
+    result = train_run(run, ParquetTexts(AGNEWS, folder), device="cpu")
     assert result.status == "finished"
     assert result.accuracy is not None and result.accuracy > 0.9
     assert result.cost is not None and result.cost.device_seconds < 600

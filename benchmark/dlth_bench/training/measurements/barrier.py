@@ -12,9 +12,10 @@ from torch.optim.swa_utils import update_bn
 from dlth_bench.protocols.measurements import BarrierSpec
 from dlth_bench.protocols.metric import Measured
 from dlth_bench.training.evaluation import in_batches, top1
-from dlth_bench.training.measurements.subject import Finding, Subject, Weights, valued
+from dlth_bench.training.measurements.subject import Finding, Subject, valued
 from dlth_bench.training.methods.supervised import Supervised, as_classifier
 from dlth_bench.training.samples import Samples, in_order
+from dlth_bench.training.tickets.search import Weights
 from dlth_bench.training.views.augment import Pixels, unaugmented
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from torch import Tensor
 
@@ -13,13 +12,8 @@ from dlth_bench.training.methods.supervised import Supervised, as_classifier
 from dlth_bench.training.samples import Samples
 from dlth_bench.training.stage import Stage
 from dlth_bench.training.tickets.masks import Mask
+from dlth_bench.training.tickets.search import LevelTrainer, Weights
 from dlth_bench.training.views.augment import Pixels
-
-if TYPE_CHECKING:
-    from dlth_bench.training.tickets.search import LevelTrainer
-
-
-Weights = dict[str, Tensor]
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +21,14 @@ from torch.utils.flop_counter import FlopCounterMode
 from dlth_bench.protocols.protocol import Config
 from dlth_bench.protocols.tickets import PruningSpec, SearchData, SearchSpec
 from dlth_bench.runs.result import TRAINING_VERSION, Level
-from dlth_bench.training.data import UNLABELLED, visible_labels
+from dlth_bench.training.data import UNLABELLED, Resident, visible_labels
 from dlth_bench.training.evaluation import in_batches, top1
 from dlth_bench.training.flops import stage_flops
 from dlth_bench.training.loop import History, usable
 from dlth_bench.training.methods.method import Method
 from dlth_bench.training.methods.rotnet import ROTATIONS, RotNet
 from dlth_bench.training.methods.supervised import Supervised
+from dlth_bench.training.run_context import RunContext
 from dlth_bench.training.samples import Samples
 from dlth_bench.training.stage import Stage
 from dlth_bench.training.tickets.critical_set import CriticalSet
@@ -124,6 +125,17 @@ class LevelTrainer:
         method = self.new_method("init")
         method.load_state_dict(weights)
         return method
+
+
+def level_trainer(context: RunContext, data: Resident, folder: Path | None) -> LevelTrainer:
+    """How parts of a run's first stage are trained, masked or not.
+
+    Args:
+        folder: of their files; None keeps none.
+    """
+    train = partial(context.stages.train, folder=folder)
+    validation = data.val_images, data.val_labels
+    return LevelTrainer(context.first_stage(data), context.new_method, train, context.pixels, *validation, folder)
 
 
 @dataclass
