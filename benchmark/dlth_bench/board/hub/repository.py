@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 RepositoryKind = Literal["dataset", "space"]
 
-_INSTALL = "the Hub needs huggingface_hub 1.0 or newer: pip install 'dlth-bench[datasets]'"
+_INSTALL = "the Hub needs huggingface_hub 1.4 or newer: pip install 'dlth-bench[datasets]'"
 
 
 @dataclass(frozen=True)

@@ -16,14 +16,13 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 from torch import Tensor
-from torch.utils.flop_counter import FlopCounterMode
 
 from dlth_bench.protocols.protocol import Config
 from dlth_bench.protocols.tickets import PruningSpec, SearchData, SearchSpec
 from dlth_bench.runs.result import TRAINING_VERSION, Level
 from dlth_bench.training.data import UNLABELLED, Resident, visible_labels
 from dlth_bench.training.evaluation import in_batches, top1
-from dlth_bench.training.flops import stage_flops
+from dlth_bench.training.flops import FlopCounter, stage_flops
 from dlth_bench.training.loop import History, usable
 from dlth_bench.training.methods.method import Method
 from dlth_bench.training.methods.rotnet import ROTATIONS, RotNet
@@ -195,9 +194,9 @@ class Search:
         """The mask after some rounds by the scores of ``method``."""
         count = self.spec.live_after(rounds, self.dense.weights)
         started = time.monotonic()
-        with FlopCounterMode(display=False) as counter:
+        with FlopCounter() as counter:
             mask = self.scorer.prune(method, found.mask, count, rounds)
-        flops, seconds = float(counter.get_total_flops()), time.monotonic() - started
+        flops, seconds = counter.flops, time.monotonic() - started
         return replace(
             found,
             mask=mask,
