@@ -165,10 +165,10 @@ def chosen_place(
         InputError: no such engine or device, a missing library, ``--detach`` without Slurm, or several runs at once
             that each take several devices.
     """
-    check_engine(engine)
-    if detach and engine != "slurm":
+    entry = check_engine(engine)
+    if detach and not entry.detaches:
         raise InputError("--detach: only Slurm goes on without this command; use --engine slurm")
-    if engine == "local":
+    if entry.on_this_machine:
         checked = checked_device(device)
         if tuning.devices > 1 and workers not in {None, 1}:
             raise InputError(f"--workers {workers}: runs on {tuning.devices} devices are trained one after the other")

@@ -24,7 +24,7 @@ from dlth_bench.datasets.registry import is_packed, protocol_dataset
 from dlth_bench.engines.attempt import invite
 from dlth_bench.engines.batch import Grid, Purpose
 from dlth_bench.engines.engine import Engine, EngineSettings, Event, Finished, Progressed
-from dlth_bench.engines.registry import make_engine
+from dlth_bench.engines.registry import ENGINES, make_engine
 from dlth_bench.runs.plan import Plan, PlannedRun
 from dlth_bench.runs.result import Result
 from dlth_bench.runs.run import Run
@@ -196,7 +196,7 @@ def _train(engine: Engine, plan: Plan, place: Place, console: Console) -> None:
     try:
         watch(engine.run_all([planned.run for planned in plan.pending]), plan.pending, console)
     except KeyboardInterrupt:
-        if place.engine == "slurm":
+        if ENGINES[place.engine].detaches:
             console.print("stopped waiting; the jobs go on: dlth-bench status, or the same command to wait again")
         else:
             console.print("stopped; finished runs are stored, and the same command goes on from there")
