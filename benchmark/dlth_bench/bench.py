@@ -19,7 +19,7 @@ from dlth_bench.engines.attempt import invite
 from dlth_bench.engines.batch import BatchFolder, Grid, Purpose
 from dlth_bench.engines.engine import Engine, EngineSettings, Finished, Progressed
 from dlth_bench.engines.local import check_device, worker_count
-from dlth_bench.engines.registry import check_engine, make_engine
+from dlth_bench.engines.registry import ENGINES, check_engine, make_engine
 from dlth_bench.engines.slurm import SlurmEngine
 from dlth_bench.protocols.protocol import Protocol
 from dlth_bench.protocols.protocol_file import DEFAULT_PROTOCOL, find_protocol
@@ -73,20 +73,20 @@ class Place:
     tuning: Tuning = field(default_factory=Tuning)
 
     def __post_init__(self) -> None:
-        check_engine(self.engine)
-        if self.detach and self.engine != "slurm":
+        entry = check_engine(self.engine)
+        if self.detach and not entry.detaches:
             raise InputError("--detach: only Slurm goes on without this command; use --engine slurm")
         if self.workers is not None and self.workers < 1:
             raise InputError(f"--workers {self.workers}: must be 1 or more")
-        check_device(self.device, here=self.engine == "local")  # on a cluster its nodes know whether there is one
-        if self.engine == "local" and self.tuning.devices > 1 and self.workers not in {None, 1}:
+        check_device(self.device, here=entry.on_this_machine)  # on a cluster its nodes know whether there is one
+        if entry.on_this_machine and self.tuning.devices > 1 and self.workers not in {None, 1}:
             told = f"runs on {self.tuning.devices} devices are trained one after the other"
             raise InputError(f"--workers {self.workers}: {told}")
 
     @property
     def at_once(self) -> int | None:
         """Runs trained at once; None when the cluster decides."""
-        if self.engine != "local":
+        if not ENGINES[self.engine].on_this_machine:
             return self.workers
         return 1 if self.tuning.devices > 1 else worker_count(self.workers, self.device)
 
