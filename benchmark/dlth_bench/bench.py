@@ -10,11 +10,12 @@ import datetime
 import re
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from dlth_bench.datasets.dataset import Dataset
 from dlth_bench.datasets.packed.cache import PackedImages
-from dlth_bench.datasets.registry import data_at, is_packed, protocol_dataset
+from dlth_bench.datasets.registry import class_catalog, data_at, is_packed, protocol_dataset, sample_catalog
 from dlth_bench.engines.attempt import invite
 from dlth_bench.engines.batch import BatchFolder, Grid, Purpose
 from dlth_bench.engines.engine import Engine, EngineSettings, Finished, Progressed
@@ -49,6 +50,7 @@ from dlth_bench.scoring.power import FIRST_SEEDS
 from dlth_bench.scoring.score import make_scorecard
 from dlth_bench.scoring.scorecard import Scorecard
 from dlth_bench.subsets.subset import Subset
+from dlth_bench.subsets.subset_file import parse_subset
 from dlth_bench.util.errors import InputError
 from dlth_bench.util.text import quoted
 
@@ -163,6 +165,8 @@ def as_subset(subset: str | Path | Subset, protocol: Protocol) -> tuple[Subset, 
         return file.subset, file.name
     if subset.dataset != protocol.data.dataset:
         raise InputError(f"the subset is of {subset.dataset}, but {protocol.key} is on {protocol.data.dataset}")
+    catalog, limit = class_catalog(subset.dataset), protocol.data.images_per_class
+    parse_subset(subset.canonical_text(), catalog, samples=partial(sample_catalog, subset.dataset, limit))
     check_subset(subset, protocol)
     return subset, subset.digest[:12]
 
