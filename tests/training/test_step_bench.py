@@ -18,7 +18,7 @@ def test_the_parts_of_a_profile_are_those_of_the_step_and_looking_leaves_no_trac
     both = _Both(CONFIG, DATA, protocol_dataset(DATA), "cpu", 3)
     both.whole_round(0)
     before = [vars(owner).get(name) for owner, name, _ in timed_parts(both.trainer)]
-    parts = {part.part: part for part in profiled(both.trainer, both.bare, both.whole_round, both.bare_round, 1)}
+    parts = {part.part: part for part in profiled(both.trainer, both.whole_round, both.bare_round, 1)}
     assert [vars(owner).get(name) for owner, name, _ in timed_parts(both.trainer)] == before
     for part in ("views", "optimizer", "seeds and schedules"):
         assert parts[part].step > 0 == parts[part].bare

@@ -10,7 +10,6 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -184,11 +183,6 @@ class FileSamples:
 Samples = Tensor | RaggedImages | FileSamples | TokenSamples
 """What a stage trains on: uint8 images (samples, channels, height, width) or features (samples, width) on the device,
 images of different sizes there, such images in files, or texts on the device."""
-
-
-def taken(samples: Samples, positions: Tensor) -> Any:
-    """A batch, as ``samples[positions]``, which for a tensor of small images copies byte by byte."""
-    return samples.index_select(0, positions) if isinstance(samples, Tensor) else samples[positions]
 
 
 def packed_samples(files: PackedFiles, device: torch.device) -> RaggedImages | FileSamples:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -16,7 +17,7 @@ from dlth_bench.training.data import half_labelled_order
 from dlth_bench.training.methods.method import Method
 from dlth_bench.training.parallel.processes import Part
 from dlth_bench.training.random import stream_seed
-from dlth_bench.training.samples import Samples
+from dlth_bench.training.samples import FileSamples, ReadAhead, Samples
 from dlth_bench.training.tickets.masks import Masking
 
 
@@ -102,6 +103,13 @@ class Stage:
     """Name of its files; None: ``name``. Stages whose draws are the same have files of their own by it."""
     tuning: Tuning = field(default_factory=Tuning)
     """How its steps are computed."""
+    cpu_speed: bool = True
+    """Whether the speed-ups of `cpu_speed` are used, which give the same bits; without them the step is plainer."""
+
+    def autocast(self, device: torch.device) -> AbstractContextManager[Any]:
+        """The precision of forward passes."""
+        half = self.spec.precision == "bf16"
+        return torch.autocast(device.type, torch.bfloat16) if half else nullcontext()
 
     @property
     def file_name(self) -> str:
@@ -171,3 +179,22 @@ class Batches:
         size = self.stage.spec.batch_size
         batch = self.order[index * size : (index + 1) * size]
         return batch if self.part is None else self.part.of(batch)
+
+
+BatchReader = Callable[[int, Tensor], Any]
+"""Reads the batch of a step, given its number and the positions of its samples, onto the device."""
+
+
+def batch_reader(stage: Stage, part: Part | None = None) -> BatchReader:
+    """How the batches of a stage are read: from a tensor, from files ahead of their use, or as the samples have it.
+
+    Args:
+        part: of every batch; None: all of it.
+    """
+    samples = stage.samples
+    if isinstance(samples, Tensor):
+        return lambda step, positions: samples.index_select(0, positions)  # small images byte by byte, unlike [...]
+    if isinstance(samples, FileSamples):
+        ahead = ReadAhead(samples, Batches(stage, torch.device("cpu"), part).at, stage.steps)
+        return lambda step, positions: ahead.at(step)
+    return lambda step, positions: samples[positions]

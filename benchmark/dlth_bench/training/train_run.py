@@ -15,12 +15,12 @@ from dlth_bench.datasets.dataset import Dataset
 from dlth_bench.runs.result import TRAINING_VERSION, Result
 from dlth_bench.runs.run import Run, Tuning
 from dlth_bench.runs.store import PRETRAINED_FILE
-from dlth_bench.training.checkpoint import load_tensors
+from dlth_bench.training.checkpoint import load_tensors, usable
 from dlth_bench.training.data import Resident
 from dlth_bench.training.environment import environment
 from dlth_bench.training.evaluation import Outcome, evaluated, measured, top1
 from dlth_bench.training.flops import stage_flops
-from dlth_bench.training.loop import Diverged, History, Watch, unwatched, usable
+from dlth_bench.training.loop import Diverged, History, Watch, unwatched
 from dlth_bench.training.measurements.forgetting import without_removed
 from dlth_bench.training.measurements.measure import records_of, with_measurements
 from dlth_bench.training.measurements.subject import Subject

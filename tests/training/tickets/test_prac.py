@@ -29,6 +29,7 @@ from dlth_bench.training.tickets.masks import Mask, keep_highest, load_mask
 from dlth_bench.training.tickets.prac import Forgetting, MaskHistory, is_settled, mask_distance
 from dlth_bench.training.tickets.scores import magnitude_scores
 from dlth_bench.training.train_run import train_prepared, train_run
+from dlth_bench.training.train_stage import Checkpoints
 
 SAMPLES = 24
 WHOLE = {"early_bird": None}
@@ -212,7 +213,7 @@ def test_level_stops_when_its_mask_has_settled(
     assert facts(result).saved == pytest.approx(3 / 24)
     stage = whole.first_stage()
     stage.name, stage.stop = "level-0", 9
-    loop.train(stage, whole.fabric, loop.Checkpoints())
+    loop.train(stage, whole.fabric, Checkpoints())
     dense = Mask.dense(stage.method)
     mask = load_mask(tmp_path / "mask-1.safetensors")
     assert mask is not None

@@ -19,11 +19,11 @@ from dlth_bench.runs.run import Run
 from dlth_bench.runs.store import Store
 from dlth_bench.training import loop
 from dlth_bench.training.checkpoint import load_tensors
-from dlth_bench.training.loop import Checkpoints
 from dlth_bench.training.stage import Stage
 from dlth_bench.training.tickets.masks import Masking, load_mask
 from dlth_bench.training.tickets.search import alone
 from dlth_bench.training.train_run import train_prepared
+from dlth_bench.training.train_stage import Checkpoints
 
 TICKET, LEVEL = REWIND + 3 * (STEPS - REWIND), STEPS - REWIND
 

@@ -21,10 +21,11 @@ from torch.utils.flop_counter import FlopCounterMode
 from dlth_bench.protocols.protocol import Config
 from dlth_bench.protocols.tickets import PruningSpec, SearchData, SearchSpec
 from dlth_bench.runs.result import TRAINING_VERSION, Level
+from dlth_bench.training.checkpoint import usable
 from dlth_bench.training.data import UNLABELLED, Resident, visible_labels
 from dlth_bench.training.evaluation import in_batches, top1
 from dlth_bench.training.flops import stage_flops
-from dlth_bench.training.loop import History, usable
+from dlth_bench.training.loop import History
 from dlth_bench.training.methods.method import Method
 from dlth_bench.training.methods.rotnet import ROTATIONS, RotNet
 from dlth_bench.training.methods.supervised import Supervised
