@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from dlth_bench.training.methods.method import Method, Moment
-from dlth_bench.training.samples import Samples
+from dlth_bench.training.samples import StageSamples
 from dlth_bench.training.stage import Stage
 
 
@@ -42,7 +42,7 @@ def _step_flops(stage: Stage, fresh: Callable[[], Method], batch: int) -> float:
 
 
 @torch.no_grad()
-def forward_flops(function: Callable[[Samples], Tensor], image: Samples, samples: int) -> float:
+def forward_flops(function: Callable[[StageSamples], Tensor], image: StageSamples, samples: int) -> float:
     """FLOPs of ``function`` over ``samples`` images, counted on the batch ``image`` of one."""
     with FlopCounterMode(display=False) as counter:
         function(image)

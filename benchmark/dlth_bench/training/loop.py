@@ -23,9 +23,9 @@ from dlth_bench.training.methods.method import Moment, Views
 from dlth_bench.training.methods.text import TextClassifier
 from dlth_bench.training.optimizers import build_optimizer, clip_each_gradient, clip_gradients, plateau_drops, set_rates
 from dlth_bench.training.parallel.passes import divide_steps
-from dlth_bench.training.parallel.processes import processes, summed
+from dlth_bench.training.parallel.processes import processes, sum_over_processes
 from dlth_bench.training.random import seed_model_draws, stream_seed
-from dlth_bench.training.recompute import tuned
+from dlth_bench.training.recompute import apply_tuning
 from dlth_bench.training.stage import Batches, Stage, batch_reader
 
 
@@ -141,7 +141,7 @@ def unwatched(stage: Stage) -> AfterStep:
 
 
 class Progress:
-    """Hears how a stage gets on, and may restore it to where it was; this one does neither."""
+    """Follows a stage and may restore it to where it was left; this one does neither."""
 
     def restore(self, trainer: Trainer) -> History:
         """Called before the first update: brings the stage to where it was left, and returns its history so far."""
@@ -163,7 +163,7 @@ def train(
         Diverged: when the loss becomes NaN or infinite; names the step.
     """
     trainer = Trainer(stage, fabric)
-    with tuned(stage.method, stage.tuning), trainer.division or nullcontext():
+    with apply_tuning(stage.method, stage.tuning), trainer.division or nullcontext():
         return _train(trainer, progress, after_step)
 
 
@@ -195,7 +195,7 @@ def _train(trainer: Trainer, progress: Progress, after_step: AfterStep) -> Histo
 
 def _record(history: History, step: int, losses: list[Tensor], name: str) -> None:
     """Append the mean loss since the last record to the curve; the only place that waits for the device."""
-    mean = (summed(torch.stack(losses).mean()) / processes()).item()
+    mean = (sum_over_processes(torch.stack(losses).mean()) / processes()).item()
     losses.clear()
     if not torch.isfinite(torch.tensor(mean)):
         raise Diverged(f"the {name} loss is {mean} at step {step}")

@@ -29,10 +29,12 @@ def build_optimizer(spec: OptimizerSpec, module: nn.Module, *, cpu_speed: bool =
     match spec.kind:
         case "sgd":
             if isinstance(module, Method) and module.sparse:
-                return _started(SGD(groups, lr=spec.lr, momentum=spec.momentum, nesterov=spec.nesterov, fused=False))
+                return _start_momenta(
+                    SGD(groups, lr=spec.lr, momentum=spec.momentum, nesterov=spec.nesterov, fused=False)
+                )
             if fast:
                 return CPUFusedSGD(groups, lr=spec.lr, momentum=spec.momentum, nesterov=spec.nesterov)
-            return _started(SGD(groups, lr=spec.lr, momentum=spec.momentum, nesterov=spec.nesterov, fused=True))
+            return _start_momenta(SGD(groups, lr=spec.lr, momentum=spec.momentum, nesterov=spec.nesterov, fused=True))
         case "adamw":
             if fast:
                 return CPUFusedAdamW(groups, lr=spec.lr, betas=spec.betas, eps=spec.eps)
@@ -51,8 +53,8 @@ def _on_cpu(groups: list[dict[str, Any]]) -> bool:
     return all(parameter.device.type == "cpu" for group in groups for parameter in group["params"])
 
 
-def _started(optimizer: SGD) -> SGD:
-    """With momenta of zero, since a fused step can't start some later than others (prototypes fixed at first)."""
+def _start_momenta(optimizer: SGD) -> SGD:
+    """Set all momenta to zero, since a fused step can't start some later than others (prototypes fixed at first)."""
     for group in optimizer.param_groups:
         for parameter in group["params"] if group["momentum"] else ():
             optimizer.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)

@@ -114,10 +114,10 @@ def timed_parts(trainer: Trainer) -> list[tuple[Any, str, str]]:
     return [*parts, (average, "update", "moving average")] if hasattr(average, "update") else parts
 
 
-def profiled(
+def profile_parts(
     trainer: Trainer, whole_round: Callable[[int], None], bare_round: Callable[[int], None], rounds: int
 ) -> tuple[PartTime, ...]:
-    """The parts of both steps, in rounds that alternate; see `step_bench.profile_step`.
+    """The parts of both steps, in rounds that alternate; see `profile_step`.
 
     Args:
         whole_round, bare_round: do the steps of a round of that number.
@@ -232,7 +232,7 @@ def bench_step(config: Config, data: DataSpec, dataset: Dataset, *, device: str,
 def profile_step(
     config: Config, data: DataSpec, dataset: Dataset, *, device: str, rounds: int, steps: int
 ) -> StepProfile:
-    """Where the processor time of both steps of `bench_step` goes; looking takes some ten microseconds a step itself.
+    """Where the processor time of both steps of `bench_step` goes; measuring takes some ten microseconds a step itself.
 
     Raises:
         InputError: the device is not a CPU; others work after a call has returned.
@@ -244,7 +244,7 @@ def profile_step(
         )
     both.whole_round(0)
     both.bare_round(0)
-    found = profiled(both.trainer, both.whole_round, both.bare_round, rounds)
+    found = profile_parts(both.trainer, both.whole_round, both.bare_round, rounds)
     parts = tuple(PartTime(part=p.part, step=p.step / both.steps, bare=p.bare / both.steps) for p in found)
     return StepProfile(config=config.name, parts=parts)
 

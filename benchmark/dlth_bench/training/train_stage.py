@@ -26,9 +26,9 @@ from dlth_bench.training.checkpoint import (
 from dlth_bench.training.loop import History, Progress, Trainer, Watch, train, unwatched
 from dlth_bench.training.methods.method import Method
 from dlth_bench.training.parallel.passes import undivided
-from dlth_bench.training.parallel.processes import of_first
+from dlth_bench.training.parallel.processes import broadcast_from_first
 from dlth_bench.training.recompute import blocks
-from dlth_bench.training.stage import Stage, observed, restore_observers
+from dlth_bench.training.stage import Stage, observer_tensors, restore_observers
 
 
 class Checkpoints(Progress):
@@ -37,7 +37,7 @@ class Checkpoints(Progress):
     Args:
         path: the file; None: none is written.
         every_seconds: how often; the first time after so long.
-        report: hears (step, of steps).
+        report: is called with (step, of steps).
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class Checkpoints(Progress):
     def restore(self, trainer: Trainer) -> History:
         stage, path = trainer.stage, self.path
         self._saved = time.monotonic()
-        loaded = of_first(lambda: None if path is None else load_tensors(path))
+        loaded = broadcast_from_first(lambda: None if path is None else load_tensors(path))
         if loaded is None or not usable(loaded[1]):
             return super().restore(trainer)
         tensors, header = loaded
@@ -63,7 +63,7 @@ class Checkpoints(Progress):
         self.report(history.step, trainer.stage.end)
         if self.path is None or last or time.monotonic() - self._saved < self.every_seconds:
             return
-        state = training_state(trainer.stage.method, trainer.optimizer) | observed(trainer.stage.observers)
+        state = training_state(trainer.stage.method, trainer.optimizer) | observer_tensors(trainer.stage.observers)
         save_tensors(self.path, state, history.header())
         self._saved = time.monotonic()
 
@@ -98,7 +98,7 @@ def train_fitting(stage: Stage, fabric: Fabric, progress: Progress = Progress(),
 
     A step that cannot be divided into the micro-batches asked for is computed as a whole, and a note says so.
 
-    With several processes there is no second try: the one that is out of memory cannot tell the others, which wait.
+    With several processes there is no second try: the one that is out of memory cannot reach the others, which wait.
 
     Raises:
         OutOfMemory: no way fits; says what would help.
@@ -152,8 +152,8 @@ def _option(tuning: Tuning) -> str:
     return "checkpoint-activations" if tuning.checkpoint_activations else f"micro-batch {tuning.micro_batch}"
 
 
-Report = Callable[[str, int, int], None]
-"""Hears (stage, step, of steps)."""
+StageReport = Callable[[str, int, int], None]
+"""Called with (stage, step, of steps)."""
 
 
 @dataclass(frozen=True)
@@ -161,15 +161,15 @@ class StageTrainer:
     """Trains the stages of a run on its devices.
 
     Attributes:
-        run: its digest, which the files tell.
-        checkpoint_seconds: how often a stage in training is written down.
+        run: its digest, which is written into the files.
+        checkpoint_seconds: how often the state of a stage in training is written.
         tuning: how steps are computed.
     """
 
     run: str
     fabric: Fabric
     checkpoint_seconds: float
-    report: Report
+    report: StageReport
     watch: Watch
     tuning: Tuning
 
@@ -180,7 +180,7 @@ class StageTrainer:
             folder: keeps the stage's file and its checkpoint; None keeps none. Of several processes the first has one.
         """
         finished = None if folder is None else folder / f"{stage.file_name}.safetensors"
-        loaded = of_first(lambda: None if finished is None else load_tensors(finished))
+        loaded = broadcast_from_first(lambda: None if finished is None else load_tensors(finished))
         if loaded is not None and usable(loaded[1]):
             stage.method.load_state_dict(restore_observers(stage.observers, loaded[0]))
             return History.from_header(loaded[1])
@@ -191,6 +191,6 @@ class StageTrainer:
         )
         history = train_fitting(replace(stage, tuning=self.tuning), self.fabric, checkpoints, self.watch)
         if finished is not None:
-            state = stage.method.state_dict() | observed(stage.observers)
+            state = stage.method.state_dict() | observer_tensors(stage.observers)
             save_tensors(finished, state, history.header() | {"run": self.run})
         return history

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from dlth_bench.training.methods.method import Method, Moment
 from dlth_bench.training.parallel.batch_norm import join_batch_norms
-from dlth_bench.training.parallel.processes import Part, Split, divided, processes, take_from_first
+from dlth_bench.training.parallel.processes import BatchPart, BatchSplit, divided, processes, take_from_first
 from dlth_bench.training.random import PartGenerator, draw_for_parts, seed_model_draws, stream_seed
 from dlth_bench.training.stage import Batches, Stage, batch_reader
 from dlth_bench.util.errors import InputError
@@ -43,8 +43,8 @@ class Pass:
     weight: factor of its loss, so that the mean over processes of the sums over passes is that of the batch.
     """
 
-    inner: Part | None = None
-    part: Part | None = None
+    inner: BatchPart | None = None
+    part: BatchPart | None = None
     weight: float = 1.0
 
 
@@ -57,10 +57,10 @@ class Division(AbstractContextManager["Division"]):
 
     def __init__(self, stage: Stage, fabric: Fabric) -> None:
         self.stage, self.fabric, self.method = stage, fabric, stage.method
-        self.own: Part | None = None
+        self.own: BatchPart | None = None
         batch_size = stage.spec.batch_size
         if processes() > 1:
-            split = Split.of(batch_size, mirrored=self.method.mirrors)
+            split = BatchSplit.of(batch_size, mirrored=self.method.mirrors)
             self.method.share(split)
             join_batch_norms(self.method)
             self.own = split.own
@@ -109,7 +109,7 @@ class Division(AbstractContextManager["Division"]):
         inner = divided(samples, -(-samples // micro_batch), mirrored=self.method.mirrors)
         return tuple(self._pass(each, each if self.own is None else self.own.within(each)) for each in inner)
 
-    def _pass(self, inner: Part | None, part: Part | None) -> Pass:
+    def _pass(self, inner: BatchPart | None, part: BatchPart | None) -> Pass:
         decomposes = part is not None and not self.method.whole_loss
         return Pass(inner, part, part.share * processes() if decomposes and part is not None else 1.0)
 
@@ -121,7 +121,7 @@ class Division(AbstractContextManager["Division"]):
             take_from_first(self.method.buffers())
             gc.collect()  # what hooks into the gradients of the stage must be gone before another stage's
 
-    def _tell(self, part: Part | None) -> None:
+    def _tell(self, part: BatchPart | None) -> None:
         self.method.part = part
         for layer in self._drawing:
             layer.part = part  # type: ignore[assignment]  # torch expects tensors and modules alone
