@@ -18,7 +18,7 @@ from dlth_bench.protocols.protocol import Config
 from dlth_bench.runs.result import Result
 from dlth_bench.training import loop
 from dlth_bench.training.checkpoint import load_tensors
-from dlth_bench.training.loop import Checkpoints, Diverged, train
+from dlth_bench.training.loop import Diverged, train
 from dlth_bench.training.methods.method import Method, Moment
 from dlth_bench.training.methods.supervised import Supervised
 from dlth_bench.training.networks import build_backbone
@@ -26,6 +26,7 @@ from dlth_bench.training.random import global_stream, stream_seed
 from dlth_bench.training.run_context import RunContext, prepare_run
 from dlth_bench.training.stage import Batches, Stage
 from dlth_bench.training.train_run import train_prepared, train_run
+from dlth_bench.training.train_stage import Checkpoints
 
 KINDS = tuple(CONFIGS)
 EVERY = 3

@@ -16,11 +16,12 @@ from dlth_bench.datasets.imagenet.dataset import ImageNet, source_in
 from dlth_bench.datasets.packed.cache import PackedImages
 from dlth_bench.runs.run import Run
 from dlth_bench.training import samples as samples_module
-from dlth_bench.training.loop import Checkpoints, train
+from dlth_bench.training.loop import train
 from dlth_bench.training.run_context import prepare_run
 from dlth_bench.training.samples import FileSamples, RaggedImages, ReadAhead, _on_device, in_order
 from dlth_bench.training.stage import Batches
 from dlth_bench.training.train_run import train_run
+from dlth_bench.training.train_stage import Checkpoints
 from dlth_bench.training.views.augment import Pixels, unaugmented
 from imagenet_files import WNIDS, write_image_folder
 

@@ -30,10 +30,10 @@ from dlth_bench.training.methods.method import Method, Moment, Views
 from dlth_bench.training.methods.supervised import Supervised
 from dlth_bench.training.methods.text import TextClassifier
 from dlth_bench.training.networks import linear_head
-from dlth_bench.training.parallel.processes import in_shards
+from dlth_bench.training.parallel.processes import compute_in_shards
 from dlth_bench.training.random import global_stream
 from dlth_bench.training.run_context import RunContext
-from dlth_bench.training.samples import Images, Samples, in_order
+from dlth_bench.training.samples import Images, StageSamples, in_order
 from dlth_bench.training.stage import Stage
 from dlth_bench.training.views.augment import Augment, Pixels, unaugmented
 
@@ -41,13 +41,13 @@ BATCH = 512
 
 
 @torch.no_grad()
-def in_batches(function: Callable[[Tensor], Tensor], images: Samples, pixels: Pixels) -> Tensor:
+def in_batches(function: Callable[[Tensor], Tensor], images: StageSamples, pixels: Pixels) -> Tensor:
     """``function`` of the normalised, unaugmented images, concatenated over batches; each process takes a share."""
 
     def of_share(share: slice) -> Tensor:
         return torch.cat([function(unaugmented(batch, pixels)) for batch in in_order(images, BATCH, share)])
 
-    return in_shards(of_share, len(images))
+    return compute_in_shards(of_share, len(images))
 
 
 def class_accuracy(logits: Tensor, labels: Tensor, classes: int) -> tuple[list[float], list[int]]:
@@ -69,7 +69,7 @@ def top1(logits: Tensor, labels: Tensor) -> float:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class RunOutcome:
     """What one or two stages of a run left."""
 
     train_logits: Tensor
@@ -86,7 +86,7 @@ class Outcome:
     measured: tuple[Measured, ...] = ()
 
 
-def measured(outcome: Outcome, data: Resident, classes: int) -> dict[str, Any]:
+def result_fields(outcome: RunOutcome, data: Resident, classes: int) -> dict[str, Any]:
     """The fields of the result of a finished run that do not name it.
 
     Args:
@@ -124,7 +124,7 @@ def measured(outcome: Outcome, data: Resident, classes: int) -> dict[str, Any]:
     }
 
 
-def extract_features(encoder: nn.Module, images: Samples, pixels: Pixels, kind: Features) -> Tensor:
+def extract_features(encoder: nn.Module, images: StageSamples, pixels: Pixels, kind: Features) -> Tensor:
     """Features (samples, width) of uint8 images, the encoder in evaluation mode."""
     encoder.eval()
     return in_batches(lambda batch: _features(encoder, batch, kind), images, pixels).float()
@@ -256,7 +256,7 @@ def finetune_method(spec: FinetuneSpec, encoder: nn.Module, classes: int, pixels
     )
 
 
-def evaluated(context: RunContext, method: Method, data: Resident) -> Outcome:
+def evaluate(context: RunContext, method: Method, data: Resident) -> RunOutcome:
     """What the config's evaluation makes of a trained method, and what it took; fine-tuning changes the method."""
     match context.config.evaluation:
         case LinearSpec() as spec:
@@ -264,18 +264,18 @@ def evaluated(context: RunContext, method: Method, data: Resident) -> Outcome:
         case FinetuneSpec() as spec:
             return _finetune(context, spec, method, data)
         case None:
-            return classified(context, method, data)
+            return classify(context, method, data)
 
 
-def classified(context: RunContext, method: Method, data: Resident) -> Outcome:
+def classify(context: RunContext, method: Method, data: Resident) -> RunOutcome:
     """What a trained classifier predicts of both splits; says nothing of what training took."""
     if isinstance(method, TextClassifier):
         train_logits, val_logits = method.logits(data.train_images), method.logits(data.val_images)
-        return Outcome(train_logits, val_logits, History(), History(), images=0, flops=0.0)
+        return RunOutcome(train_logits, val_logits, History(), History(), images=0, flops=0.0)
     if not isinstance(method, Supervised):
         raise TypeError(f"config {context.config.name} has no evaluation and no classifier")
     method.eval()
-    return Outcome(
+    return RunOutcome(
         in_batches(method.logits, data.train_images, context.pixels),
         in_batches(method.logits, data.val_images, context.pixels),
         *(History(), History()),
@@ -284,7 +284,7 @@ def classified(context: RunContext, method: Method, data: Resident) -> Outcome:
     )
 
 
-def _linear(context: RunContext, spec: LinearSpec, method: Method, data: Resident) -> Outcome:
+def _linear(context: RunContext, spec: LinearSpec, method: Method, data: Resident) -> RunOutcome:
     run, pixels = context.run, context.pixels
     train_features = extract_features(method.encoder, data.train_images, pixels, spec.features)
     val_features = extract_features(method.encoder, data.val_images, pixels, spec.features)
@@ -309,10 +309,10 @@ def _linear(context: RunContext, spec: LinearSpec, method: Method, data: Residen
     images, flops = len(data.train_labels), extraction + stage_flops(stage, fresh)
     if spec.augment is not None:  # features of unaugmented images are then for the training accuracy alone
         images, flops = stage.steps * spec.train.batch_size, flops - extraction
-    return Outcome(*logits, History(), history, images=images, flops=flops)
+    return RunOutcome(*logits, History(), history, images=images, flops=flops)
 
 
-def _finetune(context: RunContext, spec: FinetuneSpec, method: Method, data: Resident) -> Outcome:
+def _finetune(context: RunContext, spec: FinetuneSpec, method: Method, data: Resident) -> RunOutcome:
     run = context.run
 
     def on(encoder: torch.nn.Module) -> Supervised:
@@ -323,6 +323,6 @@ def _finetune(context: RunContext, spec: FinetuneSpec, method: Method, data: Res
     tuned = on(method.encoder)
     stage = Stage("finetune", tuned, data.train_images, data.train_labels, spec.train, run.seed)
     history = context.train(stage)
-    outcome = classified(context, tuned, data)
+    outcome = classify(context, tuned, data)
     flops = stage_flops(stage, lambda: on(context.new_method().encoder))
     return replace(outcome, evaluation=history, images=stage.steps * spec.train.batch_size, flops=flops)

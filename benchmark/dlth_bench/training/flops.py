@@ -15,7 +15,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from dlth_bench.training.methods.method import Method, Moment
-from dlth_bench.training.samples import Samples
+from dlth_bench.training.samples import StageSamples
 from dlth_bench.training.stage import Stage
 
 aten = torch.ops.aten
@@ -170,7 +170,7 @@ def _step_flops(stage: Stage, fresh: Callable[[], Method], batch: int) -> float:
 
 
 @torch.no_grad()
-def forward_flops(function: Callable[[Samples], Tensor], image: Samples, samples: int) -> float:
+def forward_flops(function: Callable[[StageSamples], Tensor], image: StageSamples, samples: int) -> float:
     """FLOPs of ``function`` over ``samples`` images, counted on the batch ``image`` of one."""
     with FlopCounter() as counter:
         function(image)

@@ -20,10 +20,10 @@ from dlth_bench.training.environment import reset_peak_memory
 from dlth_bench.training.loop import History, Watch, unwatched
 from dlth_bench.training.methods import build_method
 from dlth_bench.training.methods.method import Method
-from dlth_bench.training.parallel.processes import launched
+from dlth_bench.training.parallel.processes import launch
 from dlth_bench.training.random import global_stream
 from dlth_bench.training.stage import Stage
-from dlth_bench.training.train_stage import Report, StageTrainer
+from dlth_bench.training.train_stage import StageReport, StageTrainer
 from dlth_bench.training.views.augment import Pixels
 from dlth_bench.util.errors import InputError
 
@@ -121,7 +121,7 @@ def prepare_run(
     device: str = "auto",
     tuning: Tuning = Tuning(),
     checkpoint_seconds: float = 15.0,
-    report: Report = lambda stage, step, total: None,
+    report: StageReport = lambda stage, step, total: None,
     watch: Watch = unwatched,
     share_pretraining: SharedFolder = nullcontext,
 ) -> RunContext:
@@ -140,7 +140,7 @@ def prepare_run(
     Raises:
         InputError: the config cannot be trained on several devices, or the dataset lacks samples of the run.
     """
-    fabric = launched(device, tuning.devices)
+    fabric = launch(device, tuning.devices)
     alone = "the search for a ticket takes" if run.config.pruning is not None else "measurements take"
     if tuning.devices > 1 and (run.config.pruning or run.config.measure or run.config.removal):
         raise InputError(f"config {run.config.name}: {alone} one device")

@@ -15,20 +15,20 @@ from dlth_bench.datasets.dataset import Dataset
 from dlth_bench.runs.result import TRAINING_VERSION, Result
 from dlth_bench.runs.run import Run, Tuning
 from dlth_bench.runs.store import PRETRAINED_FILE
-from dlth_bench.training.checkpoint import load_tensors
+from dlth_bench.training.checkpoint import load_tensors, usable
 from dlth_bench.training.data import Resident
 from dlth_bench.training.environment import environment
-from dlth_bench.training.evaluation import Outcome, evaluated, measured, top1
+from dlth_bench.training.evaluation import RunOutcome, evaluate, result_fields, top1
 from dlth_bench.training.flops import stage_flops
-from dlth_bench.training.loop import Diverged, History, Watch, unwatched, usable
-from dlth_bench.training.measurements.forgetting import without_removed
-from dlth_bench.training.measurements.measure import records_of, with_measurements
+from dlth_bench.training.loop import Diverged, History, Watch, unwatched
+from dlth_bench.training.measurements.forgetting import remove_samples
+from dlth_bench.training.measurements.measure import add_measurements, make_records
 from dlth_bench.training.measurements.subject import Subject
 from dlth_bench.training.run_context import RunContext, SharedFolder, prepare_run
 from dlth_bench.training.stage import Stage
 from dlth_bench.training.tickets.masks import Mask
-from dlth_bench.training.tickets.search import kept, level_trainer
-from dlth_bench.training.train_stage import Report
+from dlth_bench.training.tickets.search import copy_weights, level_trainer
+from dlth_bench.training.train_stage import StageReport
 from dlth_bench.training.train_ticket import train_ticket
 
 
@@ -42,7 +42,7 @@ def train_run(
     device: str = "auto",
     tuning: Tuning = Tuning(),
     checkpoint_seconds: float = 15.0,
-    report: Report = lambda stage, step, total: None,
+    report: StageReport = lambda stage, step, total: None,
     watch: Watch = unwatched,
     share_pretraining: SharedFolder = nullcontext,
 ) -> Result:
@@ -75,7 +75,7 @@ def train_prepared(context: RunContext) -> Result:
     try:
         outcome, data = _train_without_removed(context)
         notes = (*outcome.pretrain.notes, *outcome.evaluation.notes)
-        return Result(**_identity(context), **measured(outcome, data, context.classes), notes=notes)
+        return Result(**_identity(context), **result_fields(outcome, data, context.classes), notes=notes)
     except Diverged as error:
         return Result(**_identity(context), status="diverged", reason=str(error))
 
@@ -84,7 +84,7 @@ def evaluate_untrained(run: Run, dataset: Dataset, *, device: str = "auto") -> f
     """Top-1 of the config's evaluation on its backbone as initialised: the floor that pretraining must beat."""
     context = prepare_run(run, dataset, device=device)
     data = context.data.last(context.config)
-    return top1(evaluated(context, context.new_method(), data).val_logits, data.val_labels)
+    return top1(evaluate(context, context.new_method(), data).val_logits, data.val_labels)
 
 
 def _identity(context: RunContext) -> dict[str, Any]:
@@ -100,13 +100,13 @@ def _identity(context: RunContext) -> dict[str, Any]:
     }
 
 
-def _train_without_removed(context: RunContext) -> tuple[Outcome, Resident]:
+def _train_without_removed(context: RunContext) -> tuple[RunOutcome, Resident]:
     """The outcome, and the data that the evaluated network was trained on last; configs may remove samples first."""
     spec = context.config.removal
     if spec is None:
         return _train_and_evaluate(context), context.data.last(context.config)
     stage = context.first_stage()
-    left = without_removed(spec, stage, context.data.search, context.train)
+    left = remove_samples(spec, stage, context.data.search, context.train)
     outcome = _train_and_evaluate(replace(context, data=replace(context.data, search=left.data)))
     return replace(
         outcome,
@@ -116,7 +116,7 @@ def _train_without_removed(context: RunContext) -> tuple[Outcome, Resident]:
     ), left.data
 
 
-def _train_and_evaluate(context: RunContext) -> Outcome:
+def _train_and_evaluate(context: RunContext) -> RunOutcome:
     if context.config.pruning is not None:
         return train_ticket(context, context.config.pruning)
     data, specs, stage = context.data, context.config.measure, context.first_stage()
@@ -124,19 +124,19 @@ def _train_and_evaluate(context: RunContext) -> Outcome:
         "train": (data.search.train_images, data.search.train_labels),
         "val": (data.search.val_images, data.search.val_labels),
     }
-    stage = replace(stage, observers=records_of(specs, stage, splits, context.pixels))
+    stage = replace(stage, observers=make_records(specs, stage, splits, context.pixels))
     history, reused = _pretrain(context, stage)
     flops = stage_flops(stage, context.new_method)
     context.save_encoder(stage.method)  # before fine-tuning changes it
-    outcome = evaluated(context, stage.method, data.last(context.config))
+    outcome = evaluate(context, stage.method, data.last(context.config))
     images = outcome.images + stage.steps * stage.spec.batch_size
     outcome = replace(outcome, pretrain=history, images=images, flops=outcome.flops + flops, reused_seconds=reused)
     if not specs:
         return outcome
     trainer, dense, probe = level_trainer(context, data.search, context.folder), context.new_method(), data.probe
-    weights, mask = kept(dense.state_dict()), Mask.dense(dense)
+    weights, mask = copy_weights(dense.state_dict()), Mask.dense(dense)
     subject = Subject(trainer, weights, mask, 0, probe.train_images, probe.train_labels)
-    return with_measurements(outcome, specs, subject, stage.observers)
+    return add_measurements(outcome, specs, subject, stage.observers)
 
 
 def _pretrain(context: RunContext, stage: Stage) -> tuple[History, float]:

@@ -20,9 +20,9 @@ from dlth_bench.runs.result import TicketFacts
 from dlth_bench.runs.store import CRITICAL_FILE, MASK_FILE, SEARCH_FILE
 from dlth_bench.subsets.subset import Subset
 from dlth_bench.training.data import Resident
-from dlth_bench.training.evaluation import Outcome, classified
+from dlth_bench.training.evaluation import RunOutcome, classify
 from dlth_bench.training.loop import History
-from dlth_bench.training.measurements.measure import with_measurements
+from dlth_bench.training.measurements.measure import add_measurements
 from dlth_bench.training.measurements.subject import Subject
 from dlth_bench.training.methods.supervised import Supervised, as_classifier
 from dlth_bench.training.random import stream_seed
@@ -37,13 +37,13 @@ from dlth_bench.training.tickets.search import (
     Search,
     SearchTask,
     Weights,
-    alone,
-    kept,
+    copy_weights,
     level_name,
     level_trainer,
-    rewind_weights,
-    saved_mask,
+    load_found,
+    lock_search,
     search_task,
+    train_to_rewind,
 )
 from dlth_bench.util.files import write_atomically
 
@@ -58,7 +58,7 @@ class _Search:
         images, training_flops: samples drawn in these, and their operations.
     """
 
-    found: Searched
+    found: FinishedSearch
     task: SearchTask | None
     updates: int
     images: int
@@ -70,7 +70,7 @@ class _Search:
         return self.training_flops + self.found.found.scoring_flops
 
 
-def train_ticket(context: RunContext, spec: PruningSpec) -> Outcome:
+def train_ticket(context: RunContext, spec: PruningSpec) -> RunOutcome:
     """Search for the ticket of a run, train it and measure it; its cost is that of all, however much other runs did.
 
     Raises:
@@ -82,12 +82,12 @@ def train_ticket(context: RunContext, spec: PruningSpec) -> Outcome:
     fixed = None if source is None else source.found.found.critical
     search = _search(context, spec, data.search, context.folder, fixed)
     trainer = level_trainer(context, data.sparse_training, context.folder)
-    ticket = trained_ticket(spec, trainer, search.found)
+    ticket = train_found_ticket(spec, trainer, search.found)
     context.save_encoder(ticket.method)
     updates = trainer.dense.steps - ticket.start
     spent = [search] if source is None else [search, source]
     outcome = replace(
-        classified(context, ticket.method, data.sparse_training),
+        classify(context, ticket.method, data.sparse_training),
         pretrain=ticket.history,
         images=updates * trainer.dense.spec.batch_size + sum(each.images for each in spent),
         flops=updates * trainer.step_flops + sum(each.flops for each in spent),
@@ -98,7 +98,7 @@ def train_ticket(context: RunContext, spec: PruningSpec) -> Outcome:
     if not specs:
         return outcome
     subject = Subject(trainer, ticket.weights, ticket.mask, ticket.start, probe.train_images, probe.train_labels)
-    return with_measurements(outcome, specs, subject, {})
+    return add_measurements(outcome, specs, subject, {})
 
 
 def _search(
@@ -112,13 +112,13 @@ def _search(
     folder = _shared_folder(context, spec)
     trainer, task = _searcher(context, spec, data, folder or context.folder)
     if folder is None:
-        found = searched(spec, trainer, fixed=fixed)
+        found = search_ticket(spec, trainer, fixed=fixed)
     else:
         if run_folder is not None:
             _note_search(run_folder, folder)
         waiting = partial(context.stages.report, "search by another run", 0, 1)
-        with alone(folder, lambda: saved_mask(folder, spec.rounds) is not None, waiting):
-            found = searched(spec, trainer, fixed=fixed)
+        with lock_search(folder, lambda: load_found(folder, spec.rounds) is not None, waiting):
+            found = search_ticket(spec, trainer, fixed=fixed)
     whole = trainer.dense.steps - found.rewind
     levels = found.found.levels
     updates = found.rewind + sum(whole if level.prac is None else level.prac.updates for level in levels)
@@ -206,7 +206,7 @@ def _prac_facts(
 
 
 @dataclass(frozen=True)
-class Searched:
+class FinishedSearch:
     """A search at its end.
 
     Attributes:
@@ -226,7 +226,7 @@ class Searched:
         return self.pretraining.seconds + levels + self.found.scoring_seconds
 
 
-def searched(spec: PruningSpec, trainer: LevelTrainer, *, fixed: CriticalSet | None = None) -> Searched:
+def search_ticket(spec: PruningSpec, trainer: LevelTrainer, *, fixed: CriticalSet | None = None) -> FinishedSearch:
     """Search for a ticket, from what there is in the trainer's folder on.
 
     Args:
@@ -238,13 +238,13 @@ def searched(spec: PruningSpec, trainer: LevelTrainer, *, fixed: CriticalSet | N
     """
     dense = trainer.dense
     rewind = spec.rewind_step(dense.spec, dense.trained_samples)
-    origin, pretraining = rewind_weights(trainer, rewind)
+    origin, pretraining = train_to_rewind(trainer, rewind)
     scorer = Scorer(spec.score, dense.samples, dense.labels, trainer.pixels, dense.seed)
     if spec.prac is None:
         search = Search(spec, trainer, scorer, origin, rewind)
     else:
         search = PracSearch(spec, trainer, scorer, origin, rewind, spec.prac, fixed)
-    return Searched(search.find(), origin, pretraining, rewind)
+    return FinishedSearch(search.find(), origin, pretraining, rewind)
 
 
 @dataclass(frozen=True)
@@ -264,7 +264,7 @@ class TrainedTicket:
     start: int
 
 
-def trained_ticket(spec: PruningSpec, trainer: LevelTrainer, search: Searched) -> TrainedTicket:
+def train_found_ticket(spec: PruningSpec, trainer: LevelTrainer, search: FinishedSearch) -> TrainedTicket:
     """Train the ticket that a search found, or its control, on all of its samples.
 
     Args:
@@ -295,14 +295,14 @@ def _subnetwork(spec: PruningSpec, trainer: LevelTrainer, found: Found, origin: 
         generator = torch.Generator().manual_seed(stream_seed(trainer.dense.seed, "permuted-mask"))
         mask = permuted_in_layers(mask, generator)
     if spec.baseline in {"reinit", "random_ticket"}:
-        weights = kept(trainer.new_method("reinit").state_dict())
+        weights = copy_weights(trainer.new_method("reinit").state_dict())
     return mask, weights
 
 
 def _with_new_classifier(trainer: LevelTrainer, origin: Weights) -> Weights:
     """The encoder of a search's rewind point, and a classifier of a stream of its own: the search may have had none."""
     encoder = {name: tensor for name, tensor in origin.items() if name.startswith("encoder.")}
-    return kept(trainer.new_method("classifier").state_dict() | encoder)
+    return copy_weights(trainer.new_method("classifier").state_dict() | encoder)
 
 
 def _facts(method: Supervised, mask: Mask, found: Found, rewind: int) -> TicketFacts:

@@ -17,7 +17,7 @@ from dlth_bench.runs.run import Run
 from dlth_bench.subsets.subset import Replaced, Subset
 from dlth_bench.training.estimates.run import Estimate, estimated
 from dlth_bench.training.estimates.step import Counts
-from dlth_bench.training.measurements.stable_point import costliest_search, first_stable
+from dlth_bench.training.measurements.stable_point import costliest_search, search_first_stable
 from dlth_bench.training.train_run import train_run
 from dlth_bench.util.errors import InputError
 
@@ -130,7 +130,7 @@ def test_no_search_for_the_stable_point_costs_more_than_the_costliest(parts: int
     """Over all thresholds of a barrier that falls, the dearest search is the bound or below it, and one reaches it."""
 
     def spent(first: int) -> int:
-        found = first_stable(lambda part: float(part < first), parts, 0.5)
+        found = search_first_stable(lambda part: float(part < first), parts, 0.5)
         return sum(100 - part for part, _ in found.probes)
 
     most = costliest_search(lambda part: 100 - part, parts)

@@ -23,12 +23,13 @@ from dlth_bench.subsets.subset import Replaced, Subset
 from dlth_bench.training import loop
 from dlth_bench.training.dynamics import DynamicsRecorder
 from dlth_bench.training.evaluation import extract_features, in_batches, top1
-from dlth_bench.training.loop import AfterStep, Checkpoints, train
+from dlth_bench.training.loop import AfterStep, train
 from dlth_bench.training.measurements.barrier import interpolated
 from dlth_bench.training.measurements.frozen_ticket import block_features
 from dlth_bench.training.run_context import RunContext, prepare_run
 from dlth_bench.training.stage import Stage
 from dlth_bench.training.train_run import evaluate_untrained, train_prepared, train_run
+from dlth_bench.training.train_stage import Checkpoints
 
 PROBE = {"duration": {"steps": 20}, "batch_size": 8, "optimizer": {"kind": "sgd", "lr": 0.5}}
 DENSE: tuple[dict[str, Any], ...] = (

@@ -26,9 +26,10 @@ from dlth_bench.training.stage import Stage
 from dlth_bench.training.tickets import prac as early_bird
 from dlth_bench.training.tickets.critical_set import CriticalSet
 from dlth_bench.training.tickets.masks import Mask, keep_highest, load_mask
-from dlth_bench.training.tickets.prac import Forgetting, MaskHistory, is_settled, mask_distance
+from dlth_bench.training.tickets.prac import ForgettingCounts, MaskHistory, is_settled, mask_distance
 from dlth_bench.training.tickets.scores import magnitude_scores
 from dlth_bench.training.train_run import train_prepared, train_run
+from dlth_bench.training.train_stage import Checkpoints
 
 SAMPLES = 24
 WHOLE = {"early_bird": None}
@@ -48,7 +49,7 @@ def test_events_are_toneva_s() -> None:
     """Of random presentations the same events as of the whole table of them; one that is not shown keeps its state."""
     rng = np.random.default_rng(0)
     shown, correct = rng.random((9, 40)) < 0.8, rng.random((9, 40)) < 0.6
-    seen, table, state = Forgetting.none(40, torch.device("cpu")), [], np.zeros(40, dtype=bool)
+    seen, table, state = ForgettingCounts.none(40, torch.device("cpu")), [], np.zeros(40, dtype=bool)
     for row, right in zip(shown, correct, strict=True):
         positions = rng.permutation(np.flatnonzero(row))
         seen.present(torch.from_numpy(positions), torch.from_numpy(right[positions]))
@@ -212,7 +213,7 @@ def test_level_stops_when_its_mask_has_settled(
     assert facts(result).saved == pytest.approx(3 / 24)
     stage = whole.first_stage()
     stage.name, stage.stop = "level-0", 9
-    loop.train(stage, whole.fabric, loop.Checkpoints())
+    loop.train(stage, whole.fabric, Checkpoints())
     dense = Mask.dense(stage.method)
     mask = load_mask(tmp_path / "mask-1.safetensors")
     assert mask is not None

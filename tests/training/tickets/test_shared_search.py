@@ -19,11 +19,11 @@ from dlth_bench.runs.run import Run
 from dlth_bench.runs.store import Store
 from dlth_bench.training import loop
 from dlth_bench.training.checkpoint import load_tensors
-from dlth_bench.training.loop import Checkpoints
 from dlth_bench.training.stage import Stage
 from dlth_bench.training.tickets.masks import Masking, load_mask
-from dlth_bench.training.tickets.search import alone
+from dlth_bench.training.tickets.search import lock_search
 from dlth_bench.training.train_run import train_prepared
+from dlth_bench.training.train_stage import Checkpoints
 
 TICKET, LEVEL = REWIND + 3 * (STEPS - REWIND), STEPS - REWIND
 
@@ -158,7 +158,7 @@ def test_one_process_searches_at_a_time(tmp_path: Path) -> None:
     searching, found, order = threading.Event(), threading.Event(), []
 
     def first() -> None:
-        with alone(tmp_path, found.is_set):
+        with lock_search(tmp_path, found.is_set):
             order.append("searching")
             searching.set()
             waited.wait()
@@ -169,7 +169,7 @@ def test_one_process_searches_at_a_time(tmp_path: Path) -> None:
     other = threading.Thread(target=first)
     other.start()
     searching.wait()
-    with alone(tmp_path, found.is_set, waited.set):
+    with lock_search(tmp_path, found.is_set, waited.set):
         order.append("taken")
     other.join()
     assert order == ["searching", "found", "taken"]
@@ -191,10 +191,10 @@ def test_runs_of_a_store_share_by_themselves(tmp_path: Path) -> None:
 
 def test_lock_is_free_after_a_search_that_failed(tmp_path: Path) -> None:
     """An error of one run, a diverged loss for instance, does not stop the others for ever."""
-    with pytest.raises(Killed), alone(tmp_path, lambda: False):
+    with pytest.raises(Killed), lock_search(tmp_path, lambda: False):
         raise Killed
     (tmp_path / ".mask-1.safetensors.1.tmp").touch()
-    with alone(tmp_path, lambda: False):
+    with lock_search(tmp_path, lambda: False):
         assert not list(tmp_path.glob(".*.tmp"))
 
 

@@ -25,12 +25,13 @@ from dlth_bench.training import loop
 from dlth_bench.training.checkpoint import load_tensors
 from dlth_bench.training.estimates.run import estimated
 from dlth_bench.training.estimates.step import Counts
-from dlth_bench.training.loop import Checkpoints, train
+from dlth_bench.training.loop import train
 from dlth_bench.training.optimizers import learning_rate
 from dlth_bench.training.run_context import RunContext
 from dlth_bench.training.stage import Stage
 from dlth_bench.training.tickets.masks import Mask, Masking, load_mask
 from dlth_bench.training.train_run import train_prepared
+from dlth_bench.training.train_stage import Checkpoints
 
 # --- the search is what textbooks say -----------------------------------------------------------------------
 

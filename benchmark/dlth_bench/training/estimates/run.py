@@ -40,7 +40,7 @@ from dlth_bench.training.measurements.frozen_ticket import as_wide, block_featur
 from dlth_bench.training.measurements.stable_point import costliest_search
 from dlth_bench.training.methods.supervised import as_classifier
 from dlth_bench.training.tickets.masks import prunable_weights
-from dlth_bench.training.tickets.scores import Batch, grasp_scores, snip_scores
+from dlth_bench.training.tickets.scores import ScoringBatch, grasp_scores, snip_scores
 from dlth_bench.training.tickets.search import search_config
 from dlth_bench.training.views.augment import Pixels
 from dlth_bench.util.errors import InputError
@@ -208,7 +208,9 @@ def _scoring_flops(config: Config, pruning: PruningSpec, sizes: Sequence[int], c
         return 0.0
     method = as_classifier(untrained(config, pixels, len(sizes)))
     shape = pixels.channels, pixels.input_size, pixels.input_size
-    few = Batch(torch.empty(PROBED, *shape, device="meta"), torch.zeros(PROBED, dtype=torch.int64, device="meta"), 1.0)
+    few = ScoringBatch(
+        torch.empty(PROBED, *shape, device="meta"), torch.zeros(PROBED, dtype=torch.int64, device="meta"), 1.0
+    )
     with FlopCounter() as counter:
         match score:
             case SnipScore():
