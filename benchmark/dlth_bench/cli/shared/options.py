@@ -50,7 +50,7 @@ DataDirOption = Annotated[
     Path | None,
     typer.Option(
         "--data-dir",
-        help="Folder of the protocol's dataset. Default: its name in DLTH_BENCH_DATA, else it is downloaded from the Hub.",
+        help="Folder of the protocol's dataset. Default: as DLTH_BENCH_DATA says, else downloaded from the Hub.",
     ),
 ]
 
