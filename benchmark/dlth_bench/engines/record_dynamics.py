@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import dlth_bench
 from dlth_bench.datasets.registry import protocol_dataset
+from dlth_bench.protocols.methods import METHODS
 from dlth_bench.protocols.protocol import Config, Protocol
 from dlth_bench.runs.dynamics_file import Convention, DynamicsHeader
 from dlth_bench.runs.plan import chosen_configs
@@ -56,10 +57,8 @@ def recorded_stage(config: Config, convention: Convention) -> str:
     """
     if config.pruning is not None:
         raise InputError(f"config {config.name} prunes, and trains many times: take one that does not")
-    if config.method.kind == "supervised":
-        stage, mixup = "pretrain", config.method.mixup
-    elif config.method.kind == "text":
-        stage, mixup = "pretrain", 0.0
+    if METHODS[config.method.kind].labels == "all":
+        stage, mixup = "pretrain", getattr(config.method, "mixup", 0.0)
     elif config.evaluation is not None and config.evaluation.kind == "finetune":
         stage, mixup = "finetune", config.evaluation.mixup
     else:
@@ -74,7 +73,7 @@ def recordable_configs(protocol: Protocol) -> list[str]:
     names = []
     for config in protocol.configs:
         finetuned = config.evaluation is not None and config.evaluation.kind == "finetune"
-        if config.pruning is None and (config.method.kind in {"supervised", "text"} or finetuned):
+        if config.pruning is None and (METHODS[config.method.kind].labels == "all" or finetuned):
             names.append(config.name)
     return names
 

@@ -17,6 +17,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 from torch import Tensor
 
+from dlth_bench.protocols.methods import METHODS
 from dlth_bench.protocols.protocol import Config
 from dlth_bench.protocols.tickets import PruningSpec, SearchData, SearchSpec
 from dlth_bench.runs.result import TRAINING_VERSION, Level
@@ -335,7 +336,7 @@ class SearchTask:
             images, flops: of its trainings.
         """
         kept = () if self.data.kept is None else tuple(class_ids[position] for position in self.data.kept.tolist())
-        unused = self.config.method.kind in {"rotnet", "exemplar"}
+        unused = METHODS[self.config.method.kind].labels == "none"
         return SearchData(
             samples=self.data.samples,
             classes=self.classes,
