@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from dlth_bench.board.rank import Rank, SameCost, selection_cost
 from dlth_bench.board.submission_folder import Status, StoredSubmission
 from dlth_bench.protocols.protocol import Protocol
 from dlth_bench.protocols.reference import Cost
+from dlth_bench.scoring.comparison import AmongRandom
 from dlth_bench.scoring.scorecard import CorrelationScore, CostScore, DecisionScore, Scorecard
 from dlth_bench.util.text import correlation, count, duration, factor, interval, percent, probability
-
-if TYPE_CHECKING:
-    from dlth_bench.scoring.comparison import AmongRandom
 
 
 @dataclass(frozen=True)
