@@ -14,14 +14,13 @@ from functools import partial
 from pathlib import Path
 
 from dlth_bench.datasets.dataset import Dataset
-from dlth_bench.datasets.download import located
 from dlth_bench.datasets.packed.cache import PackedImages
-from dlth_bench.datasets.registry import class_catalog, is_packed, protocol_dataset, sample_catalog
+from dlth_bench.datasets.registry import class_catalog, data_at, is_packed, protocol_dataset, sample_catalog
 from dlth_bench.engines.attempt import invite
 from dlth_bench.engines.batch import BatchFolder, Grid, Purpose
 from dlth_bench.engines.engine import Engine, EngineSettings, Finished, Progressed
 from dlth_bench.engines.local import check_device, worker_count
-from dlth_bench.engines.registry import check_engine, make_engine
+from dlth_bench.engines.registry import ENGINES, check_engine, make_engine
 from dlth_bench.engines.slurm import SlurmEngine
 from dlth_bench.protocols.protocol import Protocol
 from dlth_bench.protocols.protocol_file import DEFAULT_PROTOCOL, find_protocol
@@ -76,20 +75,20 @@ class Place:
     tuning: Tuning = field(default_factory=Tuning)
 
     def __post_init__(self) -> None:
-        check_engine(self.engine)
-        if self.detach and self.engine != "slurm":
+        entry = check_engine(self.engine)
+        if self.detach and not entry.detaches:
             raise InputError("--detach: only Slurm goes on without this command; use --engine slurm")
         if self.workers is not None and self.workers < 1:
             raise InputError(f"--workers {self.workers}: must be 1 or more")
-        check_device(self.device, here=self.engine == "local")  # on a cluster its nodes know whether there is one
-        if self.engine == "local" and self.tuning.devices > 1 and self.workers not in {None, 1}:
+        check_device(self.device, here=entry.on_this_machine)  # on a cluster its nodes know whether there is one
+        if entry.on_this_machine and self.tuning.devices > 1 and self.workers not in {None, 1}:
             told = f"runs on {self.tuning.devices} devices are trained one after the other"
             raise InputError(f"--workers {self.workers}: {told}")
 
     @property
     def at_once(self) -> int | None:
         """Runs trained at once; None when the cluster decides."""
-        if self.engine != "local":
+        if not ENGINES[self.engine].on_this_machine:
             return self.workers
         return 1 if self.tuning.devices > 1 else worker_count(self.workers, self.device)
 
@@ -366,7 +365,7 @@ def run(
     """
     spec, runs = as_protocol(protocol), Store(Path(store))
     place = Place(engine, tuple(engine_options), device, workers)
-    with located(spec.data.dataset, None if data_dir is None else Path(data_dir)):
+    with data_at(spec.data.dataset, None if data_dir is None else Path(data_dir)):
         chosen, name = as_subset(subset, spec)
         if racing:
             if seeds is not None:
@@ -472,7 +471,7 @@ def reference(
     """
     spec, runs = as_protocol(protocol), Store(Path(store))
     place = Place(engine, tuple(engine_options), device, workers)
-    with located(spec.data.dataset, None if data_dir is None else Path(data_dir)):
+    with data_at(spec.data.dataset, None if data_dir is None else Path(data_dir)):
         train(
             make_plan(spec, full_data(spec), runs),
             runs,

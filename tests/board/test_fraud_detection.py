@@ -20,13 +20,13 @@ SEEDS = 24
 
 def trained(protocol: Protocol) -> dict[str, list[float]]:
     """Accuracy of every config with many seeds."""
-    from dlth_bench.training.train_run import Execution
+    from dlth_bench.training.train_run import train_run
 
     dataset = image_dataset("glyphs")
     found: dict[str, list[float]] = {}
     for config in protocol.configs:
         runs = [Run.on(SUBSET, protocol.data, config, seed) for seed in range(SEEDS)]
-        results = [Execution(run, dataset, device="cpu").result() for run in runs]
+        results = [train_run(run, dataset, device="cpu") for run in runs]
         found[config.name] = [result.accuracy for result in results if result.accuracy is not None]
     return found
 

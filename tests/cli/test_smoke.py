@@ -5,16 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import agnews_files
 import cifar_files
 import pytest
 from command_line import refused, run
 
-from dlth_bench.datasets.agnews import agnews
-from dlth_bench.datasets.cifar import cifar100
 from dlth_bench.engines import smoke
 from dlth_bench.protocols.protocol_file import draft_protocols, find_protocol, shipped_protocols
+from dlth_bench.runs.result import Result
+from dlth_bench.runs.run import Run
 from imagenet_files import write_image_folder, write_parquet
 
 pytest.importorskip("pyarrow")
@@ -38,8 +39,6 @@ DATA: dict[str, tuple[Callable[[Path], Path], ...]] = {
 
 def smoke_tested(protocol: str, folder: Path | None) -> dict[str, bool]:
     """Whether each config ran, from the command's JSON."""
-    for known in (agnews, cifar100):
-        known.cache_clear()
     place = () if folder is None else ("--data-dir", folder)
     printed = run("run", "--protocol", protocol, "--smoke", "--device", "cpu", "--json", *place)
     document = json.loads(printed.stdout)
@@ -88,16 +87,16 @@ def test_every_shipped_protocol_runs(tmp_path: Path) -> None:
 
 def test_a_config_that_breaks_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The others are tried all the same; the exit code is 1 and the reason is told."""
-    from dlth_bench.training.train_run import Execution
+    from dlth_bench.training import train_run
 
-    whole = Execution.result
+    whole = train_run.train_run
 
-    def broken(self: Execution) -> object:
-        if self.config.name == "mae-linear":
+    def broken(run: Run, *args: Any, **options: Any) -> Result:
+        if run.config.name == "mae-linear":
             raise RuntimeError("out of memory")
-        return whole(self)
+        return whole(run, *args, **options)
 
-    monkeypatch.setattr(Execution, "result", broken)
+    monkeypatch.setattr(train_run, "train_run", broken)
     command = ("run", "--smoke", "--device", "cpu", "--configs", "mae-linear,moco-v1-short", "--subset", "rs-0")
     output = run(*command, code=1).output
     assert "mae-linear: FAILED" in output

@@ -155,11 +155,11 @@ def processor_seconds(run: Run) -> float:
     """What a run takes here; other load on the machine does not count, and makes it longer, not shorter."""
     import torch
 
-    from dlth_bench.training.train_run import Execution
+    from dlth_bench.training.train_run import train_run
 
     def train(epochs: float) -> float:
         before = time.process_time()
-        Execution(lengthened(run, epochs), protocol_dataset(run.data), device="cpu").result()
+        train_run(lengthened(run, epochs), protocol_dataset(run.data), device="cpu")
         return time.process_time() - before
 
     threads = torch.get_num_threads()

@@ -44,8 +44,8 @@ from dlth_bench.training.cpu_speed.allocator import keep_freed_memory
 from dlth_bench.training.environment import quiet_libraries
 from dlth_bench.training.evaluation import extract_features, finetune_method, linear_probe
 from dlth_bench.training.loop import Trainer
+from dlth_bench.training.run_context import prepare_run
 from dlth_bench.training.stage import Stage
-from dlth_bench.training.train_run import Execution
 from dlth_bench.training.views.augment import Pixels
 
 DEMO_CLASSES, CORES, SEEDS = 24, 2, 3
@@ -143,9 +143,9 @@ class Bench:
     def __post_init__(self) -> None:
         ids = self.dataset.catalog.ids[: self.classes]
         run = Run(data=self.protocol.data, config=self.config, class_ids=ids, seed=0)
-        self.execution = Execution(run, self.dataset, device="cpu")
-        self.stage = self.execution.pretrain_stage()
-        self.pixels: Pixels = self.execution.pixels
+        self.context = prepare_run(run, self.dataset, device="cpu")
+        self.stage = self.context.first_stage()
+        self.pixels: Pixels = self.context.pixels
         samples = self.stage.samples
         assert isinstance(samples, Tensor)
         self.images = [Image.fromarray(image[0].numpy()) for image in samples]
@@ -153,7 +153,7 @@ class Bench:
 
     def pretraining(self) -> tuple[Cost, Cost]:
         script = pretraining(self.config, self.pixels)
-        return in_turns(epoch_of(self.stage, self.execution.fabric), self._theirs(script), self.rounds)
+        return in_turns(epoch_of(self.stage, self.context.fabric), self._theirs(script), self.rounds)
 
     def evaluation(self) -> tuple[Cost, Cost, Cost]:
         """Ours, theirs, and our extraction of features, which is done once; of fine-tuning it is nothing."""
@@ -170,7 +170,7 @@ class Bench:
             tuned = finetune_method(spec, encoder, self.classes, self.pixels)
             stage = Stage("finetune", tuned, samples, self.stage.labels, spec.train, 0)
         script = evaluation(self.config, self.pixels, self.classes)
-        ours = epoch_of(stage, self.execution.fabric)
+        ours = epoch_of(stage, self.context.fabric)
         return *in_turns(ours, self._theirs(script), self.rounds), extraction
 
     def _theirs(self, script: Script) -> Callable[[], int]:

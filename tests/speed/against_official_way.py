@@ -52,9 +52,9 @@ from dlth_bench.training.data import run_samples
 from dlth_bench.training.environment import quiet_libraries
 from dlth_bench.training.loop import Trainer
 from dlth_bench.training.methods.method import Moment
+from dlth_bench.training.run_context import RunContext, prepare_run
 from dlth_bench.training.samples import FileSamples
 from dlth_bench.training.stage import Batches, Stage
-from dlth_bench.training.train_run import Execution
 
 PROTOCOL = find_protocol("imagenet-ssl@1")
 BATCHES = {"dino_vit-s16_800ep": 64, "mae_vit-b16_800ep_linear": 64, "moco-v2_r50_200ep": 256}
@@ -84,12 +84,12 @@ class Bench:
     def compared(self) -> Comparison:
         """Everything measured, each way after the one before is done."""
         config, dataset = self.run.config, protocol_dataset(self.run.data)
-        execution = Execution(self.run, dataset, device=self.device.type)
-        rows = [Row.of("official, JPEG", self._official(execution))]
+        context = prepare_run(self.run, dataset, device=self.device.type)
+        rows = [Row.of("official, JPEG", self._official(context))]
         if self.device.type == "cuda":
             torch.cuda.empty_cache()  # whether images fit on the GPU depends on what is free
-        stage = execution.pretrain_stage()
-        rows += self._ours(execution, stage, packed_files(self.run))
+        stage = context.first_stage()
+        rows += self._ours(context, stage, packed_files(self.run))
         bare = bare_step(stage, self.ours)
         flops = counted_flops(bare) / config.train.batch_size
         rows.append(Row.of("bare networks", self._use(bare)))
@@ -98,20 +98,20 @@ class Bench:
         precision = " against ".join(names)
         return Comparison(config.name, config.train.batch_size, precision, flops, best, self.packing, rows)
 
-    def _official(self, execution: Execution) -> Use:
+    def _official(self, context: RunContext) -> Use:
         # Workers have two batches each ready when the clock starts, at most; as many steps use them up before.
         warm_up, steps = 2 * max(2, self.workers), max(self.steps, 4 * self.workers)
         total = warm_up + steps + 2 * self.traced
         with fastest_convolutions():
-            way = Official(self.run.config, execution.pixels, self.device, 10 * total, self.official)
+            way = Official(self.run.config, context.pixels, self.device, 10 * total, self.official)
             batches = way.batches(self.files, total, self.workers)
             return self._use(lambda: way.update(next(batches)), warm_up, steps)
 
-    def _ours(self, execution: Execution, stage: Stage, packed: PackedFiles) -> Iterator[Row]:
+    def _ours(self, context: RunContext, stage: Stage, packed: PackedFiles) -> Iterator[Row]:
         if not isinstance(stage.samples, FileSamples):
-            yield Row.of("ours, cache on the GPU", self._use(our_step(stage, execution)))
+            yield Row.of("ours, cache on the GPU", self._use(our_step(stage, context)))
         in_files = replace(stage, samples=FileSamples(packed, self.device))
-        read = self._use(our_step(in_files, execution))
+        read = self._use(our_step(in_files, context))
         yield Row.of("ours, cache in files", read)
         epochs = self.run.config.train.duration.epochs or 1
         for times in dict.fromkeys((epochs, 1)):
@@ -131,9 +131,9 @@ def packed_files(run: Run) -> PackedFiles:
     return arrays.images.files()
 
 
-def our_step(stage: Stage, execution: Execution) -> Callable[[], object]:
+def our_step(stage: Stage, context: RunContext) -> Callable[[], object]:
     """The next update of our loop, at every call."""
-    trainer, numbers = Trainer(stage, execution.fabric), iter(range(stage.steps))
+    trainer, numbers = Trainer(stage, context.fabric), iter(range(stage.steps))
     return lambda: trainer.step(next(numbers))
 
 

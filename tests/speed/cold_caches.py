@@ -25,7 +25,7 @@ from dlth_bench.runs.run import Run
 from dlth_bench.training.cpu_speed.allocator import keep_freed_memory
 from dlth_bench.training.environment import quiet_libraries
 from dlth_bench.training.loop import Trainer
-from dlth_bench.training.train_run import Execution
+from dlth_bench.training.run_context import prepare_run
 
 TRIES, KEPT, STEPS = 60, 6, 8
 COLD_BYTES = 2**26
@@ -87,8 +87,8 @@ def main() -> None:
     for config in protocol.configs:
         if config.name in asked.configs:
             run = Run(data=protocol.data, config=config, class_ids=dataset.catalog.ids[:12], seed=0)
-            execution = Execution(run, dataset, device="cpu")
-            trainers[config.name] = Trainer(execution.pretrain_stage(), execution.fabric)
+            context = prepare_run(run, dataset, device="cpu")
+            trainers[config.name] = Trainer(context.first_stage(), context.fabric)
     plain = {name: faults(trainer) for name, trainer in trainers.items()}
     keep_freed_memory()
     rows: list[list[object]] = []

@@ -22,8 +22,8 @@ from dlth_bench.runs.run import Run
 from dlth_bench.training.cpu_speed.allocator import keep_freed_memory
 from dlth_bench.training.environment import quiet_libraries
 from dlth_bench.training.methods.method import Moment
+from dlth_bench.training.run_context import prepare_run
 from dlth_bench.training.stage import Batches, Stage
-from dlth_bench.training.train_run import Execution
 
 
 def step_of(stage: Stage, forward: Callable[..., torch.Tensor], *, bf16: bool = False) -> Callable[[], None]:
@@ -64,7 +64,7 @@ def main() -> None:
         if config.name not in asked.configs:
             continue
         run = Run(data=protocol.data, config=config, class_ids=dataset.catalog.ids[:24], seed=0)
-        stage = Execution(run, dataset, device="cpu").pretrain_stage()
+        stage = prepare_run(run, dataset, device="cpu").first_stage()
         steps = {"fp32": step_of(stage, stage.method), "bf16": step_of(stage, stage.method, bf16=True)}
         spent = 0.0
         if asked.compile:

@@ -15,6 +15,7 @@ import sys
 from hashlib import blake2b
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 import torch
@@ -28,7 +29,7 @@ from dlth_bench.runs.result import Result
 from dlth_bench.runs.run import Run
 from dlth_bench.training.checkpoint import load_tensors
 from dlth_bench.training.environment import quiet_libraries
-from dlth_bench.training.train_run import Execution
+from dlth_bench.training.train_run import train_run
 
 
 def shortened(config: Config, epochs: int) -> Config:
@@ -43,7 +44,14 @@ def shortened(config: Config, epochs: int) -> Config:
 
 def executed(run: Run, dataset: Dataset, folder: Path) -> Result:
     """Without checkpoints, whose steps depend on the clock."""
-    return Execution(run, dataset, folder=folder, keep_encoder=True, device="cpu", checkpoint_seconds=1e9).result()
+    return train_run(run, dataset, folder=folder, keep_encoder=True, device="cpu", checkpoint_seconds=1e9)
+
+
+def without_times(facts: Any) -> Any:
+    """A result, or a part of it, without all that is in seconds, which no two runs have in common."""
+    if isinstance(facts, dict):
+        return {key: without_times(value) for key, value in facts.items() if not key.endswith("seconds")}
+    return type(facts)(without_times(each) for each in facts) if isinstance(facts, list | tuple) else facts
 
 
 def digest_of(folder: Path, result: bytes) -> str:
@@ -76,8 +84,7 @@ def main() -> None:
             run = Run(data=protocol.data, config=short, class_ids=dataset.catalog.ids[: asked.classes], seed=0)
             with TemporaryDirectory() as folder:
                 result = executed(run, dataset, Path(folder))
-                facts = result.model_dump(exclude={"environment", "peak_memory_bytes", "reused_seconds"})
-                (facts["cost"] or {}).pop("device_seconds", None)
+                facts = without_times(result.model_dump(exclude={"environment", "peak_memory_bytes"}))
                 digest = digest_of(Path(folder), repr(facts).encode())
             sys.stdout.write(f"{protocol.key} {config.name} {digest} {result.accuracy}\n")
             sys.stdout.flush()

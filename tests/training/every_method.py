@@ -109,7 +109,7 @@ def train_named(
         folder: where its checkpoints stay, one a step.
         stop: step of the first stage in whose report training ends, before its checkpoint is written.
     """
-    from dlth_bench.training.train_run import Execution
+    from dlth_bench.training.train_run import train_run
 
     def report(stage: str, step: int, total: int) -> None:
         if step == stop and stage == "pretrain":
@@ -118,7 +118,7 @@ def train_named(
     run, dataset = _text_run() if name == "text" else (tiny_run(EVERY[name]), Glyphs())
     options: dict[str, Any] = {"folder": folder, "tuning": tuning, "report": report, "device": "cpu"}
     try:
-        return Execution(run, dataset, checkpoint_seconds=0, **options).result()
+        return train_run(run, dataset, checkpoint_seconds=0, **options)
     except Stopped:
         return None
 
@@ -130,7 +130,8 @@ class Stopped(Exception):
 def _text_run() -> tuple[Run, Dataset]:
     from agnews_files import write_dataset
 
-    from dlth_bench.datasets.agnews import AGNews
+    from dlth_bench.datasets.agnews import AGNEWS
+    from dlth_bench.datasets.parquet import ParquetTexts
 
     protocol = find_protocol("agnews-text")
     config = protocol.config("c1")
@@ -141,7 +142,7 @@ def _text_run() -> tuple[Run, Dataset]:
         class_ids=("World", "Sports", "Business"),
         seed=0,
     )
-    return run, AGNews(write_dataset(Path(tempfile.mkdtemp()) / "agnews", train=20, test=10))
+    return run, ParquetTexts(AGNEWS, write_dataset(Path(tempfile.mkdtemp()) / "agnews", train=20, test=10))
 
 
 def main() -> None:

@@ -15,11 +15,12 @@ from dlth_bench.protocols.methods import LinearSpec
 from dlth_bench.protocols.recipe import EvalViewSpec
 from dlth_bench.training import evaluation as linear
 from dlth_bench.training.evaluation import AugmentedProbe
-from dlth_bench.training.loop import Checkpoints, train
+from dlth_bench.training.loop import train
 from dlth_bench.training.methods.method import Moment
 from dlth_bench.training.networks import build_backbone
 from dlth_bench.training.stage import Stage
-from dlth_bench.training.train_run import Execution
+from dlth_bench.training.train_run import train_run
+from dlth_bench.training.train_stage import Checkpoints
 
 LABELS = torch.tensor([0, 1, 2, 0, 1])
 
@@ -73,7 +74,7 @@ def test_a_run_with_views_counts_what_it_draws() -> None:
         }
     )
     run = tiny_run(config)
-    result = Execution(run, image_dataset("glyphs"), device="cpu").result()
+    result = train_run(run, image_dataset("glyphs"), device="cpu")
     assert result.status == "finished"
     assert result.cost is not None
     assert result.cost.images == run.images_seen == 2 * 12 * 8

@@ -8,6 +8,7 @@ import pytest
 from cifar_files import write_dataset
 
 from dlth_bench.datasets.cifar import CIFAR100
+from dlth_bench.datasets.parquet import ParquetImages
 from dlth_bench.protocols.protocol import Config, Protocol
 from dlth_bench.protocols.protocol_file import find_protocol
 from dlth_bench.protocols.recipe import Duration, TrainSpec
@@ -15,7 +16,7 @@ from dlth_bench.runs.run import Run
 from dlth_bench.training.methods.method import Moment
 from dlth_bench.training.networks import build_backbone
 from dlth_bench.training.optimizers import learning_rate
-from dlth_bench.training.train_run import Execution
+from dlth_bench.training.train_run import train_run
 
 pytest.importorskip("pyarrow")
 
@@ -74,8 +75,8 @@ def test_backbone_is_resnet18(protocol: Protocol) -> None:
 
 
 @pytest.fixture(scope="module")
-def dataset(tmp_path_factory: pytest.TempPathFactory) -> CIFAR100:
-    return CIFAR100(write_dataset(tmp_path_factory.mktemp("cifar100"), train=8, test=2, classes=4))
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> ParquetImages:
+    return ParquetImages(CIFAR100, write_dataset(tmp_path_factory.mktemp("cifar100"), train=8, test=2, classes=4))
 
 
 def _shortened(config: Config) -> Config:
@@ -93,11 +94,11 @@ def _shortened(config: Config) -> Config:
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
-def test_every_config_trains_on_files_like_the_hub_s(protocol: Protocol, dataset: CIFAR100, name: str) -> None:
+def test_every_config_trains_on_files_like_the_hub_s(protocol: Protocol, dataset: ParquetImages, name: str) -> None:
     """From Parquet to accuracy: each method takes its updates with finite losses, and its probe is scored."""
     classes = dataset.catalog.ids[:4]
     run = Run(data=protocol.data, config=_shortened(protocol.config(name)), class_ids=classes, seed=0)
-    result = Execution(run, dataset, device="cpu").result()
+    result = train_run(run, dataset, device="cpu")
     assert (result.status, result.reason) == ("finished", "")
     assert len(result.curves.pretrain_loss) == 2
     assert len(result.class_accuracy) == 4

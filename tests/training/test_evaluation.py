@@ -19,10 +19,11 @@ from dlth_bench.training.evaluation import (
     in_batches,
     top1,
 )
-from dlth_bench.training.loop import Checkpoints, train
+from dlth_bench.training.loop import train
 from dlth_bench.training.networks import build_backbone
 from dlth_bench.training.random import global_stream
 from dlth_bench.training.stage import Stage
+from dlth_bench.training.train_stage import Checkpoints
 from dlth_bench.training.views.augment import to_float
 
 

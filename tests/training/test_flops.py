@@ -6,15 +6,18 @@ from functools import partial
 
 import pytest
 import torch
+import torch.nn.functional as F
 from tiny_training import BATCH, CLASSES, CONFIGS, GREY, IMAGES_PER_CLASS, SGD, VIT, random_images, tiny_run, train_spec
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from dlth_bench.datasets.glyphs.dataset import Glyphs
-from dlth_bench.training.flops import forward_flops, stage_flops
+from dlth_bench.training.flops import FlopCounter, forward_flops, stage_flops
 from dlth_bench.training.methods.method import Method, Moment
 from dlth_bench.training.networks import build_backbone
+from dlth_bench.training.run_context import prepare_run
 from dlth_bench.training.stage import Stage
-from dlth_bench.training.train_run import Execution
+from dlth_bench.training.train_run import train_prepared
 from dlth_bench.training.views.augment import to_float
 
 STEPS = 7
@@ -70,11 +73,38 @@ def test_transformer_backward_counts_attention() -> None:
     assert _counted(net, 32) == STEPS * BATCH * (VIT.depth * block + embedding)
 
 
+HEADS = 2 * 3
+QUERIES, KEYS, WIDTH, VALUE_WIDTH = 17, 23, 16, 8
+SCORES, VALUES = 2 * HEADS * QUERIES * KEYS * WIDTH, 2 * HEADS * QUERIES * KEYS * VALUE_WIDTH
+
+
+def _attention(device: str) -> tuple[Tensor, Tensor, Tensor]:
+    """Query, key and value of two samples and three heads."""
+    shapes = (QUERIES, WIDTH), (KEYS, WIDTH), (KEYS, VALUE_WIDTH)
+    query, key, value = (torch.randn(2, 3, *shape, device=device, requires_grad=True) for shape in shapes)
+    return query, key, value
+
+
+@pytest.mark.parametrize("device", ["cpu", "meta"])
+@pytest.mark.parametrize("kernel", ["chosen", "plain products", "dropout"])
+def test_attention_counts_the_same_whatever_computes_it(device: str, kernel: str) -> None:
+    """A kernel that torch does not count, one that it does, and plain matrix products cost what the shapes say."""
+    backends = [SDPBackend.MATH] if kernel == "plain products" else list(SDPBackend.__members__.values())[1:]
+    dropout = 0.1 if kernel == "dropout" else 0.0
+    query, key, value = _attention(device)
+    with sdpa_kernel(backends), FlopCounter() as counter:
+        F.scaled_dot_product_attention(query, key, value, dropout_p=dropout)
+    assert counter.flops == SCORES + VALUES
+    with sdpa_kernel(backends), FlopCounter() as counter:
+        F.scaled_dot_product_attention(query, key, value=value, dropout_p=dropout).sum().backward()
+    assert counter.flops == (SCORES + VALUES) + (3 * SCORES + 2 * VALUES)
+
+
 @pytest.mark.parametrize("kind", CONFIGS)
 def test_cost_of_a_run(kind: str) -> None:
     """Images are steps times batch size, plus one pass to compute a probe's features; counting costs no state."""
-    execution = Execution(tiny_run(CONFIGS[kind]), Glyphs(), device="cpu")
-    cost = execution.result().cost
+    prepared = prepare_run(tiny_run(CONFIGS[kind]), Glyphs(), device="cpu")
+    cost = train_prepared(prepared).cost
     assert cost is not None
     evaluated = {"moco": len(CLASSES) * IMAGES_PER_CLASS, "dino": len(CLASSES) * IMAGES_PER_CLASS, "mae": 12 * BATCH}
     assert cost.images == 12 * BATCH + evaluated.get(kind, 0)
@@ -85,16 +115,16 @@ def test_cost_of_a_run(kind: str) -> None:
 @pytest.mark.parametrize("kind", CONFIGS)
 def test_counting_leaves_the_stage_alone(kind: str) -> None:
     """Counting happens on a fresh method and on forked generators: nothing of the stage and no draw changes."""
-    execution = Execution(tiny_run(CONFIGS[kind]), Glyphs(), device="cpu")
+    prepared = prepare_run(tiny_run(CONFIGS[kind]), Glyphs(), device="cpu")
     stage = Stage(
-        "pretrain", execution.fresh_method(), random_images(16), torch.zeros(16, dtype=torch.long), train_spec(SGD), 0
+        "pretrain", prepared.new_method(), random_images(16), torch.zeros(16, dtype=torch.long), train_spec(SGD), 0
     )
     before = {name: tensor.clone() for name, tensor in stage.method.state_dict().items()}
     state = torch.get_rng_state()
-    first = stage_flops(stage, execution.fresh_method)
+    first = stage_flops(stage, prepared.new_method)
     assert torch.equal(torch.get_rng_state(), state)
     assert all(torch.equal(tensor, before[name]) for name, tensor in stage.method.state_dict().items())
-    assert stage_flops(stage, execution.fresh_method) == first
+    assert stage_flops(stage, prepared.new_method) == first
 
 
 def test_pixels_do_not_matter_to_the_cost() -> None:

@@ -18,13 +18,15 @@ from dlth_bench.protocols.protocol import Config
 from dlth_bench.runs.result import Result
 from dlth_bench.training import loop
 from dlth_bench.training.checkpoint import load_tensors
-from dlth_bench.training.loop import Checkpoints, Diverged, train
+from dlth_bench.training.loop import Diverged, train
 from dlth_bench.training.methods.method import Method, Moment
 from dlth_bench.training.methods.supervised import Supervised
 from dlth_bench.training.networks import build_backbone
 from dlth_bench.training.random import global_stream, stream_seed
+from dlth_bench.training.run_context import RunContext, prepare_run
 from dlth_bench.training.stage import Batches, Stage
-from dlth_bench.training.train_run import Execution
+from dlth_bench.training.train_run import train_prepared, train_run
+from dlth_bench.training.train_stage import Checkpoints
 
 KINDS = tuple(CONFIGS)
 EVERY = 3
@@ -64,8 +66,8 @@ def _few_records(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loop, "CURVE_POINTS", 12 // EVERY)
 
 
-def _execution(config: Config, dataset: Glyphs, folder: Path | None = None, seed: int = 0) -> Execution:
-    return Execution(tiny_run(config, seed), dataset, folder=folder, device="cpu", checkpoint_seconds=0)
+def _prepared(config: Config, dataset: Glyphs, folder: Path | None = None, seed: int = 0) -> RunContext:
+    return prepare_run(tiny_run(config, seed), dataset, folder=folder, device="cpu", checkpoint_seconds=0)
 
 
 def _persistent(attempt: Callable[[], Result]) -> tuple[Result, int]:
@@ -110,12 +112,12 @@ def test_killed_run_equals_an_uninterrupted_one(
     """Killed in random updates of every stage and continued, a run has the same weights, curves and accuracies
     to the last bit, and loses no more work than since its last checkpoint."""
     config = CONFIGS[kind]
-    whole = _execution(config, glyphs, tmp_path / "whole").result()
+    whole = train_prepared(_prepared(config, glyphs, tmp_path / "whole"))
     stages = 1 if config.evaluation is None else 2
     # Updates are counted over attempts, so six kills fall into all parts of both stages, also just after resuming.
     kills = Kills(random.Random(kind).sample(range(2, 12 * stages + 6), 6))
     kills.watch(monkeypatch)
-    resumed, times = _persistent(lambda: _execution(config, glyphs, tmp_path / "killed").result())
+    resumed, times = _persistent(lambda: train_prepared(_prepared(config, glyphs, tmp_path / "killed")))
     assert times == 6
     assert whole.status == "finished"
     assert _outcome(resumed) == _outcome(whole)
@@ -138,21 +140,19 @@ def test_run_stopped_while_reporting_is_resumed(kind: str, glyphs: Glyphs, tmp_p
             raise Killed
 
     def attempt() -> Result:
-        return Execution(
-            tiny_run(config), glyphs, folder=tmp_path, device="cpu", checkpoint_seconds=0, report=report
-        ).result()
+        return train_run(tiny_run(config), glyphs, folder=tmp_path, device="cpu", checkpoint_seconds=0, report=report)
 
     resumed, times = _persistent(attempt)
     assert times == expected_kills
-    assert _outcome(resumed) == _outcome(_execution(config, glyphs).result())
+    assert _outcome(resumed) == _outcome(train_prepared(_prepared(config, glyphs)))
 
 
 def test_finished_stage_is_not_trained_again(glyphs: Glyphs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A run whose stages are all there is evaluated from their weights, without one more update."""
-    first = _execution(CONFIGS["dino"], glyphs, tmp_path).result()
+    first = train_prepared(_prepared(CONFIGS["dino"], glyphs, tmp_path))
     kills = Kills(at=range(1, 100))
     kills.watch(monkeypatch)
-    assert _outcome(_execution(CONFIGS["dino"], glyphs, tmp_path).result()) == _outcome(first)
+    assert _outcome(train_prepared(_prepared(CONFIGS["dino"], glyphs, tmp_path))) == _outcome(first)
     assert kills.updates == 0
 
 
@@ -185,14 +185,14 @@ def test_broken_checkpoint_is_ignored(
     kills = Kills(at=[11])
     kills.watch(monkeypatch)
     with pytest.raises(Killed):
-        _execution(config, glyphs, tmp_path / "broken").result()
+        train_prepared(_prepared(config, glyphs, tmp_path / "broken"))
     path = tmp_path / "broken" / "pretrain-checkpoint.safetensors"
     assert load_tensors(path) is not None
     path.write_bytes(damage(path.read_bytes()))
     assert load_tensors(path) is None
-    again = _execution(config, glyphs, tmp_path / "broken").result()
+    again = train_prepared(_prepared(config, glyphs, tmp_path / "broken"))
     assert kills.updates == 11 + 12
-    assert _outcome(again) == _outcome(_execution(config, glyphs, tmp_path / "whole").result())
+    assert _outcome(again) == _outcome(train_prepared(_prepared(config, glyphs, tmp_path / "whole")))
     _assert_equal_weights(tmp_path / "whole", tmp_path / "broken")
 
 
@@ -215,10 +215,10 @@ def test_kill_while_a_checkpoint_is_written_keeps_the_old_one(
     kills = Kills()
     kills.watch(monkeypatch)
     monkeypatch.setattr(Path, "replace", replace)
-    resumed, times = _persistent(lambda: _execution(config, glyphs, tmp_path).result())
+    resumed, times = _persistent(lambda: train_prepared(_prepared(config, glyphs, tmp_path)))
     assert times == 1
     assert kills.updates == 12 + EVERY
-    assert _outcome(resumed) == _outcome(_execution(config, glyphs).result())
+    assert _outcome(resumed) == _outcome(train_prepared(_prepared(config, glyphs)))
 
 
 # --- draws come from the seed alone -------------------------------------------------------------------------
@@ -228,10 +228,10 @@ def test_kill_while_a_checkpoint_is_written_keeps_the_old_one(
 def test_seed_decides_everything(kind: str, glyphs: Glyphs) -> None:
     """The same seed gives the same run twice, whatever was drawn before; another seed gives another one."""
     config = CONFIGS[kind]
-    first = _outcome(_execution(config, glyphs).result())
+    first = _outcome(train_prepared(_prepared(config, glyphs)))
     torch.rand(17)
-    assert _outcome(_execution(config, glyphs).result()) == first
-    other = _execution(config, glyphs, seed=1).result()
+    assert _outcome(train_prepared(_prepared(config, glyphs))) == first
+    other = train_prepared(_prepared(config, glyphs, seed=1))
     assert other.curves.pretrain_loss != first["curves"]["pretrain_loss"]
 
 
@@ -239,13 +239,13 @@ def test_seed_decides_everything(kind: str, glyphs: Glyphs) -> None:
 def test_initial_weights_are_the_seed_s(kind: str, glyphs: Glyphs) -> None:
     """Initial weights depend on the seed, not on what was drawn before, and drawing them disturbs nobody."""
     config = CONFIGS[kind]
-    first = _execution(config, glyphs).fresh_method().state_dict()
+    first = _prepared(config, glyphs).new_method().state_dict()
     torch.rand(17)
     state = torch.get_rng_state()
-    second = _execution(config, glyphs).fresh_method().state_dict()
+    second = _prepared(config, glyphs).new_method().state_dict()
     assert torch.equal(torch.get_rng_state(), state)
     assert all(torch.equal(first[name], second[name]) for name in first)
-    other = _execution(config, glyphs, seed=1).fresh_method().state_dict()
+    other = _prepared(config, glyphs, seed=1).new_method().state_dict()
     assert any(not torch.equal(first[name], other[name]) for name in first)
 
 
@@ -378,7 +378,7 @@ def test_curve_is_the_mean_loss_since_the_last_record(steps: int) -> None:
 def test_divergence_is_a_result_with_a_reason(glyphs: Glyphs) -> None:
     """With an absurd learning rate a run ends as a result that says so, with stage and step, and no accuracy."""
     absurd = CONFIGS["supervised"].model_copy(update={"train": train_spec(SGD.model_copy(update={"lr": 1e30}))})
-    result = _execution(absurd, glyphs).result()
+    result = train_prepared(_prepared(absurd, glyphs))
     assert result.status == "diverged"
     assert result.accuracy is None
     assert result.reason in {f"the pretrain loss is nan at step {step}" for step in (3, 6, 9, 12)}
@@ -389,7 +389,7 @@ def test_divergence_of_an_evaluation_names_it(glyphs: Glyphs) -> None:
     config = CONFIGS["moco"]
     absurd = train_spec(SGD.model_copy(update={"lr": 1e38}))
     evaluation = config.evaluation.model_copy(update={"train": absurd})
-    result = _execution(config.model_copy(update={"evaluation": evaluation}), glyphs).result()
+    result = train_prepared(_prepared(config.model_copy(update={"evaluation": evaluation}), glyphs))
     assert result.status == "diverged"
     assert result.reason.startswith("the linear loss is ")
 
@@ -397,7 +397,7 @@ def test_divergence_of_an_evaluation_names_it(glyphs: Glyphs) -> None:
 def test_divergence_in_the_very_last_update_is_noticed(glyphs: Glyphs) -> None:
     """Weights that the last update broke are not scored as if they had learnt to guess."""
     absurd = train_spec(SGD.model_copy(update={"lr": 1e38}), steps=1)
-    result = _execution(CONFIGS["supervised"].model_copy(update={"train": absurd}), glyphs).result()
+    result = train_prepared(_prepared(CONFIGS["supervised"].model_copy(update={"train": absurd}), glyphs))
     assert result.status == "diverged"
     assert result.reason == "the scores of the trained model are not finite"
 
@@ -418,7 +418,7 @@ def test_no_checkpoint_is_kept_of_a_diverged_loss(tmp_path: Path) -> None:
 
 def test_result_covers_all_validation_samples(glyphs: Glyphs) -> None:
     """Class accuracies are of every validation sample, and their mean over samples is the accuracy."""
-    result = _execution(CONFIGS["supervised"], glyphs).result()
+    result = train_prepared(_prepared(CONFIGS["supervised"], glyphs))
     run = tiny_run(CONFIGS["supervised"])
     validation = glyphs.load("val", run.class_ids)
     assert sum(result.class_counts) == len(validation.labels)

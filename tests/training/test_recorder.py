@@ -17,8 +17,9 @@ from dlth_bench.runs.result import Result
 from dlth_bench.training import train_stage as fitting
 from dlth_bench.training.dynamics import DynamicsRecorder, sample_scores
 from dlth_bench.training.loop import AfterStep
+from dlth_bench.training.run_context import prepare_run
 from dlth_bench.training.stage import Batches, Stage
-from dlth_bench.training.train_run import Execution
+from dlth_bench.training.train_run import train_run
 from dlth_bench.training.views.augment import to_float
 
 STAGES = {"mae": "finetune", "supervised": "pretrain"}
@@ -50,7 +51,7 @@ def watched(
         recorders.append(DynamicsRecorder(stage, GREY, convention))
         return recorders[-1].after_step
 
-    result = Execution(tiny_run(config), glyphs, device="cpu", folder=folder, watch=watch).result()
+    result = train_run(tiny_run(config), glyphs, device="cpu", folder=folder, watch=watch)
     (recorder,) = recorders
     return result, recorder
 
@@ -61,7 +62,7 @@ def test_recording_changes_nothing(name: str, convention: Convention, glyphs: Gl
     """With drop path, augmentation and batch norm, a watched run has the same digest, accuracies, curves, cost and
     weights as an unwatched one, to the last bit."""
     config = plain(name)
-    alone = Execution(tiny_run(config), glyphs, device="cpu", folder=tmp_path / "alone").result()
+    alone = train_run(tiny_run(config), glyphs, device="cpu", folder=tmp_path / "alone")
     result, _ = watched(config, glyphs, convention, tmp_path / "watched")
     for each in (alone, result):
         assert each.status == "finished"
@@ -146,6 +147,6 @@ def test_what_cannot_be_recorded(glyphs: Glyphs) -> None:
         ("moco", "epoch-end", "learns without labels"),
         ("supervised", "minibatch", "a mixed batch has no presentation of a single sample"),
     ):
-        stage = Execution(tiny_run(CONFIGS[name]), glyphs, device="cpu").pretrain_stage()
+        stage = prepare_run(tiny_run(CONFIGS[name]), glyphs, device="cpu").first_stage()
         with pytest.raises(ValueError, match=words):
             DynamicsRecorder(stage, GREY, convention)

@@ -14,7 +14,8 @@ from dlth_bench.protocols.protocol import Config
 from dlth_bench.runs.result import Result
 from dlth_bench.runs.run import Run
 from dlth_bench.subsets.subset import Subset
-from dlth_bench.training.train_run import Execution
+from dlth_bench.training.run_context import prepare_run
+from dlth_bench.training.train_run import train_run
 from dlth_bench.util.errors import InputError
 
 KINDS = tuple(CONFIGS)
@@ -33,7 +34,7 @@ def on_samples(config: Config, glyphs: Glyphs, faces: slice = slice(None)) -> Ru
 
 
 def result_of(run: Run, glyphs: Glyphs, **given: Any) -> Result:
-    return Execution(run, glyphs, device="cpu", **given).result()
+    return train_run(run, glyphs, device="cpu", **given)
 
 
 def outcome(result: Result) -> dict[str, Any]:
@@ -57,7 +58,7 @@ def test_all_samples_of_classes_are_those_classes(kind: str, glyphs: Glyphs) -> 
 def test_fewer_samples(kind: str, glyphs: Glyphs) -> None:
     """Training sees the chosen samples alone, class by class; evaluation all validation samples of their classes."""
     run = on_samples(CONFIGS[kind], glyphs, slice(1, 5))
-    stage = Execution(run, glyphs, device="cpu").pretrain_stage()
+    stage = prepare_run(run, glyphs, device="cpu").first_stage()
     whole = glyphs.load("train", CLASSES, IMAGES_PER_CLASS)
     rows = [start + face for start in range(0, len(whole.labels), IMAGES_PER_CLASS) for face in range(1, 5)]
     assert torch.equal(stage.samples, torch.from_numpy(whole.images[rows]))

@@ -16,10 +16,12 @@ from dlth_bench.datasets.imagenet.dataset import ImageNet, source_in
 from dlth_bench.datasets.packed.cache import PackedImages
 from dlth_bench.runs.run import Run
 from dlth_bench.training import samples as samples_module
-from dlth_bench.training.loop import Checkpoints, train
+from dlth_bench.training.loop import train
+from dlth_bench.training.run_context import prepare_run
 from dlth_bench.training.samples import FileSamples, RaggedImages, ReadAhead, _on_device, in_order
 from dlth_bench.training.stage import Batches
-from dlth_bench.training.train_run import Execution
+from dlth_bench.training.train_run import train_run
+from dlth_bench.training.train_stage import Checkpoints
 from dlth_bench.training.views.augment import Pixels, unaugmented
 from imagenet_files import WNIDS, write_image_folder
 
@@ -85,7 +87,7 @@ def test_training_from_files_is_training_from_the_device(
         for name, value in changes.items():
             monkeypatch.setattr("dlth_bench.training.data." + name, value)
         fields = ("status", "accuracy", "train_accuracy", "class_accuracy", "curves", "manifest_digest")
-        found = Execution(run_of(config), dataset, device="cpu").result()
+        found = train_run(run_of(config), dataset, device="cpu")
         return {name: getattr(found, name) for name in fields}
 
     from_files = result()
@@ -99,17 +101,17 @@ def test_a_stage_resumed_in_the_middle_reads_on_from_there(
 ) -> None:
     """Training from files that goes on from a checkpoint ends with the weights of an uninterrupted one."""
     fabric = Fabric(accelerator="cpu", devices=1)
-    whole = Execution(run_of("moco"), dataset, device="cpu").pretrain_stage()
+    whole = prepare_run(run_of("moco"), dataset, device="cpu").first_stage()
     train(whole, fabric, Checkpoints())
     path = tmp_path / "pretrain.safetensors"
-    halted = Execution(run_of("moco"), dataset, device="cpu").pretrain_stage()
+    halted = prepare_run(run_of("moco"), dataset, device="cpu").first_stage()
 
     def copy(step: int, total: int) -> None:
         if step == 8:
             shutil.copy(path, tmp_path / "kept")
 
     train(halted, fabric, Checkpoints(path, every_seconds=0.0, report=copy))
-    resumed = Execution(run_of("moco"), dataset, device="cpu").pretrain_stage()
+    resumed = prepare_run(run_of("moco"), dataset, device="cpu").first_stage()
     history = train(resumed, fabric, Checkpoints(tmp_path / "kept"))
     assert len(history.curve_steps) == whole.steps
     for name, tensor in whole.method.state_dict().items():
@@ -118,7 +120,7 @@ def test_a_stage_resumed_in_the_middle_reads_on_from_there(
 
 def test_order_is_the_seed_s_and_not_the_place_s(dataset: ImageNet) -> None:
     """Which samples a step takes is decided without a look at where they are."""
-    stage = Execution(run_of("moco"), dataset, device="cpu").pretrain_stage()
+    stage = prepare_run(run_of("moco"), dataset, device="cpu").first_stage()
     assert isinstance(stage.samples, FileSamples)
     one, other = Batches(stage), Batches(stage, CPU)
     assert all(torch.equal(one.at(step), other.at(step)) for step in range(stage.steps))
@@ -131,4 +133,4 @@ def test_one_image_more_than_a_percent_broken_fails_the_run(tmp_path: Path) -> N
     folder = write_image_folder(tmp_path / "data", changed={f"train/{WNIDS[0]}/n01440764_10026.JPEG": b"?"})
     data = ImageNet(source_in(folder, tmp_path), tmp_path, image_size=32)
     with pytest.raises(InputError, match="n01440764_10026"):
-        Execution(run_of("moco"), data, device="cpu").result()
+        train_run(run_of("moco"), data, device="cpu")

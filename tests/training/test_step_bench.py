@@ -6,7 +6,7 @@ import pytest
 from tiny_training import CONFIGS, tiny_run, train_spec
 
 from dlth_bench.datasets.registry import protocol_dataset
-from dlth_bench.training.speed import _Both, bench_step, profile_step, profiled, timed_parts
+from dlth_bench.training.speed import _Both, bench_step, profile_parts, profile_step, timed_parts
 from dlth_bench.util.errors import InputError
 
 CONFIG = CONFIGS["moco"].model_copy(update={"train": train_spec(CONFIGS["moco"].train.optimizer, 40, 16)})
@@ -18,7 +18,7 @@ def test_the_parts_of_a_profile_are_those_of_the_step_and_looking_leaves_no_trac
     both = _Both(CONFIG, DATA, protocol_dataset(DATA), "cpu", 3)
     both.whole_round(0)
     before = [vars(owner).get(name) for owner, name, _ in timed_parts(both.trainer)]
-    parts = {part.part: part for part in profiled(both.trainer, both.bare, both.whole_round, both.bare_round, 1)}
+    parts = {part.part: part for part in profile_parts(both.trainer, both.whole_round, both.bare_round, 1)}
     assert [vars(owner).get(name) for owner, name, _ in timed_parts(both.trainer)] == before
     for part in ("views", "optimizer", "seeds and schedules"):
         assert parts[part].step > 0 == parts[part].bare

@@ -1,4 +1,4 @@
-"""Is a submission what its protocol asks for, and does its score follow from its results?
+"""Everything that is wrong with a submission: its files, their content, whether the score follows from the results.
 
 All that is wrong is found, in three steps, each of which needs the one before: the files (`submissions`), their content
 under the protocol, the score.

@@ -1,4 +1,4 @@
-"""Ranks with ties: no order is claimed between submissions that seed noise does not separate."""
+"""Ranks with ties, the random subsets beside a submission, and where a new scorecard would stand."""
 
 from __future__ import annotations
 

@@ -248,7 +248,7 @@ def untrained(
     import torch
 
     from dlth_bench.training.environment import quiet_libraries
-    from dlth_bench.training.train_run import Execution
+    from dlth_bench.training.train_run import evaluate_untrained
 
     quiet_libraries()
     torch.set_num_threads(1)
@@ -259,7 +259,7 @@ def untrained(
         if config.evaluation is None or config.evaluation.kind != "linear":
             continue
         runs = grid_runs(spec, file.subset, configs=[config.name])
-        floor = [Execution(run, dataset, device="cpu").untrained_accuracy() for run in runs]
+        floor = [evaluate_untrained(run, dataset, device="cpu") for run in runs]
         results = [store.result(run.digest) for run in runs]
         trained = [result.accuracy for result in results if result is not None and result.accuracy is not None]
         row = {"config": config.name, "untrained": floor, "trained": trained}

@@ -103,10 +103,10 @@ def _of_model(name: str, dataset: str | None, folder: Path | None, weights: Path
         raise InputError(f"--data-dir means nothing to {dataset}, which comes with the package")
     files = image_files(folder, catalog) if dataset == "imagenet" else None
     device = torch_device(reading.device)
-    from dlth_bench.training.pretrained.images import FileImages, GreyImages, Images, mean_features
+    from dlth_bench.training.pretrained.images import FileImages, GreyImages, ImageSet, mean_features
     from dlth_bench.training.pretrained.models import load_encoder
 
-    images: Images = GreyImages(_validation(dataset)) if files is None else FileImages.of(files)
+    images: ImageSet = GreyImages(_validation(dataset)) if files is None else FileImages.of(files)
     # Photographs have a margin that the usual evaluation crops off; a glyph fills its image.
     model = load_encoder(name, weights, whole_image=files is None)
     module = model.module.to(device)

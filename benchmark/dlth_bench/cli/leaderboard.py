@@ -15,10 +15,11 @@ from rich.text import Text
 
 from dlth_bench.board.board import MARK, Board, Reported, reported_rows
 from dlth_bench.board.check import check_submission
-from dlth_bench.board.columns import COLUMNS, Row
+from dlth_bench.board.columns import BOARD_COLUMNS
 from dlth_bench.board.data_files import record_files, records
 from dlth_bench.board.markdown import board_markdown, board_rows
 from dlth_bench.board.rank import rescore
+from dlth_bench.board.row import Row
 from dlth_bench.board.site.build import check_site_folder, site_pages, write_site
 from dlth_bench.board.submission_folder import StoredSubmission, read_submissions
 from dlth_bench.cli.shared.hub import (
@@ -183,7 +184,7 @@ def _documents(boards: dict[str, list[Row]]) -> list[dict[str, object]]:
     return [
         {"protocol": key, "subset_digest": row.submission.metadata.subset_digest}
         | {"samples": row.submission.metadata.samples}
-        | {column.key: column.value(row) for column in COLUMNS}
+        | {column.key: column.value(row) for column in BOARD_COLUMNS}
         for key, rows in boards.items()
         for row in rows
     ]
@@ -191,7 +192,7 @@ def _documents(boards: dict[str, list[Row]]) -> list[dict[str, object]]:
 
 def _table(key: str, rows: list[Row], width: int) -> Table:
     """The board's table, or its main columns where the terminal has no room for all."""
-    shown = [column for column in COLUMNS if column.narrow or width >= _WIDE]
+    shown = [column for column in BOARD_COLUMNS if column.narrow or width >= _WIDE]
     table = Table(title=Text(key), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     for column in shown:
         table.add_column(

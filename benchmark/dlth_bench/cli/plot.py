@@ -7,10 +7,10 @@ from typing import Annotated
 
 import typer
 
-from dlth_bench.board.columns import Row
 from dlth_bench.board.figures import Kind, Material, find_kind, is_random
 from dlth_bench.board.figures.pareto import Resource
 from dlth_bench.board.markdown import board_rows
+from dlth_bench.board.row import Row
 from dlth_bench.board.submission_folder import read_submissions
 from dlth_bench.cli.shared.options import DEFAULT_SUBMISSIONS, ProtocolOption, SubmissionsOption, split_names
 from dlth_bench.protocols.protocol import Protocol

@@ -38,13 +38,11 @@ def located(name: str, folder: Path | None) -> Iterator[None]:
     """Inside the block, and in processes started there, a dataset lies in ``folder``; None changes nothing.
 
     Raises:
-        InputError: there is no such folder, or the dataset comes with the package.
+        InputError: there is no such folder.
     """
     if folder is None:
         yield
         return
-    if name == "glyphs":
-        raise InputError("--data-dir: the images of glyphs come with the package")
     if not folder.is_dir():
         problem = "is a file, not a folder" if folder.exists() else "no such folder"
         raise InputError(problem, source=printable(str(folder)))

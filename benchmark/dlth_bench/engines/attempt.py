@@ -1,4 +1,4 @@
-"""One attempt at a run, in whatever process an engine chose: claim, train, store."""
+"""One attempt at a run, in whatever process an engine chose: claim, train, store; and pretraining that runs share."""
 
 from __future__ import annotations
 
@@ -233,13 +233,13 @@ def _trained(
     report: Report,
     tuning: Tuning,
 ) -> Result:
-    from dlth_bench.training.train_run import Execution  # torch: slow to import, and needed in workers only
+    from dlth_bench.training.train_run import train_run  # torch: slow to import, and needed in workers only
 
     try:
         dataset = protocol_dataset(run.data)
         if tuning.devices > 1:
             call_followers(run, device, tuning)
-        return Execution(
+        return train_run(
             run,
             dataset,
             folder=folder,
@@ -248,9 +248,9 @@ def _trained(
             device=device,
             checkpoint_seconds=checkpoint_seconds,
             report=report,
-            shared=lambda: pretraining_folder(run, store),
+            share_pretraining=lambda: pretraining_folder(run, store),
             tuning=tuning,
-        ).result()
+        )
     except Exception as error:  # noqa: BLE001 - whatever goes wrong in one run must not stop the others
         (folder / "error.log").write_text(traceback.format_exc())
         return failed(run, f"{type(error).__name__}: {error}")

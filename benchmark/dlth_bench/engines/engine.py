@@ -1,4 +1,4 @@
-"""Options of an engine, given as ``key=value``."""
+"""What an engine is: its events, its settings, and options given as ``key=value``."""
 
 from __future__ import annotations
 

@@ -34,16 +34,16 @@ def follow(device: str, tuning: Tuning) -> None:
     """Train what the first process says, until it says that nothing is left."""
     from dlth_bench.training.cpu_speed.allocator import keep_freed_memory
     from dlth_bench.training.environment import quiet_libraries
-    from dlth_bench.training.parallel.processes import launched, of_first
-    from dlth_bench.training.train_run import Execution
+    from dlth_bench.training.parallel.processes import broadcast_from_first, launch
+    from dlth_bench.training.train_run import train_run
 
     quiet_libraries()
     keep_freed_memory()
-    launched(device, tuning.devices)
+    launch(device, tuning.devices)
     use_one_thread()
-    while (text := of_first(_not_first)) is not None:
+    while (text := broadcast_from_first(_not_first)) is not None:
         run = Run.model_validate_json(text)
-        Execution(run, protocol_dataset(run.data), device=device, tuning=tuning).result()
+        train_run(run, protocol_dataset(run.data), device=device, tuning=tuning)
     leave()
 
 
@@ -53,10 +53,10 @@ def _not_first() -> str | None:
 
 def call_followers(run: Run, device: str, tuning: Tuning) -> None:
     """Have all other processes begin a run, which this one is about to begin."""
-    from dlth_bench.training.parallel.processes import launched, of_first
+    from dlth_bench.training.parallel.processes import broadcast_from_first, launch
 
-    launched(device, tuning.devices)
-    of_first(lambda: run.model_dump_json(exclude_defaults=True))
+    launch(device, tuning.devices)
+    broadcast_from_first(lambda: run.model_dump_json(exclude_defaults=True))
 
 
 def leave() -> None:
@@ -72,9 +72,9 @@ def leading(device: str, devices: int) -> Iterator[None]:
     """While the block runs the other processes wait to be called; when it ends, in whatever way, they end."""
     begun = started_by_torchrun() and devices > 1
     if begun:
-        from dlth_bench.training.parallel.processes import launched
+        from dlth_bench.training.parallel.processes import launch
 
-        launched(device, devices)
+        launch(device, devices)
     try:
         yield
     finally:
@@ -85,10 +85,10 @@ def leading(device: str, devices: int) -> Iterator[None]:
 def _dismiss() -> None:
     if "torch.distributed" not in sys.modules:  # slow to import, and nobody was called without it
         return
-    from dlth_bench.training.parallel.processes import of_first, processes
+    from dlth_bench.training.parallel.processes import broadcast_from_first, processes
 
     if processes() > 1:
-        of_first(lambda: None)
+        broadcast_from_first(lambda: None)
         leave()
 
 

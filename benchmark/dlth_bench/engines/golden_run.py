@@ -85,14 +85,14 @@ def train_golden(cell: GoldenCell, device: str, report: Report) -> Result:
     import torch
 
     from dlth_bench.training.environment import quiet_libraries
-    from dlth_bench.training.train_run import Execution
+    from dlth_bench.training.train_run import train_run
 
     quiet_libraries()
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
         run = cell.run
-        return Execution(run, protocol_dataset(run.data), device=device, report=report).result()
+        return train_run(run, protocol_dataset(run.data), device=device, report=report)
     finally:
         torch.set_num_threads(threads)
 

@@ -226,3 +226,8 @@ def _reachable(address: str) -> None:
         socket.create_connection((match[1], int(match[2])), timeout=REACH_SECONDS).close()
     except (OSError, OverflowError) as error:
         raise InputError(f"--engine ray: no cluster at {quoted(address)}: {error}") from None
+
+
+def ray_engine(settings: EngineSettings) -> RayEngine:
+    """The engine that settings and their ``key=value`` options describe; raises InputError for an unknown option."""
+    return RayEngine(settings, ray_options(settings.options, settings.workers))

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 import dlth_bench
 from dlth_bench.datasets.registry import protocol_dataset
+from dlth_bench.protocols.methods import METHODS
 from dlth_bench.protocols.protocol import Config, Protocol
 from dlth_bench.runs.dynamics_file import Convention, DynamicsHeader
 from dlth_bench.runs.plan import chosen_configs
@@ -56,10 +57,8 @@ def recorded_stage(config: Config, convention: Convention) -> str:
     """
     if config.pruning is not None:
         raise InputError(f"config {config.name} prunes, and trains many times: take one that does not")
-    if config.method.kind == "supervised":
-        stage, mixup = "pretrain", config.method.mixup
-    elif config.method.kind == "text":
-        stage, mixup = "pretrain", 0.0
+    if METHODS[config.method.kind].labels == "all":
+        stage, mixup = "pretrain", getattr(config.method, "mixup", 0.0)
     elif config.evaluation is not None and config.evaluation.kind == "finetune":
         stage, mixup = "finetune", config.evaluation.mixup
     else:
@@ -74,7 +73,7 @@ def recordable_configs(protocol: Protocol) -> list[str]:
     names = []
     for config in protocol.configs:
         finetuned = config.evaluation is not None and config.evaluation.kind == "finetune"
-        if config.pruning is None and (config.method.kind in {"supervised", "text"} or finetuned):
+        if config.pruning is None and (METHODS[config.method.kind].labels == "all" or finetuned):
             names.append(config.name)
     return names
 
@@ -116,20 +115,21 @@ def record_run(
         NotRecorded: the training diverged.
     """
     from dlth_bench.training.dynamics import DynamicsRecorder  # torch: slow to import
-    from dlth_bench.training.train_run import Execution
+    from dlth_bench.training.run_context import run_pixels
+    from dlth_bench.training.train_run import train_run
 
     watched = recorded_stage(run.config, convention)
     dataset = protocol_dataset(run.data)
+    pixels = run_pixels(run, dataset)
     recorders: list[DynamicsRecorder] = []
 
     def watch(stage: Stage) -> AfterStep:
         if stage.name != watched:
             return lambda step: None
-        recorders.append(DynamicsRecorder(stage, execution.pixels, convention))
+        recorders.append(DynamicsRecorder(stage, pixels, convention))
         return recorders[-1].after_step
 
-    execution = Execution(run, dataset, device=device, report=report, watch=watch)
-    result = execution.result()
+    result = train_run(run, dataset, device=device, report=report, watch=watch)
     if result.status != "finished":
         raise NotRecorded(f"{run.label}: {result.reason}")
     arrays = dataset.load("train", run.class_ids, run.data.images_per_class)

@@ -1,29 +1,61 @@
-"""The engines by name. A cluster's library is imported when its engine is asked for, and not before."""
+"""The engines by name. An engine's module, and a cluster's library, are imported when the engine is asked for."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from importlib.util import find_spec
+from typing import cast
 
 from dlth_bench.engines.engine import Engine, EngineSettings
 from dlth_bench.runs.run import Tuning
 from dlth_bench.util.errors import InputError
+from dlth_bench.util.registry import Registry, import_attribute
 from dlth_bench.util.text import quoted
 
-ENGINES = ("local", "slurm", "ray")
+
+@dataclass(frozen=True, kw_only=True)
+class EngineEntry:
+    """One engine.
+
+    Attributes:
+        name: as typed.
+        make: ``package.module:name`` of what makes it, called with `EngineSettings`.
+        library: that it needs, which the package's extra of the engine's name installs; empty: none.
+        on_this_machine: whether runs are trained here, so that the device is looked for and the workers are counted
+            here, and steps can be tuned; else a cluster decides.
+        detaches: whether runs go on without the command that handed them over.
+    """
+
+    name: str
+    make: str
+    library: str = ""
+    on_this_machine: bool = False
+    detaches: bool = False
 
 
-def check_engine(name: str) -> str:
-    """The engine's name.
+ENGINES: Registry[EngineEntry] = Registry(
+    "engine",
+    (
+        EngineEntry(name="local", make="dlth_bench.engines.local:local_engine", on_this_machine=True),
+        EngineEntry(name="slurm", make="dlth_bench.engines.slurm:slurm_engine", library="submitit", detaches=True),
+        EngineEntry(name="ray", make="dlth_bench.engines.ray:ray_engine", library="ray"),
+    ),
+)
+"""All engines; another one is a module that makes it, and its place here."""
+
+
+def check_engine(name: str) -> EngineEntry:
+    """The engine of a name, if it can be used here.
 
     Raises:
         InputError: there is none of that name, or the library that it needs is not installed.
     """
     if name not in ENGINES:
         raise InputError(f"--engine: {quoted(name)} is none of {', '.join(ENGINES)}")
-    library = {"slurm": "submitit", "ray": "ray"}.get(name)
-    if library is not None and find_spec(library) is None:
-        raise InputError(f"--engine {name} needs {library}: pip install 'dlth-bench[{name}]'")
-    return name
+    entry = ENGINES[name]
+    if entry.library and find_spec(entry.library) is None:
+        raise InputError(f"--engine {name} needs {entry.library}: pip install 'dlth-bench[{name}]'")
+    return entry
 
 
 def make_engine(name: str, settings: EngineSettings) -> Engine:
@@ -32,32 +64,7 @@ def make_engine(name: str, settings: EngineSettings) -> Engine:
     Raises:
         InputError: no such engine, its library is missing, or an option is not one of its own.
     """
-    check_engine(name)
-    if name != "local" and settings.tuning != Tuning():
+    entry = check_engine(name)
+    if not entry.on_this_machine and settings.tuning != Tuning():
         raise InputError(f"--engine {name}: {settings.tuning.text} is for the local engine; see docs/scale.md")
-    if name == "slurm":
-        from dlth_bench.engines.slurm import SlurmEngine, slurm_options
-
-        return SlurmEngine(settings, slurm_options(settings.options, settings.workers))
-    if name == "ray":
-        from dlth_bench.engines.ray import RayEngine, ray_options
-
-        return RayEngine(settings, ray_options(settings.options, settings.workers))
-    from dlth_bench.engines.local import LocalEngine, visible_gpus
-
-    if settings.options:
-        raise InputError("--engine-option: the local engine has none")
-    if settings.tuning.devices > 1:
-        from dlth_bench.engines.data_parallel import DataParallelEngine
-
-        return DataParallelEngine(
-            settings.store, settings.tuning, device=settings.device, keep_weights=settings.keep_weights
-        )
-    return LocalEngine(
-        settings.store,
-        workers=settings.workers or 1,
-        device=settings.device,
-        gpus=visible_gpus(settings.device),
-        keep_weights=settings.keep_weights,
-        tuning=settings.tuning,
-    )
+    return cast("Engine", import_attribute(entry.make)(settings))

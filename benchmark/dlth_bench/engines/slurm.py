@@ -376,3 +376,8 @@ def _sbatch(folder: BatchFolder, jobs: int, options: SlurmOptions) -> JobNumbers
 
 def _last_line(text: str) -> str:
     return next((line for line in reversed(text.splitlines()) if line.strip()), "sbatch failed")
+
+
+def slurm_engine(settings: EngineSettings) -> SlurmEngine:
+    """The engine that settings and their ``key=value`` options describe; raises InputError for an unknown option."""
+    return SlurmEngine(settings, slurm_options(settings.options, settings.workers))

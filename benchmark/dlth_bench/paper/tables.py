@@ -1,4 +1,4 @@
-"""What follows from the numbers of a printed row, next to the correlations it prints."""
+"""The DLTH paper's printed tables, and what follows from their numbers."""
 
 from __future__ import annotations
 

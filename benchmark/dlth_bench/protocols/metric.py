@@ -1,4 +1,4 @@
-"""What configs are ranked by: a number's name, its unit, and which way is better."""
+"""What configs are ranked by: a number's name, its unit, which way is better, and how it is written."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from pydantic_core import PydanticCustomError
 
 from dlth_bench.datasets.dataset import DataSpec, Slug
 from dlth_bench.protocols.measurements import MeasurementSpec, measurement_problem
-from dlth_bench.protocols.methods import EvaluationSpec, MethodSpec
+from dlth_bench.protocols.methods import METHODS, EvaluationSpec, MethodSpec
 from dlth_bench.protocols.metric import ACCURACY, Metric
 from dlth_bench.protocols.recipe import Backbone, EvalViewSpec, TrainSpec, Unit
 from dlth_bench.protocols.reference import ConfigReference, Reference
@@ -53,13 +53,16 @@ class Config(Frozen):
 
     @model_validator(mode="after")
     def _evaluable(self) -> Self:
-        if (self.method.kind in {"supervised", "text", "s4l"}) != (self.evaluation is None):
+        entry = METHODS[self.method.kind]
+        if (entry.labels != "none") != (self.evaluation is None):
             raise ValueError(f"config {self.name}: supervised methods, and only they, take no evaluation")
-        if self.method.kind == "s4l" and self.train.repeats > 1:
-            raise ValueError(f"config {self.name}: the method s4l draws its batches itself and takes no repeats")
+        if entry.labels == "some" and self.train.repeats > 1:
+            raise ValueError(
+                f"config {self.name}: the method {entry.name} draws its batches itself and takes no repeats"
+            )
         self._check_text()
-        if self.backbone.kind != "vit" and self.method.kind == "mae":
-            raise ValueError(f"config {self.name}: mae needs a vit backbone")
+        if entry.backbone and self.backbone.kind != entry.backbone:
+            raise ValueError(f"config {self.name}: {entry.name} needs a {entry.backbone} backbone")
         if self.evaluation is not None and self.evaluation.kind == "linear":
             depth = self.backbone.depth if self.backbone.kind == "vit" else 0
             needed = {"pooled": 0, "cls": 1, "cls_and_mean": 1, "cls_last4": 4}[self.evaluation.features]

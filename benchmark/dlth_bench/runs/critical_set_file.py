@@ -1,4 +1,4 @@
-"""Reading a critical set that a stored run left; ``spec.critical_set`` has the layout of the file."""
+"""The file of a critical set, which a stored run leaves: its layout, and reading it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reading and writing training dynamics; ``spec.dynamics`` has the layout of the file.
+"""The file of training dynamics: its layout, reading and writing it.
 
 Tensors stay on disk and are read an epoch, or the samples of a class, at a time: those of ImageNet-1K over 90 epochs
 take 0.5 GB each.

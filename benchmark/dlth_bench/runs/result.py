@@ -1,4 +1,4 @@
-"""A result: what one run leaves."""
+"""A result: what one run leaves, and whether it contradicts itself."""
 
 from __future__ import annotations
 

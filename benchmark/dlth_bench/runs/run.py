@@ -1,4 +1,4 @@
-"""A run: the unit that is trained, cached, resumed and verified."""
+"""A run: the unit that is trained, cached, resumed and verified; and how its steps are computed."""
 
 from __future__ import annotations
 

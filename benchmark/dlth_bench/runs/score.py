@@ -1,4 +1,4 @@
-"""Accuracies from a CSV file: published tables, or runs done elsewhere.
+"""From stored results, or accuracies in a CSV file, to a scorecard or a protocol's reference.
 
 Two layouts are understood. Long: columns ``config,accuracy``. Wide: one column a config. Both may
 have columns ``seed`` and ``subset``. Of a protocol that ranks by another metric the numbers are that metric's, in its

@@ -1,4 +1,4 @@
-"""Would the subset have led to the same choice as the full data?
+"""Would the subset have led to the same choice as the full data? Regret, pairs, families, single changes.
 
 Every function takes (configs,) mean accuracies of both sides, the same configs in the same order. Where the subset's
 accuracies tie, its choice is a toss-up, and the functions give the expectation over it.

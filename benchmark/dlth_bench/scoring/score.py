@@ -1,4 +1,4 @@
-"""A scorecard from the outcomes of a subset's runs and the protocol's reference."""
+"""A scorecard from the outcomes of a subset's runs and the protocol's reference: its trend, notes and cost."""
 
 from __future__ import annotations
 

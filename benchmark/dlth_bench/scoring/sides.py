@@ -1,4 +1,4 @@
-"""One side of a comparison: what is known of each config's accuracy, from runs or from published numbers."""
+"""The two sides of a comparison, subset and reference: means and seed noise of each config."""
 
 from __future__ import annotations
 

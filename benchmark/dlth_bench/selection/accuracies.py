@@ -1,4 +1,4 @@
-"""Per-class accuracies from a table, CSV or Parquet: one model, or a column a model.
+"""Per-class accuracies: from a table, from stored runs, or from the results behind a reference.
 
 A class is written in a column ``class`` or ``wnid`` (any spelling that the dataset knows) or ``index`` (its 0-based
 position); a row with several of them must name one class. A table of one model has a column ``accuracy``, or

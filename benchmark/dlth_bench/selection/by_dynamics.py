@@ -1,4 +1,4 @@
-"""Forgetting events (Toneva et al. 2019): how often a sample that was predicted correctly no longer was.
+"""Policies by training dynamics: forgetting events, easy and hard samples, EL2N, entropy, SVP.
 
 A sample that was never predicted correctly was never forgotten either. What that says about it differs between
 publications: the hardest of all (Toneva et al.; a threshold that all of them pass in the PrAC code), or, counted as

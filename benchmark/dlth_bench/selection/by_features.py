@@ -1,4 +1,4 @@
-"""Greedy k-centre on features (Gonzalez 1985; Sener & Savarese 2018): each next sample is the farthest from all so far.
+"""Policies by features of samples: greedy k-centre and herding.
 
 Its largest distance from a sample to the nearest centre is at most twice the least possible. Over all samples it costs
 samples x size x dimensions; for a tenth of ImageNet-1K that is 10^16, so large pools are covered class by class

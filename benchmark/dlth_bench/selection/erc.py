@@ -1,4 +1,4 @@
-"""Samples on which several configs agree with their overall order: ERC's condition, sample by sample.
+"""ERC: classes, or samples, on which several configs agree with their overall order.
 
 Appendix I of the DLTH paper builds its tickets of AG News from "consistent samples across four configurations until
 reaching 10% of the full data", twice, and says no more. Here: a sample is consistent if no config that is worse

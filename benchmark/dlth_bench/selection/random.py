@@ -1,4 +1,4 @@
-"""RS among samples, NiR, and their balanced kin: what can be drawn without a model.
+"""Policies without a model: RS of classes and samples, balanced RS, NiR.
 
 NiR keeps every class and the same fraction of its images (appendix A of the DLTH paper: a random tenth of each).
 """

@@ -1,4 +1,4 @@
-"""Tables with a row for each sample, CSV or Parquet: what there is to choose from, and what models got right.
+"""The samples that a policy may choose from, shares of classes among them, and tables with a row for each sample.
 
 A column ``sample`` has the IDs, a class's ID, a slash and a name; a column ``class``, if there is one, says the class
 again. Made for a million rows, so a CSV file is streamed.

@@ -1,4 +1,4 @@
-"""Class embeddings: from a file, from a text model, or from TF-IDF of what is known about the classes."""
+"""WEC and SEC: one class from each cluster of class embeddings, of words or of image features."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Subset files together with their dataset and card: the shipped ones by name, any other by path."""
+"""Finding a subset by name or path, with its card; using one elsewhere: ImageFolder export, `datasets` filter."""
 
 from __future__ import annotations
 

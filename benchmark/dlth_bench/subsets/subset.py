@@ -1,4 +1,4 @@
-"""A subset of a dataset: its canonical form and its digest."""
+"""A subset of a dataset: its canonical form, its digest, and which sizes a protocol admits."""
 
 from __future__ import annotations
 

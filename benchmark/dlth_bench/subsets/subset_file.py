@@ -1,4 +1,4 @@
-"""The text file of a subset: a list of classes or of samples, one ID a line."""
+"""The text file of a subset: a list of classes or of samples, one ID a line, and its card."""
 
 from __future__ import annotations
 

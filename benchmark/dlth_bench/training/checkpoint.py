@@ -16,6 +16,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from dlth_bench.runs.result import TRAINING_VERSION
 from dlth_bench.util.files import write_atomically
 
 
@@ -59,3 +60,8 @@ def restore_training_state(module: nn.Module, optimizer: Optimizer, state: dict[
             laid_out = torch.empty_like(like).copy_(tensor) if tensor.shape == like.shape else tensor
             slots.setdefault(int(index), {})[slot] = laid_out
     optimizer.load_state_dict({"state": slots, "param_groups": optimizer.state_dict()["param_groups"]})
+
+
+def usable(header: dict[str, Any]) -> bool:
+    """Whether a file was written by this version of the training loop; training does not go on across versions."""
+    return header.get("training_version") == TRAINING_VERSION

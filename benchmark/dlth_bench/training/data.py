@@ -16,7 +16,7 @@ from dlth_bench.protocols.tickets import part
 from dlth_bench.runs.run import Run
 from dlth_bench.subsets.subset import PHASES, on_subset
 from dlth_bench.training.random import stream_seed
-from dlth_bench.training.samples import Samples, TokenSamples, packed_samples
+from dlth_bench.training.samples import StageSamples, TokenSamples, packed_samples
 
 
 def run_samples(dataset: Dataset, run: Run) -> tuple[ImageArrays, ImageArrays]:
@@ -35,9 +35,9 @@ def run_samples(dataset: Dataset, run: Run) -> tuple[ImageArrays, ImageArrays]:
 class Resident:
     """Both splits, on the device or in files if they do not fit there, and their int64 labels on the device."""
 
-    train_images: Samples
+    train_images: StageSamples
     train_labels: Tensor
-    val_images: Samples
+    val_images: StageSamples
     val_labels: Tensor
     train_ids: tuple[str, ...]
     """IDs of the training samples, in their order."""
@@ -79,7 +79,7 @@ def resident(dataset: Dataset, run: Run, device: torch.device) -> Resident:
     return Resident(train_images, train_labels, val_images, val_labels, train_ids)
 
 
-def _on_device(arrays: ImageArrays, device: torch.device) -> tuple[Samples, Tensor, tuple[str, ...]]:
+def _on_device(arrays: ImageArrays, device: torch.device) -> tuple[StageSamples, Tensor, tuple[str, ...]]:
     """Samples, labels and IDs; of images in files, those that can be decoded."""
     labels, ids = torch.from_numpy(arrays.labels), arrays.sample_ids
     if isinstance(arrays.images, PackedImages):

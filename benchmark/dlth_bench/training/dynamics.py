@@ -28,7 +28,7 @@ class DynamicsRecorder:
     """Watches a stage that learns from labels, of images or texts; call ``after_step`` after each of its steps.
 
     Args:
-        convention: when ``correct`` is read; ``spec.dynamics`` has what that means.
+        convention: when ``correct`` is read; see `runs.dynamics_file`.
 
     Raises:
         ValueError: the stage learns without labels, is shorter than an epoch, or mixes samples, so that a presented
@@ -67,7 +67,7 @@ class DynamicsRecorder:
             self._evaluate(final=step + self.batches.per_epoch >= self.stage.steps)
 
     def tensors(self) -> dict[str, npt.NDArray[Any]]:
-        """The tensors of ``spec.dynamics``: those of an epoch (epochs, samples), features (samples, dimensions)."""
+        """The tensors of `runs.dynamics_file`: those of an epoch (epochs, samples), features (samples, dimensions)."""
         stacked = {name: torch.stack([epoch[name] for epoch in self.epochs]) for name in self.epochs[0]}
         return {name: tensor.numpy() for name, tensor in (stacked | {"features": self.features}).items()}
 
@@ -107,7 +107,7 @@ class DynamicsRecorder:
 
 
 def sample_scores(logits: Tensor, labels: Tensor) -> dict[str, Tensor]:
-    """Of each sample (batch,), what ``spec.dynamics`` says: correct, error_norm, entropy, confidence and margin.
+    """Of each sample (batch,), what `runs.dynamics_file` says: correct, error_norm, entropy, confidence and margin.
 
     Args:
         logits: (batch, classes).

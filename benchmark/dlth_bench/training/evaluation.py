@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import torch
 import torch.nn.functional as F
@@ -30,27 +30,24 @@ from dlth_bench.training.methods.method import Method, Moment, Views
 from dlth_bench.training.methods.supervised import Supervised
 from dlth_bench.training.methods.text import TextClassifier
 from dlth_bench.training.networks import linear_head
-from dlth_bench.training.parallel.processes import in_shards
+from dlth_bench.training.parallel.processes import compute_in_shards
 from dlth_bench.training.random import global_stream
-from dlth_bench.training.samples import Images, Samples, in_order
+from dlth_bench.training.run_context import RunContext
+from dlth_bench.training.samples import Images, StageSamples, in_order
 from dlth_bench.training.stage import Stage
 from dlth_bench.training.views.augment import Augment, Pixels, unaugmented
-
-if TYPE_CHECKING:
-    from dlth_bench.training.train_run import Execution
-
 
 BATCH = 512
 
 
 @torch.no_grad()
-def in_batches(function: Callable[[Tensor], Tensor], images: Samples, pixels: Pixels) -> Tensor:
+def in_batches(function: Callable[[Tensor], Tensor], images: StageSamples, pixels: Pixels) -> Tensor:
     """``function`` of the normalised, unaugmented images, concatenated over batches; each process takes a share."""
 
     def of_share(share: slice) -> Tensor:
         return torch.cat([function(unaugmented(batch, pixels)) for batch in in_order(images, BATCH, share)])
 
-    return in_shards(of_share, len(images))
+    return compute_in_shards(of_share, len(images))
 
 
 def class_accuracy(logits: Tensor, labels: Tensor, classes: int) -> tuple[list[float], list[int]]:
@@ -72,7 +69,7 @@ def top1(logits: Tensor, labels: Tensor) -> float:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class RunOutcome:
     """What one or two stages of a run left."""
 
     train_logits: Tensor
@@ -89,7 +86,7 @@ class Outcome:
     measured: tuple[Measured, ...] = ()
 
 
-def measured(outcome: Outcome, data: Resident, classes: int) -> dict[str, Any]:
+def result_fields(outcome: RunOutcome, data: Resident, classes: int) -> dict[str, Any]:
     """The fields of the result of a finished run that do not name it.
 
     Args:
@@ -127,7 +124,7 @@ def measured(outcome: Outcome, data: Resident, classes: int) -> dict[str, Any]:
     }
 
 
-def extract_features(encoder: nn.Module, images: Samples, pixels: Pixels, kind: Features) -> Tensor:
+def extract_features(encoder: nn.Module, images: StageSamples, pixels: Pixels, kind: Features) -> Tensor:
     """Features (samples, width) of uint8 images, the encoder in evaluation mode."""
     encoder.eval()
     return in_batches(lambda batch: _features(encoder, batch, kind), images, pixels).float()
@@ -259,36 +256,36 @@ def finetune_method(spec: FinetuneSpec, encoder: nn.Module, classes: int, pixels
     )
 
 
-def evaluated(execution: Execution, method: Method, data: Resident) -> Outcome:
+def evaluate(context: RunContext, method: Method, data: Resident) -> RunOutcome:
     """What the config's evaluation makes of a trained method, and what it took; fine-tuning changes the method."""
-    match execution.config.evaluation:
+    match context.config.evaluation:
         case LinearSpec() as spec:
-            return _linear(execution, spec, method, data)
+            return _linear(context, spec, method, data)
         case FinetuneSpec() as spec:
-            return _finetune(execution, spec, method, data)
+            return _finetune(context, spec, method, data)
         case None:
-            return classified(execution, method, data)
+            return classify(context, method, data)
 
 
-def classified(execution: Execution, method: Method, data: Resident) -> Outcome:
+def classify(context: RunContext, method: Method, data: Resident) -> RunOutcome:
     """What a trained classifier predicts of both splits; says nothing of what training took."""
     if isinstance(method, TextClassifier):
         train_logits, val_logits = method.logits(data.train_images), method.logits(data.val_images)
-        return Outcome(train_logits, val_logits, History(), History(), images=0, flops=0.0)
+        return RunOutcome(train_logits, val_logits, History(), History(), images=0, flops=0.0)
     if not isinstance(method, Supervised):
-        raise TypeError(f"config {execution.config.name} has no evaluation and no classifier")
+        raise TypeError(f"config {context.config.name} has no evaluation and no classifier")
     method.eval()
-    return Outcome(
-        in_batches(method.logits, data.train_images, execution.pixels),
-        in_batches(method.logits, data.val_images, execution.pixels),
+    return RunOutcome(
+        in_batches(method.logits, data.train_images, context.pixels),
+        in_batches(method.logits, data.val_images, context.pixels),
         *(History(), History()),
         images=0,
         flops=0.0,
     )
 
 
-def _linear(execution: Execution, spec: LinearSpec, method: Method, data: Resident) -> Outcome:
-    run, pixels = execution.run, execution.pixels
+def _linear(context: RunContext, spec: LinearSpec, method: Method, data: Resident) -> RunOutcome:
+    run, pixels = context.run, context.pixels
     train_features = extract_features(method.encoder, data.train_images, pixels, spec.features)
     val_features = extract_features(method.encoder, data.val_images, pixels, spec.features)
     classes, width = len(run.class_ids), train_features.shape[1]
@@ -296,11 +293,11 @@ def _linear(execution: Execution, spec: LinearSpec, method: Method, data: Reside
     def fresh() -> LinearProbe:
         with global_stream(run.seed, "probe"):
             probe = linear_probe(spec, method.encoder, width, classes, pixels)
-        return probe.to(execution.fabric.device)
+        return probe.to(context.device)
 
     probe, samples = fresh(), train_features if spec.augment is None else data.train_images
     stage = Stage("linear", probe, samples, data.train_labels, spec.train, run.seed)
-    history = execution.train(stage)
+    history = context.train(stage)
     probe.eval()
     extraction = forward_flops(
         lambda image: extract_features(method.encoder, image, pixels, spec.features),
@@ -312,20 +309,20 @@ def _linear(execution: Execution, spec: LinearSpec, method: Method, data: Reside
     images, flops = len(data.train_labels), extraction + stage_flops(stage, fresh)
     if spec.augment is not None:  # features of unaugmented images are then for the training accuracy alone
         images, flops = stage.steps * spec.train.batch_size, flops - extraction
-    return Outcome(*logits, History(), history, images=images, flops=flops)
+    return RunOutcome(*logits, History(), history, images=images, flops=flops)
 
 
-def _finetune(execution: Execution, spec: FinetuneSpec, method: Method, data: Resident) -> Outcome:
-    run = execution.run
+def _finetune(context: RunContext, spec: FinetuneSpec, method: Method, data: Resident) -> RunOutcome:
+    run = context.run
 
     def on(encoder: torch.nn.Module) -> Supervised:
         with global_stream(run.seed, "finetune"):
-            tuned = finetune_method(spec, encoder, len(run.class_ids), execution.pixels)
-        return tuned.to(execution.fabric.device)
+            tuned = finetune_method(spec, encoder, len(run.class_ids), context.pixels)
+        return tuned.to(context.device)
 
     tuned = on(method.encoder)
     stage = Stage("finetune", tuned, data.train_images, data.train_labels, spec.train, run.seed)
-    history = execution.train(stage)
-    outcome = classified(execution, tuned, data)
-    flops = stage_flops(stage, lambda: on(execution.fresh_method().encoder))
+    history = context.train(stage)
+    outcome = classify(context, tuned, data)
+    flops = stage_flops(stage, lambda: on(context.new_method().encoder))
     return replace(outcome, evaluation=history, images=stage.steps * spec.train.batch_size, flops=flops)

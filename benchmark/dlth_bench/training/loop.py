@@ -1,13 +1,16 @@
-"""The one training loop: every method, and every evaluation that trains, goes through it."""
+"""The one training loop: every method, and every evaluation that trains, goes through it.
+
+`Trainer.step` is one update, on one device. What stands beside it and is chosen once, when a stage is set up: the
+division of a step over micro-batches and processes (`parallel.passes`), faster ways to make views and to update on a
+CPU (`cpu_speed`), files and memory (`train_stage`).
+"""
 
 from __future__ import annotations
 
-import gc
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -15,17 +18,76 @@ from lightning.fabric import Fabric
 from torch import Tensor
 
 from dlth_bench.runs.result import TRAINING_VERSION
-from dlth_bench.training.checkpoint import load_tensors, restore_training_state, save_tensors, training_state
-from dlth_bench.training.cpu_speed.grouped_views import GroupedViews, grouped_steps
+from dlth_bench.training.cpu_speed.grouped_views import group_views
 from dlth_bench.training.methods.method import Moment, Views
 from dlth_bench.training.methods.text import TextClassifier
 from dlth_bench.training.optimizers import build_optimizer, clip_each_gradient, clip_gradients, plateau_drops, set_rates
-from dlth_bench.training.parallel.passes import Division, Pass
-from dlth_bench.training.parallel.processes import of_first, processes, summed, take_from_first
-from dlth_bench.training.random import PartGenerator, seed_model_draws, stream_seed
-from dlth_bench.training.recompute import tuned
-from dlth_bench.training.samples import FileSamples, ReadAhead, taken
-from dlth_bench.training.stage import Batches, Stage, observed, restore_observers
+from dlth_bench.training.parallel.passes import divide_steps
+from dlth_bench.training.parallel.processes import processes, sum_over_processes
+from dlth_bench.training.random import seed_model_draws, stream_seed
+from dlth_bench.training.recompute import apply_tuning
+from dlth_bench.training.stage import Batches, Stage, batch_reader
+
+
+class Trainer:
+    """A stage set up on a device: its optimizer, the order of its samples, and what one update does."""
+
+    def __init__(self, stage: Stage, fabric: Fabric) -> None:
+        self.stage, self.device = stage, fabric.device
+        self.division = divide_steps(stage, fabric)
+        self.optimizer = build_optimizer(stage.spec.optimizer, stage.method, cpu_speed=stage.cpu_speed)
+        self.batches = Batches(stage)
+        self.grouped = group_views(stage, self.batches) if self.division is None else None
+        self.views_at = self._views_at if self.grouped is None else self.grouped.at
+        self.compute_gradients = self._compute_gradients if self.division is None else self.division.compute_gradients
+        self.read_batch = batch_reader(stage)
+        self.generator = torch.Generator(device=fabric.device)
+        self.held_out: list[float] = []
+        """As `History` has it."""
+        self.trained = [parameter for parameter in stage.method.parameters() if parameter.requires_grad]
+        stage.method.train()
+        if stage.masking is not None:
+            stage.masking.zero_weights()
+
+    def step(self, step: int) -> Tensor:
+        """Make update number ``step`` (from 0); returns the loss, detached, without waiting for the device."""
+        stage, method, spec = self.stage, self.stage.method, self.stage.spec.optimizer
+        moment = Moment(step, stage.steps, stage.epoch_steps)
+        for parameter in self.trained:
+            parameter.grad = None
+        loss = self.compute_gradients(moment)
+        method.before_step(moment)
+        if stage.masking is not None:  # before clipping, whose norms are then those of live weights alone
+            stage.masking.zero_gradients()
+        if spec.clip_grad is not None:
+            clip_each_gradient(self.trained, spec.clip_grad)
+        if spec.clip_joint is not None:
+            clip_gradients(self.trained, spec.clip_joint)
+        set_rates(spec, self.optimizer, moment, plateau_drops(self.held_out))
+        self.optimizer.step()
+        if stage.masking is not None:
+            stage.masking.zero_weights()
+        method.after_step(moment)
+        if isinstance(method, TextClassifier) and len(stage.held_out) and moment.ends_epoch:
+            self.held_out.append(method.accuracy(stage.samples[stage.held_out], stage.labels[stage.held_out]))
+        return loss
+
+    def _compute_gradients(self, moment: Moment) -> Tensor:
+        """Forward and backward of the whole batch on one device; returns the loss, detached."""
+        stage = self.stage
+        seed_model_draws(self.device, stream_seed(stage.seed, f"{stage.name}/model", moment.step))
+        views, labels = self.views_at(moment.step)
+        with stage.autocast(self.device):
+            loss: Tensor = stage.method(views, labels, moment)
+        loss.backward()  # type: ignore[no-untyped-call]  # torch declares no type
+        return loss.detach()
+
+    def _views_at(self, step: int) -> tuple[Views, Tensor]:
+        """The augmented samples of a step, and their labels, int64 (batch,)."""
+        stage, positions = self.stage, self.batches.at(step)
+        self.generator.manual_seed(stream_seed(stage.seed, f"{stage.name}/augmentation", step))
+        images = self.read_batch(step, positions)
+        return stage.method.views(images, self.generator), stage.labels[positions]
 
 
 @dataclass
@@ -58,26 +120,12 @@ class History:
         return cls(**{key: value for key, value in header.items() if key in cls.__dataclass_fields__})
 
 
-def usable(header: dict[str, Any]) -> bool:
-    """Whether a checkpoint was written by this version of the loop; training does not go on across versions."""
-    return header.get("training_version") == TRAINING_VERSION
-
-
 CURVE_POINTS = 100
 """About how many values a loss curve keeps: fewer than twice this, or one a step for shorter stages."""
 
 
 class Diverged(RuntimeError):
     """The loss is no longer a number."""
-
-
-@dataclass(frozen=True)
-class Checkpoints:
-    """Where a stage keeps its checkpoint and how often it writes one; ``report`` hears (step, of steps)."""
-
-    path: Path | None = None
-    every_seconds: float = 15.0
-    report: Callable[[int, int], None] = lambda step, total: None
 
 
 AfterStep = Callable[[int], None]
@@ -88,138 +136,45 @@ Watch = Callable[[Stage], AfterStep]
 
 
 def unwatched(stage: Stage) -> AfterStep:
-    """Nothing."""
+    """The watch of a stage that nobody watches: does nothing after its steps."""
     return lambda step: None
 
 
-class Trainer:
-    """A stage set up on a device: model and optimizer under Fabric, and what one update does."""
+class Progress:
+    """Follows a stage and may restore it to where it was left; this one does neither."""
 
-    def __init__(self, stage: Stage, fabric: Fabric) -> None:
-        self.stage, self.fabric = stage, fabric
-        self.division = Division(stage.method, stage.spec.batch_size, stage.tuning.micro_batch)
-        self.optimizer = build_optimizer(stage.spec.optimizer, stage.method)
-        self.module, self.wrapped = fabric.setup(stage.method, self.optimizer)
-        if fabric.world_size == 1:  # what Fabric would do is nothing then, which takes a hundredth of a small step
-            self.module, self.wrapped = stage.method, self.optimizer
-        self.batches = Batches(stage, part=self.division.own)
-        self.ahead: ReadAhead | None = None
-        if isinstance(stage.samples, FileSamples):
-            positions = Batches(stage, torch.device("cpu"), self.division.own).at
-            self.ahead = ReadAhead(stage.samples, positions, stage.steps)
-        self.generator = PartGenerator(device=fabric.device)
-        size = grouped_steps(stage) if self.division.passes[0].part is None else 1
-        self.grouped = GroupedViews(stage, self.batches, size) if size > 1 else None
-        self.held_out: list[float] = []
-        """As `History` has it."""
-        self.trained = [parameter for parameter in stage.method.parameters() if parameter.requires_grad]
-        stage.method.train()
-        if stage.masking is not None:
-            stage.masking.zero_weights()
+    def restore(self, trainer: Trainer) -> History:
+        """Called before the first update: brings the stage to where it was left, and returns its history so far."""
+        return History(step=trainer.stage.start)
 
-    def step(self, step: int) -> Tensor:
-        """Update number ``step`` (from 0); returns the loss, detached, without waiting for the device."""
-        stage, method, spec = self.stage, self.stage.method, self.stage.spec.optimizer
-        moment = Moment(step, stage.steps, stage.epoch_steps)
-        for parameter in self.trained:
-            parameter.grad = None
-        loss = self._gradients(moment)
-        method.before_step(moment)
-        if stage.masking is not None:  # before clipping, whose norms are then those of live weights alone
-            stage.masking.zero_gradients()
-        if spec.clip_grad is not None:
-            clip_each_gradient(self.trained, spec.clip_grad)
-        if spec.clip_joint is not None:
-            clip_gradients(self.trained, spec.clip_joint)
-        set_rates(spec, self.optimizer, moment, plateau_drops(self.held_out))
-        self.wrapped.step()
-        if stage.masking is not None:
-            stage.masking.zero_weights()
-        method.after_step(moment)
-        if isinstance(method, TextClassifier) and len(stage.held_out) and moment.ends_epoch:
-            self.held_out.append(method.accuracy(stage.samples[stage.held_out], stage.labels[stage.held_out]))
-        return loss
-
-    def _gradients(self, moment: Moment) -> Tensor:
-        """The loss of a step, whose gradients are then in place; a process's share of it where there are several."""
-        stage, total = self.stage, None
-        views_of = self._views_of(moment.step)
-        for one in self.division.passes:
-            last = one is self.division.passes[-1]
-            self.division.begin(one)
-            seed_model_draws(self.fabric.device, stream_seed(stage.seed, f"{stage.name}/model", moment.step))
-            views, labels = views_of(one)
-            with self._gradients_kept(here=not last):
-                loss = self._loss(views, labels, moment)
-                loss = loss if one.weight == 1 else loss * one.weight
-                self._backward(loss)
-            total = loss.detach() if total is None else total + loss.detach()
-        if total is None:
-            raise ValueError("a step has no pass")
-        return total
-
-    def _views_of(self, step: int) -> Callable[[Pass], tuple[Views, Tensor]]:
-        """What the passes of a step see, and their labels."""
-        if self.grouped is not None:  # it has one pass
-            made = self.grouped.at(step)
-            return lambda one: made
-        stage, picked = self.stage, self.batches.at(step)
-        images = taken(stage.samples, picked) if self.ahead is None else self.ahead.at(step)
-        labels = stage.labels[picked]
-
-        def views_of(one: Pass) -> tuple[Views, Tensor]:
-            # Every pass draws for the whole batch, from the start, and takes its own.
-            self.generator.manual_seed(stream_seed(stage.seed, f"{stage.name}/augmentation", step))
-            self.generator.part = one.part
-            own = (images, labels) if one.inner is None else (images[one.inner.rows], labels[one.inner.rows])
-            return stage.method.views(own[0], self.generator), own[1]
-
-        return views_of
-
-    def _loss(self, views: Views, labels: Tensor, moment: Moment) -> Tensor:
-        half = self.stage.spec.precision == "bf16"
-        with torch.autocast(self.fabric.device.type, torch.bfloat16) if half else nullcontext():
-            loss: Tensor = self.module(views, labels, moment)
-        return loss
-
-    def _backward(self, loss: Tensor) -> None:
-        if self.fabric.world_size == 1:
-            loss.backward()  # type: ignore[no-untyped-call]  # torch declares no type
-        else:
-            self.fabric.backward(loss)
-
-    def _gradients_kept(self, *, here: bool) -> AbstractContextManager[None]:
-        """Whether the gradients of a pass stay in this process, to be averaged with those of its later passes."""
-        several = here and self.fabric.world_size > 1
-        return self.fabric.no_backward_sync(self.module) if several else nullcontext()
+    def record(self, trainer: Trainer, history: History, *, last: bool) -> None:
+        """Called after each value of the loss curve; ``last``: the stage is at its end."""
 
 
-def train(stage: Stage, fabric: Fabric, checkpoints: Checkpoints, after_step: AfterStep = lambda step: None) -> History:
-    """Train a stage to its end or an observer's, from its checkpoint if there is one.
+def train(
+    stage: Stage,
+    fabric: Fabric,
+    progress: Progress = Progress(),
+    after_step: AfterStep = lambda step: None,
+) -> History:
+    """Train a stage from where ``progress`` left it to its end, or to the update after which an observer ends it.
 
     Raises:
         Diverged: when the loss becomes NaN or infinite; names the step.
     """
     trainer = Trainer(stage, fabric)
-    with tuned(stage.method, stage.tuning), trainer.division:
-        history = _train(trainer, checkpoints, after_step)
-    # Statistics of batch norm in groups, which are those of the first group.
-    take_from_first(stage.method.buffers())
-    if fabric.world_size > 1:
-        del trainer
-        gc.collect()  # what hooks into the gradients of the stage must be gone before another stage's
-    return history
+    with apply_tuning(stage.method, stage.tuning), trainer.division or nullcontext():
+        return _train(trainer, progress, after_step)
 
 
-def _train(trainer: Trainer, checkpoints: Checkpoints, after_step: AfterStep) -> History:
+def _train(trainer: Trainer, progress: Progress, after_step: AfterStep) -> History:
     stage = trainer.stage
-    history = _resume(stage, trainer.optimizer, checkpoints.path)
+    history = progress.restore(trainer)
     history.note(stage)
     trainer.held_out = history.held_out
     total, every = stage.end, max(1, stage.updates // CURVE_POINTS)
     losses: list[Tensor] = []
-    started = saved = time.monotonic()
-    before = history.seconds
+    started, before = time.monotonic(), history.seconds
     if history.step == stage.start:
         for observer in stage.observers.values():
             observer.begin()
@@ -231,31 +186,16 @@ def _train(trainer: Trainer, checkpoints: Checkpoints, after_step: AfterStep) ->
         if (step + 1) % every and not last:
             continue
         _record(history, step + 1, losses, stage.name)
-        now = time.monotonic()
-        history.seconds = before + (now - started) * processes()
-        checkpoints.report(step + 1, total)
+        history.seconds = before + (time.monotonic() - started) * processes()
+        progress.record(trainer, history, last=last)
         if last:
             break
-        if checkpoints.path is not None and now - saved >= checkpoints.every_seconds:
-            state = training_state(stage.method, trainer.optimizer) | observed(stage.observers)
-            save_tensors(checkpoints.path, state, history.header())
-            saved = time.monotonic()
     return history
-
-
-def _resume(stage: Stage, optimizer: torch.optim.Optimizer, path: Path | None) -> History:
-    """The state of the checkpoint put into the stage, and its history; a fresh history when there is none."""
-    loaded = of_first(lambda: None if path is None else load_tensors(path))
-    if loaded is None or not usable(loaded[1]):
-        return History(step=stage.start)
-    tensors, header = loaded
-    restore_training_state(stage.method, optimizer, restore_observers(stage.observers, tensors))
-    return History.from_header(header)
 
 
 def _record(history: History, step: int, losses: list[Tensor], name: str) -> None:
     """Append the mean loss since the last record to the curve; the only place that waits for the device."""
-    mean = (summed(torch.stack(losses).mean()) / processes()).item()
+    mean = (sum_over_processes(torch.stack(losses).mean()) / processes()).item()
     losses.clear()
     if not torch.isfinite(torch.tensor(mean)):
         raise Diverged(f"the {name} loss is {mean} at step {step}")

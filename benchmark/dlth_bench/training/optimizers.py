@@ -18,18 +18,25 @@ from dlth_bench.training.cpu_speed.optimizers import CPUFusedAdamW, CPUFusedSGD
 from dlth_bench.training.methods.method import Method, Moment
 
 
-def build_optimizer(spec: OptimizerSpec, module: nn.Module) -> Optimizer:
-    """An optimizer over the trained parameters of ``module``; its rates are set before each step by `set_rates`."""
+def build_optimizer(spec: OptimizerSpec, module: nn.Module, *, cpu_speed: bool = True) -> Optimizer:
+    """An optimizer over the trained parameters of ``module``; its rates are set before each step by `set_rates`.
+
+    Args:
+        cpu_speed: whether to take the faster SGD and AdamW of `cpu_speed.optimizers` for parameters on a CPU.
+    """
     groups = parameter_groups(spec, module)
+    fast = cpu_speed and _on_cpu(groups)
     match spec.kind:
         case "sgd":
-            fused = not (isinstance(module, Method) and module.sparse)
-            if fused and _on_cpu(groups):
+            if isinstance(module, Method) and module.sparse:
+                return _start_momenta(
+                    SGD(groups, lr=spec.lr, momentum=spec.momentum, nesterov=spec.nesterov, fused=False)
+                )
+            if fast:
                 return CPUFusedSGD(groups, lr=spec.lr, momentum=spec.momentum, nesterov=spec.nesterov)
-            sgd = SGD(groups, lr=spec.lr, momentum=spec.momentum, nesterov=spec.nesterov, fused=fused)
-            return _started(sgd)
+            return _start_momenta(SGD(groups, lr=spec.lr, momentum=spec.momentum, nesterov=spec.nesterov, fused=True))
         case "adamw":
-            if _on_cpu(groups):
+            if fast:
                 return CPUFusedAdamW(groups, lr=spec.lr, betas=spec.betas, eps=spec.eps)
             return AdamW(groups, lr=spec.lr, betas=spec.betas, eps=spec.eps, fused=True)
         case "rmsprop":
@@ -46,8 +53,8 @@ def _on_cpu(groups: list[dict[str, Any]]) -> bool:
     return all(parameter.device.type == "cpu" for group in groups for parameter in group["params"])
 
 
-def _started(optimizer: SGD) -> SGD:
-    """With momenta of zero, since a fused step can't start some later than others (prototypes fixed at first)."""
+def _start_momenta(optimizer: SGD) -> SGD:
+    """Set all momenta to zero, since a fused step can't start some later than others (prototypes fixed at first)."""
     for group in optimizer.param_groups:
         for parameter in group["params"] if group["momentum"] else ():
             optimizer.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)

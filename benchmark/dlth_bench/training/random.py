@@ -16,7 +16,7 @@ from timm.layers.drop import DropPath
 from torch import Tensor, nn
 from torchvision.ops import StochasticDepth
 
-from dlth_bench.training.parallel.processes import Part
+from dlth_bench.training.parallel.processes import BatchPart
 
 
 def stream_seed(seed: int, stream: str, position: int = 0) -> int:
@@ -48,7 +48,7 @@ def seed_model_draws(device: torch.device, seed: int) -> None:
 class PartGenerator(torch.Generator):
     """A generator whose draws for samples are those of a part of the batch."""
 
-    part: Part | None = None
+    part: BatchPart | None = None
 
 
 class StepsGenerator(torch.Generator):
@@ -91,12 +91,12 @@ def normal(like: Tensor, generator: torch.Generator) -> Tensor:
     return part.of(whole.normal_(generator=generator))
 
 
-def _part_of(generator: torch.Generator) -> Part | None:
+def _part_of(generator: torch.Generator) -> BatchPart | None:
     return generator.part if isinstance(generator, PartGenerator) else None
 
 
 class _PartDropout(nn.Dropout):
-    part: Part | None = None
+    part: BatchPart | None = None
 
     def forward(self, input: Tensor) -> Tensor:
         if self.part is None or not self.training or not self.p:
@@ -105,7 +105,7 @@ class _PartDropout(nn.Dropout):
 
 
 class _PartDropPath(DropPath):
-    part: Part | None = None
+    part: BatchPart | None = None
 
     def forward(self, x: Tensor) -> Tensor:
         if self.part is None or not self.training or not self.drop_prob:
@@ -114,7 +114,7 @@ class _PartDropPath(DropPath):
 
 
 class _PartStochasticDepth(StochasticDepth):  # type: ignore[misc]  # torchvision declares no type
-    part: Part | None = None
+    part: BatchPart | None = None
 
     def forward(self, input: Tensor) -> Tensor:
         if self.part is None or not self.training or self.mode != "row" or not self.p:
@@ -122,11 +122,11 @@ class _PartStochasticDepth(StochasticDepth):  # type: ignore[misc]  # torchvisio
         return input * self.part.of(super().forward(_one_a_sample(input, self.part)))
 
 
-def _whole_shape(tensor: Tensor, part: Part) -> tuple[int, ...]:
+def _whole_shape(tensor: Tensor, part: BatchPart) -> tuple[int, ...]:
     return (part.whole_length(len(tensor)), *tensor.shape[1:])
 
 
-def _one_a_sample(tensor: Tensor, part: Part) -> Tensor:
+def _one_a_sample(tensor: Tensor, part: BatchPart) -> Tensor:
     return tensor.new_ones((part.whole_length(len(tensor)), *(1,) * (tensor.ndim - 1)))
 
 

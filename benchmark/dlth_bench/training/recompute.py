@@ -37,7 +37,7 @@ def _chains_blocks(module: nn.Module) -> bool:
 
 
 @contextmanager
-def tuned(network: nn.Module, tuning: Tuning) -> Iterator[None]:
+def apply_tuning(network: nn.Module, tuning: Tuning) -> Iterator[None]:
     """Inside the block, a network's own blocks are computed as the tuning says."""
     some = tuning.compile or tuning.checkpoint_activations
     changed = dict.fromkeys(blocks(network) if some else ())  # each once, however many modules hold it

@@ -1,7 +1,7 @@
 """The samples of a training stage, wherever they are: on the device, or in files and read ahead of their use.
 
 ``samples[positions]`` is a batch on the device. Which samples a step takes is decided by the run's seed alone
-(`loop.Batches`), so reading ahead changes when a batch is read and nothing else.
+(`stage.Batches`), so reading ahead changes when a batch is read and nothing else.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -181,14 +180,9 @@ class FileSamples:
         return self._maps[file]
 
 
-Samples = Tensor | RaggedImages | FileSamples | TokenSamples
+StageSamples = Tensor | RaggedImages | FileSamples | TokenSamples
 """What a stage trains on: uint8 images (samples, channels, height, width) or features (samples, width) on the device,
 images of different sizes there, such images in files, or texts on the device."""
-
-
-def taken(samples: Samples, positions: Tensor) -> Any:
-    """A batch, as ``samples[positions]``, which for a tensor of small images copies byte by byte."""
-    return samples.index_select(0, positions) if isinstance(samples, Tensor) else samples[positions]
 
 
 def packed_samples(files: PackedFiles, device: torch.device) -> RaggedImages | FileSamples:
@@ -241,7 +235,7 @@ class ReadAhead:
         return self._ahead.popleft()[1].result().to(self.samples.device)
 
 
-def in_order(samples: Samples, size: int, share: slice = slice(None)) -> Iterator[Images]:
+def in_order(samples: StageSamples, size: int, share: slice = slice(None)) -> Iterator[Images]:
     """All samples, or those of a consecutive share, in batches of ``size``, the last one smaller."""
     if isinstance(samples, TokenSamples):
         raise TypeError("texts are not images; a text method scores them itself")

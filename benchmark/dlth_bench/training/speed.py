@@ -18,8 +18,8 @@ from dlth_bench.runs.run import Run
 from dlth_bench.training import loop
 from dlth_bench.training.loop import Trainer
 from dlth_bench.training.methods.method import Moment
+from dlth_bench.training.run_context import prepare_run
 from dlth_bench.training.stage import Batches, Stage
-from dlth_bench.training.train_run import Execution
 from dlth_bench.util.errors import InputError
 from dlth_bench.util.model import Frozen
 
@@ -100,10 +100,10 @@ def timed_parts(trainer: Trainer) -> list[tuple[Any, str, str]]:
     """What is timed of a trainer's step: who has the function, its name there, and the part that it counts for."""
     method = trainer.stage.method
     parts: list[tuple[Any, str, str]] = [
-        (trainer, "_views_of", "order and gathering of samples"),
+        (trainer, "views_at", "order and gathering of samples"),
         (method, "views", "views"),
         (method, "forward", FORWARD),
-        (trainer, "_backward", BACKWARD),
+        (Tensor, "backward", BACKWARD),
         (trainer.optimizer, "step", "optimizer"),
         (method, "before_step", "the method's own updates"),
         (method, "after_step", "the method's own updates"),
@@ -114,20 +114,19 @@ def timed_parts(trainer: Trainer) -> list[tuple[Any, str, str]]:
     return [*parts, (average, "update", "moving average")] if hasattr(average, "update") else parts
 
 
-def profiled(
-    trainer: Trainer, bare: Any, whole_round: Callable[[int], None], bare_round: Callable[[int], None], rounds: int
+def profile_parts(
+    trainer: Trainer, whole_round: Callable[[int], None], bare_round: Callable[[int], None], rounds: int
 ) -> tuple[PartTime, ...]:
-    """The parts of both steps, in rounds that alternate; see `step_bench.profile_step`.
+    """The parts of both steps, in rounds that alternate; see `profile_step`.
 
     Args:
-        bare: has a method ``backward``.
         whole_round, bare_round: do the steps of a round of that number.
     """
     clock = PartClock()
     whole: list[dict[str, int]] = []
     alone: list[dict[str, int]] = []
     with ExitStack() as stack:
-        for owner, name, part in [*timed_parts(trainer), (bare, "backward", BACKWARD)]:
+        for owner, name, part in timed_parts(trainer):
             stack.enter_context(clock.timing(owner, name, part))
         for number in range(rounds):
             for one_round, found in ((whole_round, whole), (bare_round, alone)):
@@ -174,10 +173,7 @@ class BareStep:
         stage = self.stage
         with torch.autocast(self.views[0].device.type, torch.bfloat16, enabled=stage.spec.precision == "bf16"):
             loss = stage.method(self.views, self.labels, Moment(number % stage.steps, stage.steps))
-        self.backward(loss)
-
-    def backward(self, loss: Tensor) -> None:
-        loss.backward()  # type: ignore[no-untyped-call]  # torch declares no type
+        loss.backward()
 
 
 class _Both:
@@ -186,9 +182,8 @@ class _Both:
     def __init__(self, config: Config, data: DataSpec, dataset: Dataset, device: str, steps: int) -> None:
         classes = max(2, -(-4 * config.train.batch_size // (data.images_per_class or 64)))
         run = Run(data=data, config=config, class_ids=dataset.catalog.ids[:classes], seed=0)
-        execution = Execution(run, dataset, device=device)
-        self.fabric = execution.fabric
-        self.stage = execution.pretrain_stage()
+        context = prepare_run(run, dataset, device=device)
+        self.fabric, self.stage = context.fabric, context.first_stage()
         self.trainer = Trainer(self.stage, self.fabric)
         self.bare = BareStep(self.stage, self.fabric)
         # Views of some steps are made in one go; a round has whole groups of such steps.
@@ -237,7 +232,7 @@ def bench_step(config: Config, data: DataSpec, dataset: Dataset, *, device: str,
 def profile_step(
     config: Config, data: DataSpec, dataset: Dataset, *, device: str, rounds: int, steps: int
 ) -> StepProfile:
-    """Where the processor time of both steps of `bench_step` goes; looking takes some ten microseconds a step itself.
+    """Where the processor time of both steps of `bench_step` goes; measuring takes some ten microseconds a step itself.
 
     Raises:
         InputError: the device is not a CPU; others work after a call has returned.
@@ -249,7 +244,7 @@ def profile_step(
         )
     both.whole_round(0)
     both.bare_round(0)
-    found = profiled(both.trainer, both.bare, both.whole_round, both.bare_round, rounds)
+    found = profile_parts(both.trainer, both.whole_round, both.bare_round, rounds)
     parts = tuple(PartTime(part=p.part, step=p.step / both.steps, bare=p.bare / both.steps) for p in found)
     return StepProfile(config=config.name, parts=parts)
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -14,9 +15,9 @@ from dlth_bench.protocols.recipe import TrainSpec
 from dlth_bench.runs.run import Tuning
 from dlth_bench.training.data import half_labelled_order
 from dlth_bench.training.methods.method import Method
-from dlth_bench.training.parallel.processes import Part
+from dlth_bench.training.parallel.processes import BatchPart
 from dlth_bench.training.random import stream_seed
-from dlth_bench.training.samples import Samples
+from dlth_bench.training.samples import FileSamples, ReadAhead, StageSamples
 from dlth_bench.training.tickets.masks import Masking
 
 
@@ -43,14 +44,14 @@ _PREFIX = "observer/"
 
 
 class Observer(Protocol):
-    """Looks at the method of a stage; must not change it. A resumed stage has seen as much as an uninterrupted one."""
+    """Watches the method of a stage and must not change it; its state is in the stage's checkpoints."""
 
     def begin(self) -> None:
         """Called before the first update; not when the stage goes on from a checkpoint."""
         ...
 
     def after_step(self, step: int) -> bool:
-        """Hears of update ``step`` (from 0); whether the stage ends with it."""
+        """Called after update ``step`` (from 0); returns whether the stage ends with it."""
         ...
 
     def state(self) -> dict[str, Tensor]:
@@ -62,14 +63,14 @@ class Observer(Protocol):
         ...
 
 
-def observed(observers: Mapping[str, Observer]) -> dict[str, Tensor]:
-    """What observers have seen, by the names that it has in a file beside weights."""
+def observer_tensors(observers: Mapping[str, Observer]) -> dict[str, Tensor]:
+    """The states of observers, under the names that they have in a file of weights."""
     states = {f"{_PREFIX}{name}/": observer.state() for name, observer in observers.items()}
     return {f"{prefix}{key}": tensor for prefix, state in states.items() for key, tensor in state.items()}
 
 
 def restore_observers(observers: Mapping[str, Observer], tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Give observers their tensors of a file; returns the others."""
+    """Restore observers from the tensors of a file; returns the other tensors."""
     for name, observer in observers.items():
         prefix = f"{_PREFIX}{name}/"
         observer.restore({key.removeprefix(prefix): t for key, t in tensors.items() if key.startswith(prefix)})
@@ -82,7 +83,7 @@ class Stage:
 
     name: str
     method: Method
-    samples: Samples
+    samples: StageSamples
     """Images, or what else the method takes; batches of them are on the device."""
     labels: Tensor
     """int64 (samples,), on the device."""
@@ -102,6 +103,13 @@ class Stage:
     """Name of its files; None: ``name``. Stages whose draws are the same have files of their own by it."""
     tuning: Tuning = field(default_factory=Tuning)
     """How its steps are computed."""
+    cpu_speed: bool = True
+    """Whether the speed-ups of `cpu_speed` are used, which give the same bits; without them the step is plainer."""
+
+    def autocast(self, device: torch.device) -> AbstractContextManager[Any]:
+        """The precision of forward passes."""
+        half = self.spec.precision == "bf16"
+        return torch.autocast(device.type, torch.bfloat16) if half else nullcontext()
 
     @property
     def file_name(self) -> str:
@@ -152,7 +160,7 @@ class Stage:
 class Batches:
     """The sample order: a permutation an epoch, drawn from (seed, stage, epoch); incomplete batches are dropped."""
 
-    def __init__(self, stage: Stage, device: torch.device | None = None, part: Part | None = None) -> None:
+    def __init__(self, stage: Stage, device: torch.device | None = None, part: BatchPart | None = None) -> None:
         self.stage, self.part = stage, part
         self.device = device or stage.labels.device
         self.per_epoch = stage.epoch_steps
@@ -171,3 +179,22 @@ class Batches:
         size = self.stage.spec.batch_size
         batch = self.order[index * size : (index + 1) * size]
         return batch if self.part is None else self.part.of(batch)
+
+
+BatchReader = Callable[[int, Tensor], Any]
+"""Reads the batch of a step, given its number and the positions of its samples, onto the device."""
+
+
+def batch_reader(stage: Stage, part: BatchPart | None = None) -> BatchReader:
+    """How the batches of a stage are read: from a tensor, from files ahead of their use, or as the samples have it.
+
+    Args:
+        part: of every batch; None: all of it.
+    """
+    samples = stage.samples
+    if isinstance(samples, Tensor):
+        return lambda step, positions: samples.index_select(0, positions)  # small images byte by byte, unlike [...]
+    if isinstance(samples, FileSamples):
+        ahead = ReadAhead(samples, Batches(stage, torch.device("cpu"), part).at, stage.steps)
+        return lambda step, positions: ahead.at(step)
+    return lambda step, positions: samples[positions]

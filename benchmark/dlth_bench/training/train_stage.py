@@ -1,8 +1,12 @@
-"""Training that does not fit into a device's memory: begun again with a cheaper way to compute the same steps."""
+"""The files and the memory of a stage: what it takes from a folder and leaves there, and what if it does not fit.
+
+A stage that is out of memory is begun again with a cheaper way to compute the same steps.
+"""
 
 from __future__ import annotations
 
 import gc
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -12,13 +16,57 @@ import torch
 from lightning.fabric import Fabric
 
 from dlth_bench.runs.run import Tuning
-from dlth_bench.training.checkpoint import load_tensors, save_tensors
-from dlth_bench.training.loop import Checkpoints, History, Watch, train, unwatched, usable
+from dlth_bench.training.checkpoint import (
+    load_tensors,
+    restore_training_state,
+    save_tensors,
+    training_state,
+    usable,
+)
+from dlth_bench.training.loop import History, Progress, Trainer, Watch, train, unwatched
 from dlth_bench.training.methods.method import Method
 from dlth_bench.training.parallel.passes import undivided
-from dlth_bench.training.parallel.processes import of_first
+from dlth_bench.training.parallel.processes import broadcast_from_first
 from dlth_bench.training.recompute import blocks
-from dlth_bench.training.stage import Stage, observed, restore_observers
+from dlth_bench.training.stage import Stage, observer_tensors, restore_observers
+
+
+class Checkpoints(Progress):
+    """Writes the state of a stage in training to a file now and then, and restores it from there.
+
+    Args:
+        path: the file; None: none is written.
+        every_seconds: how often; the first time after so long.
+        report: is called with (step, of steps).
+    """
+
+    def __init__(
+        self,
+        path: Path | None = None,
+        every_seconds: float = 15.0,
+        report: Callable[[int, int], None] = lambda step, total: None,
+    ) -> None:
+        self.path, self.every_seconds, self.report = path, every_seconds, report
+        self._saved = time.monotonic()
+
+    def restore(self, trainer: Trainer) -> History:
+        stage, path = trainer.stage, self.path
+        self._saved = time.monotonic()
+        loaded = broadcast_from_first(lambda: None if path is None else load_tensors(path))
+        if loaded is None or not usable(loaded[1]):
+            return super().restore(trainer)
+        tensors, header = loaded
+        restore_training_state(stage.method, trainer.optimizer, restore_observers(stage.observers, tensors))
+        return History.from_header(header)
+
+    def record(self, trainer: Trainer, history: History, *, last: bool) -> None:
+        self.report(history.step, trainer.stage.end)
+        if self.path is None or last or time.monotonic() - self._saved < self.every_seconds:
+            return
+        state = training_state(trainer.stage.method, trainer.optimizer) | observer_tensors(trainer.stage.observers)
+        save_tensors(self.path, state, history.header())
+        self._saved = time.monotonic()
+
 
 SMALL = 16
 """Samples of a pass below which a device has too little to do; then rather compute activations twice."""
@@ -45,14 +93,12 @@ def cheaper(tuning: Tuning, method: Method, batch: int) -> Tuning | None:
     return tuning.model_copy(update={"micro_batch": half}) if divisible else None
 
 
-def train_fitting(
-    stage: Stage, fabric: Fabric, checkpoints: Checkpoints = Checkpoints(), watch: Watch = unwatched
-) -> History:
+def train_fitting(stage: Stage, fabric: Fabric, progress: Progress = Progress(), watch: Watch = unwatched) -> History:
     """Train a stage as `train` does; out of memory, go on from the last checkpoint, or the start, in a cheaper way.
 
     A step that cannot be divided into the micro-batches asked for is computed as a whole, and a note says so.
 
-    With several processes there is no second try: the one that is out of memory cannot tell the others, which wait.
+    With several processes there is no second try: the one that is out of memory cannot reach the others, which wait.
 
     Raises:
         OutOfMemory: no way fits; says what would help.
@@ -62,7 +108,7 @@ def train_fitting(
     stage, note = _divisible(stage)
     while True:
         try:
-            history = train(stage, fabric, checkpoints, watch(stage))
+            history = train(stage, fabric, progress, watch(stage))
         except torch.OutOfMemoryError:
             tuning = cheaper(stage.tuning, method, stage.spec.batch_size)
         else:
@@ -106,8 +152,8 @@ def _option(tuning: Tuning) -> str:
     return "checkpoint-activations" if tuning.checkpoint_activations else f"micro-batch {tuning.micro_batch}"
 
 
-Report = Callable[[str, int, int], None]
-"""Hears (stage, step, of steps)."""
+StageReport = Callable[[str, int, int], None]
+"""Called with (stage, step, of steps)."""
 
 
 @dataclass(frozen=True)
@@ -115,15 +161,15 @@ class StageTrainer:
     """Trains the stages of a run on its devices.
 
     Attributes:
-        run: its digest, which the files tell.
-        checkpoint_seconds: how often a stage in training is written down.
+        run: its digest, which is written into the files.
+        checkpoint_seconds: how often the state of a stage in training is written.
         tuning: how steps are computed.
     """
 
     run: str
     fabric: Fabric
     checkpoint_seconds: float
-    report: Report
+    report: StageReport
     watch: Watch
     tuning: Tuning
 
@@ -134,7 +180,7 @@ class StageTrainer:
             folder: keeps the stage's file and its checkpoint; None keeps none. Of several processes the first has one.
         """
         finished = None if folder is None else folder / f"{stage.file_name}.safetensors"
-        loaded = of_first(lambda: None if finished is None else load_tensors(finished))
+        loaded = broadcast_from_first(lambda: None if finished is None else load_tensors(finished))
         if loaded is not None and usable(loaded[1]):
             stage.method.load_state_dict(restore_observers(stage.observers, loaded[0]))
             return History.from_header(loaded[1])
@@ -145,6 +191,6 @@ class StageTrainer:
         )
         history = train_fitting(replace(stage, tuning=self.tuning), self.fabric, checkpoints, self.watch)
         if finished is not None:
-            state = stage.method.state_dict() | observed(stage.observers)
+            state = stage.method.state_dict() | observer_tensors(stage.observers)
             save_tensors(finished, state, history.header() | {"run": self.run})
         return history

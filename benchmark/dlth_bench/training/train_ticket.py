@@ -1,4 +1,9 @@
-"""A run that prunes: its search, where that is kept and with whom it is shared, its ticket, and what all of it cost."""
+"""A config that prunes: its search, alone or shared with other runs, its ticket, and what all of it cost.
+
+The search and the ticket are trained alike, by one template of stages, or the search has a template of its own: another
+task, on which it finds the mask and the encoder's weights, or other data. The ticket is trained and judged as the
+config says.
+"""
 
 from __future__ import annotations
 
@@ -6,22 +11,41 @@ import os
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import torch
 
 from dlth_bench.protocols.tickets import PracFacts, PruningSpec
-from dlth_bench.runs.store import CRITICAL_FILE, SEARCH_FILE
+from dlth_bench.runs.result import TicketFacts
+from dlth_bench.runs.store import CRITICAL_FILE, MASK_FILE, SEARCH_FILE
 from dlth_bench.subsets.subset import Subset
-from dlth_bench.training.data import PhaseData, Resident
-from dlth_bench.training.evaluation import Outcome, classified
-from dlth_bench.training.measurements.measure import with_measurements
+from dlth_bench.training.data import Resident
+from dlth_bench.training.evaluation import RunOutcome, classify
+from dlth_bench.training.loop import History
+from dlth_bench.training.measurements.measure import add_measurements
 from dlth_bench.training.measurements.subject import Subject
+from dlth_bench.training.methods.supervised import Supervised, as_classifier
+from dlth_bench.training.random import stream_seed
+from dlth_bench.training.run_context import RunContext
 from dlth_bench.training.tickets.critical_set import CriticalSet, save_critical_file
-from dlth_bench.training.tickets.search import LevelTrainer, SearchTask, alone, saved_mask, search_task
-from dlth_bench.training.tickets.ticket import Searched, searched, trained_ticket
+from dlth_bench.training.tickets.masks import Mask, save_mask
+from dlth_bench.training.tickets.prac import PracSearch
+from dlth_bench.training.tickets.scores import Scorer, permuted_in_layers
+from dlth_bench.training.tickets.search import (
+    Found,
+    LevelTrainer,
+    Search,
+    SearchTask,
+    Weights,
+    copy_weights,
+    level_name,
+    level_trainer,
+    load_found,
+    lock_search,
+    search_task,
+    train_to_rewind,
+)
 from dlth_bench.util.files import write_atomically
-
-if TYPE_CHECKING:
-    from dlth_bench.training.train_run import Execution
 
 
 @dataclass(frozen=True)
@@ -34,7 +58,7 @@ class _Search:
         images, training_flops: samples drawn in these, and their operations.
     """
 
-    found: Searched
+    found: FinishedSearch
     task: SearchTask | None
     updates: int
     images: int
@@ -46,54 +70,55 @@ class _Search:
         return self.training_flops + self.found.found.scoring_flops
 
 
-def ticket_outcome(execution: Execution, spec: PruningSpec, data: PhaseData) -> Outcome:
+def train_ticket(context: RunContext, spec: PruningSpec) -> RunOutcome:
     """Search for the ticket of a run, train it and measure it; its cost is that of all, however much other runs did.
 
     Raises:
         ValueError: the rewind point is not before the end of training.
         Diverged: a loss or a score is no number.
     """
-    source = _source_search(execution, spec, data.search)
+    data = context.data
+    source = _source_search(context, spec, data.search)
     fixed = None if source is None else source.found.found.critical
-    search = _search(execution, spec, data.search, execution.folder, fixed)
-    trainer = execution.level_trainer(data.sparse_training, execution.folder)
-    ticket = trained_ticket(spec, trainer, search.found)
-    execution.keep_encoder_of(ticket.method)
+    search = _search(context, spec, data.search, context.folder, fixed)
+    trainer = level_trainer(context, data.sparse_training, context.folder)
+    ticket = train_found_ticket(spec, trainer, search.found)
+    context.save_encoder(ticket.method)
     updates = trainer.dense.steps - ticket.start
     spent = [search] if source is None else [search, source]
     outcome = replace(
-        classified(execution, ticket.method, data.sparse_training),
+        classify(context, ticket.method, data.sparse_training),
         pretrain=ticket.history,
         images=updates * trainer.dense.spec.batch_size + sum(each.images for each in spent),
         flops=updates * trainer.step_flops + sum(each.flops for each in spent),
         earlier_seconds=sum(each.found.seconds for each in spent),
-        ticket=ticket.facts.model_copy(update=_search_facts(execution, spec, search, source, data.search)),
+        ticket=ticket.facts.model_copy(update=_search_facts(context, spec, search, source, data.search)),
     )
-    probe, specs = data.probe, execution.config.measure
+    probe, specs = data.probe, context.config.measure
     if not specs:
         return outcome
     subject = Subject(trainer, ticket.weights, ticket.mask, ticket.start, probe.train_images, probe.train_labels)
-    return with_measurements(outcome, specs, subject, {})
+    return add_measurements(outcome, specs, subject, {})
 
 
 def _search(
-    execution: Execution,
+    context: RunContext,
     spec: PruningSpec,
     data: Resident,
     run_folder: Path | None,
     fixed: CriticalSet | None = None,
 ) -> _Search:
     """The search of a run, found in the folder that it shares or made there; the run's folder says which that is."""
-    folder = _shared_folder(execution, spec)
-    trainer, task = _searcher(execution, spec, data, folder or execution.folder)
+    folder = _shared_folder(context, spec)
+    trainer, task = _searcher(context, spec, data, folder or context.folder)
     if folder is None:
-        found = searched(spec, trainer, fixed=fixed)
+        found = search_ticket(spec, trainer, fixed=fixed)
     else:
         if run_folder is not None:
             _note_search(run_folder, folder)
-        waiting = partial(execution.report, "search by another run", 0, 1)
-        with alone(folder, lambda: saved_mask(folder, spec.rounds) is not None, waiting):
-            found = searched(spec, trainer, fixed=fixed)
+        waiting = partial(context.stages.report, "search by another run", 0, 1)
+        with lock_search(folder, lambda: load_found(folder, spec.rounds) is not None, waiting):
+            found = search_ticket(spec, trainer, fixed=fixed)
     whole = trainer.dense.steps - found.rewind
     levels = found.found.levels
     updates = found.rewind + sum(whole if level.prac is None else level.prac.updates for level in levels)
@@ -102,31 +127,31 @@ def _search(
 
 
 def _searcher(
-    execution: Execution, spec: PruningSpec, data: Resident, folder: Path | None
+    context: RunContext, spec: PruningSpec, data: Resident, folder: Path | None
 ) -> tuple[LevelTrainer, SearchTask | None]:
     """How the levels of a search are trained, and its task where that is not the config's."""
-    trainer, run = execution.level_trainer(data, folder), execution.run
+    trainer, run = level_trainer(context, data, folder), context.run
     if spec.search is None:
         return trainer, None
-    task = search_task(execution.config, spec.search, data.train_labels, len(run.class_ids), run.seed)
-    return task.trainer(trainer, partial(execution.new_method, task.config, task.classes)), task
+    task = search_task(context.config, spec.search, data.train_labels, context.classes, run.seed)
+    return task.trainer(trainer, partial(context.new_method_of, task.config, task.classes)), task
 
 
-def _source_search(execution: Execution, spec: PruningSpec, data: Resident) -> _Search | None:
+def _source_search(context: RunContext, spec: PruningSpec, data: Resident) -> _Search | None:
     """The search with another network whose critical set a config trains on; None for its own set."""
     if spec.prac is None or spec.prac.source is None:
         return None
     own = spec.model_copy(update={"prac": spec.prac.model_copy(update={"source": None}), "baseline": None})
-    config = execution.config.model_copy(update={"backbone": spec.prac.source, "pruning": own})
-    return _search(execution.beside(config, "source"), own, data, execution.folder)
+    config = context.config.model_copy(update={"backbone": spec.prac.source, "pruning": own})
+    return _search(context.with_config(config, "source"), own, data, context.folder)
 
 
-def _shared_folder(execution: Execution, spec: PruningSpec) -> Path | None:
+def _shared_folder(context: RunContext, spec: PruningSpec) -> Path | None:
     """Where runs keep the search that they share; None where there is no such place, or nothing is trained."""
-    if execution.searches is None or not spec.levels:
+    if context.searches is None or not spec.levels:
         return None
-    digest = execution.run.search_digest(execution.dataset.manifest_digest)
-    return execution.searches / digest[:2] / digest
+    digest = context.run.search_digest(context.dataset.manifest_digest)
+    return context.searches / digest[:2] / digest
 
 
 def _note_search(run_folder: Path, folder: Path) -> None:
@@ -138,26 +163,26 @@ def _note_search(run_folder: Path, folder: Path) -> None:
 
 
 def _search_facts(
-    execution: Execution, spec: PruningSpec, search: _Search, source: _Search | None, data: Resident
+    context: RunContext, spec: PruningSpec, search: _Search, source: _Search | None, data: Resident
 ) -> dict[str, Any]:
     """What a result says of the search, by field of `TicketFacts`; a critical set is left in the run's folder, too."""
     facts: dict[str, Any] = {}
     if spec.levels:
-        facts["search"] = execution.run.search_digest(execution.dataset.manifest_digest)
+        facts["search"] = context.run.search_digest(context.dataset.manifest_digest)
     if search.task is not None:
-        class_ids, flops = execution.run.class_ids, search.training_flops
+        class_ids, flops = context.run.class_ids, search.training_flops
         facts["search_data"] = search.task.facts(class_ids, images=search.images, flops=flops)
     critical = search.found.found.critical
     if critical is not None:
-        if execution.folder is not None:
-            path = execution.folder / CRITICAL_FILE
-            save_critical_file(path, critical, execution.run, data.train_ids, data.train_labels)
-        facts["prac"] = _prac_facts(execution, spec, critical, search, source, data)
+        if context.folder is not None:
+            path = context.folder / CRITICAL_FILE
+            save_critical_file(path, critical, context.run, data.train_ids, data.train_labels)
+        facts["prac"] = _prac_facts(context, spec, critical, search, source, data)
     return facts
 
 
 def _prac_facts(
-    execution: Execution,
+    context: RunContext,
     spec: PruningSpec,
     critical: CriticalSet,
     search: _Search,
@@ -169,12 +194,128 @@ def _prac_facts(
     return PracFacts(
         samples=len(data.train_ids),
         selected=critical.count,
-        set_digest=Subset(dataset=execution.run.data.dataset, unit="sample", ids=ids).digest,
+        set_digest=Subset(dataset=context.run.data.dataset, unit="sample", ids=ids).digest,
         search_updates=sum(level.prac.updates for level in levels if level.prac is not None),
-        vanilla_updates=spec.search_updates(execution.config.train, len(data.train_ids)),
+        vanilla_updates=spec.search_updates(context.config.train, len(data.train_ids)),
         source_updates=0 if source is None else source.updates,
         source_levels=() if source is None else tuple(each.prac for each in source.found.found.levels if each.prac),
         images=finding.images,
         flops=finding.flops,
         device_seconds=finding.found.seconds,
+    )
+
+
+@dataclass(frozen=True)
+class FinishedSearch:
+    """A search at its end.
+
+    Attributes:
+        origin: the weights at the rewind point, which is ``rewind`` updates after the start.
+        pretraining: the dense training up to there.
+    """
+
+    found: Found
+    origin: Weights
+    pretraining: History
+    rewind: int
+
+    @property
+    def seconds(self) -> float:
+        """Wall seconds of all trainings and scorings, whoever did them."""
+        levels = sum(level.device_seconds for level in self.found.levels)
+        return self.pretraining.seconds + levels + self.found.scoring_seconds
+
+
+def search_ticket(spec: PruningSpec, trainer: LevelTrainer, *, fixed: CriticalSet | None = None) -> FinishedSearch:
+    """Search for a ticket, from what there is in the trainer's folder on.
+
+    Args:
+        fixed: a critical set to train on, in place of one of the search's own.
+
+    Raises:
+        ValueError: the rewind point is not before the end of training.
+        Diverged: a loss or a score is no number.
+    """
+    dense = trainer.dense
+    rewind = spec.rewind_step(dense.spec, dense.trained_samples)
+    origin, pretraining = train_to_rewind(trainer, rewind)
+    scorer = Scorer(spec.score, dense.samples, dense.labels, trainer.pixels, dense.seed)
+    if spec.prac is None:
+        search = Search(spec, trainer, scorer, origin, rewind)
+    else:
+        search = PracSearch(spec, trainer, scorer, origin, rewind, spec.prac, fixed)
+    return FinishedSearch(search.find(), origin, pretraining, rewind)
+
+
+@dataclass(frozen=True)
+class TrainedTicket:
+    """A ticket, or its control, after its last update.
+
+    Attributes:
+        history: of its own training; its curve has that up to the rewind point before it, if its weights were there.
+        mask, weights, start: the ticket before its own training, and the update that this began with.
+    """
+
+    method: Supervised
+    history: History
+    facts: TicketFacts
+    mask: Mask
+    weights: Weights
+    start: int
+
+
+def train_found_ticket(spec: PruningSpec, trainer: LevelTrainer, search: FinishedSearch) -> TrainedTicket:
+    """Train the ticket that a search found, or its control, on all of its samples.
+
+    Args:
+        trainer: how the ticket is trained, and on which data; the search may have had others.
+
+    Raises:
+        Diverged: a loss is no number.
+    """
+    found, dense = search.found, trainer.dense
+    mask, weights = _subnetwork(spec, trainer, found, search.origin)
+    if trainer.folder is not None:
+        save_mask(trainer.folder / MASK_FILE, mask, found.header())
+    start = spec.ticket_start(dense.spec, len(dense.labels))
+    trained, history = trainer.level(level_name(spec.rounds), weights, mask, start)
+    method, before = as_classifier(trained), search.pretraining if start else History()
+    history = replace(
+        history,
+        curve_steps=before.curve_steps + history.curve_steps,
+        curve_loss=before.curve_loss + history.curve_loss,
+    )
+    return TrainedTicket(method, history, _facts(method, mask, found, search.rewind), mask, weights, start)
+
+
+def _subnetwork(spec: PruningSpec, trainer: LevelTrainer, found: Found, origin: Weights) -> tuple[Mask, Weights]:
+    """The mask and the weights that are trained: the ticket's, or what a control has in their place."""
+    mask, weights = found.mask, origin if spec.search is None else _with_new_classifier(trainer, origin)
+    if spec.baseline in {"permute_layer", "random_ticket"}:
+        generator = torch.Generator().manual_seed(stream_seed(trainer.dense.seed, "permuted-mask"))
+        mask = permuted_in_layers(mask, generator)
+    if spec.baseline in {"reinit", "random_ticket"}:
+        weights = copy_weights(trainer.new_method("reinit").state_dict())
+    return mask, weights
+
+
+def _with_new_classifier(trainer: LevelTrainer, origin: Weights) -> Weights:
+    """The encoder of a search's rewind point, and a classifier of a stream of its own: the search may have had none."""
+    encoder = {name: tensor for name, tensor in origin.items() if name.startswith("encoder.")}
+    return copy_weights(trainer.new_method("classifier").state_dict() | encoder)
+
+
+def _facts(method: Supervised, mask: Mask, found: Found, rewind: int) -> TicketFacts:
+    parameters = sum(parameter.numel() for parameter in method.parameters())
+    return TicketFacts(
+        rewind_step=rewind,
+        prunable_weights=mask.weights,
+        live_weights=mask.count,
+        density=mask.density,
+        total_density=(parameters - mask.weights + mask.count) / parameters,
+        empty_layers=mask.empty_layers,
+        mask_digest=mask.digest,
+        levels=found.levels,
+        scoring_flops=found.scoring_flops,
+        scoring_seconds=found.scoring_seconds,
     )

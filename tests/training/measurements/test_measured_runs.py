@@ -23,11 +23,13 @@ from dlth_bench.subsets.subset import Replaced, Subset
 from dlth_bench.training import loop
 from dlth_bench.training.dynamics import DynamicsRecorder
 from dlth_bench.training.evaluation import extract_features, in_batches, top1
-from dlth_bench.training.loop import AfterStep, Checkpoints, train
+from dlth_bench.training.loop import AfterStep, train
 from dlth_bench.training.measurements.barrier import interpolated
 from dlth_bench.training.measurements.frozen_ticket import block_features
+from dlth_bench.training.run_context import RunContext, prepare_run
 from dlth_bench.training.stage import Stage
-from dlth_bench.training.train_run import Execution
+from dlth_bench.training.train_run import evaluate_untrained, train_prepared, train_run
+from dlth_bench.training.train_stage import Checkpoints
 
 PROBE = {"duration": {"steps": 20}, "batch_size": 8, "optimizer": {"kind": "sgd", "lr": 0.5}}
 DENSE: tuple[dict[str, Any], ...] = (
@@ -73,8 +75,8 @@ def config(measure: Sequence[dict[str, Any]] = (), **given: Any) -> Config:
     return Config.model_validate(fields | given)
 
 
-def execution(given: Config, glyphs: Glyphs, folder: Path | None = None, **options: Any) -> Execution:
-    return Execution(tiny_run(given), glyphs, folder=folder, device="cpu", checkpoint_seconds=0, **options)
+def prepared(given: Config, glyphs: Glyphs, folder: Path | None = None, **options: Any) -> RunContext:
+    return prepare_run(tiny_run(given), glyphs, folder=folder, device="cpu", checkpoint_seconds=0, **options)
 
 
 def values(result: Result) -> dict[str, float]:
@@ -88,17 +90,17 @@ def series(result: Result, kind: str) -> dict[str, tuple[float, ...]]:
 
 @pytest.fixture(scope="module")
 def dense(glyphs: Glyphs) -> Result:
-    return execution(config(DENSE), glyphs).result()
+    return train_prepared(prepared(config(DENSE), glyphs))
 
 
 @pytest.fixture(scope="module")
 def ticket(glyphs: Glyphs) -> Result:
-    return execution(config(OF_TICKET, pruning=PRUNING), glyphs).result()
+    return train_prepared(prepared(config(OF_TICKET, pruning=PRUNING), glyphs))
 
 
 def test_measuring_does_not_change_training(dense: Result, glyphs: Glyphs) -> None:
     """The accuracy, its curve and its classes are those of the same config without measurements."""
-    plain = execution(config(), glyphs).result()
+    plain = train_prepared(prepared(config(), glyphs))
     assert plain.class_accuracy == dense.class_accuracy
     assert plain.curves == dense.curves
     assert dense.cost is not None
@@ -124,7 +126,7 @@ def test_forgetting_events_are_those_of_the_recorded_presentations(dense: Result
         recorders.append(DynamicsRecorder(stage, GREY, "minibatch"))
         return recorders[-1].after_step
 
-    execution(config(), glyphs, watch=watch).result()
+    train_prepared(prepared(config(), glyphs, watch=watch))
     right = recorders[0].tensors()["correct"]  # (epochs, samples)
     events = [sum(a == 1 and b == 0 for a, b in pairwise(column)) for column in right.T]
     learned = right.any(0)
@@ -142,22 +144,22 @@ def test_convergence_ends_at_the_accuracies_of_the_result(dense: Result, glyphs:
     assert len(curves["val_accuracy"]) == 1 + 4
     assert curves["val_accuracy"][-1] == dense.accuracy
     assert curves["train_accuracy"][-1] == dense.train_accuracy
-    assert curves["val_accuracy"][0] == execution(config(), glyphs).untrained_accuracy()
+    assert curves["val_accuracy"][0] == evaluate_untrained(tiny_run(config()), glyphs, device="cpu")
 
 
 def test_barrier_is_that_of_two_trainings_from_one_point(dense: Result, glyphs: Glyphs) -> None:
     """Trained and interpolated by hand: a common start, then two orders of the samples."""
-    run = execution(config(), glyphs)
-    fabric, data = Fabric(accelerator="cpu", devices=1), run._data().search
-    start = replace(run.pretrain_stage(), stop=4)
+    run = prepared(config(), glyphs)
+    fabric, data = Fabric(accelerator="cpu", devices=1), run.data.search
+    start = replace(run.first_stage(), stop=4)
     train(start, fabric, Checkpoints())
     children = []
     for child in "ab":
-        stage = replace(run.pretrain_stage(), name=f"barrier-4-{child}", start=4)
+        stage = replace(run.first_stage(), name=f"barrier-4-{child}", start=4)
         stage.method.load_state_dict(start.method.state_dict())
         train(stage, fabric, Checkpoints())
         children.append(stage.method.state_dict())
-    method, errors = run.fresh_method(), []
+    method, errors = run.new_method(), []
     for alpha in (0, 0.25, 0.5, 0.75, 1):
         method.load_state_dict(interpolated(*children, alpha))
         method.eval()
@@ -179,8 +181,8 @@ def test_all_probes_of_the_search_are_in_the_result(dense: Result) -> None:
 
 def test_the_last_block_s_features_are_the_pooled_ones(glyphs: Glyphs) -> None:
     """A probe at the last block sees what a linear evaluation would."""
-    run = execution(config(), glyphs)
-    encoder, data = run.fresh_method().encoder, run._data().search
+    run = prepared(config(), glyphs)
+    encoder, data = run.new_method().encoder, run.data.search
     first, last = block_features(encoder, [1, 2], data.val_images, GREY)
     torch.testing.assert_close(last, extract_features(encoder, data.val_images, GREY, "pooled"))
     assert (first.shape[1], last.shape[1]) == RESNET.widths
@@ -188,7 +190,7 @@ def test_the_last_block_s_features_are_the_pooled_ones(glyphs: Glyphs) -> None:
 
 def test_costs_count_what_measurements_train(ticket: Result, glyphs: Glyphs) -> None:
     """Two children of nine steps, twenty steps on six few-shot samples, and two sets of features."""
-    plain = execution(config(pruning=PRUNING), glyphs).result()
+    plain = train_prepared(prepared(config(pruning=PRUNING), glyphs))
     assert plain.cost is not None
     assert ticket.cost is not None
     assert ticket.cost.images - plain.cost.images == 2 * 9 * 8 + 20 * 6 + 24 + 16
@@ -211,7 +213,7 @@ def test_a_killed_run_measures_the_same(
     given: Config, kills: tuple[int, ...], glyphs: Glyphs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Killed while events are counted, between the children of a pair and inside a probe: the same values."""
-    whole = execution(given, glyphs).result()
+    whole = train_prepared(prepared(given, glyphs))
     steps, pending, rates = [0], list(kills), loop.set_rates
 
     def counted(*args: Any) -> None:
@@ -225,7 +227,7 @@ def test_a_killed_run_measures_the_same(
     result = None
     while result is None:
         try:
-            result = execution(given, glyphs, tmp_path).result()
+            result = train_prepared(prepared(given, glyphs, tmp_path))
         except Killed:
             torch.rand(3)  # another process would be in another random state
     assert not pending
@@ -239,14 +241,14 @@ def on_samples(replaced: Replaced, glyphs: Glyphs) -> Result:
     subset = Subset(dataset="glyphs", unit="sample", ids=tuple(item for ids in faces for item in ids))
     given = config(pruning=PRUNING, measure=[OF_TICKET[2]])
     run = Run.on(subset, tiny_run(given).data, given, 0, replaces=replaced)
-    result = Execution(run, glyphs, device="cpu").result()
+    result = train_run(run, glyphs, device="cpu")
     assert result.replaced == replaced
     return result
 
 
 def test_a_subset_replaces_the_phase_it_is_to_replace(glyphs: Glyphs) -> None:
     """Search: its own mask, trained on the full data. Sparse training: the full data's mask. Probe: nothing else."""
-    full = execution(config(pruning=PRUNING, measure=[OF_TICKET[2]]), glyphs).result()
+    full = train_prepared(prepared(config(pruning=PRUNING, measure=[OF_TICKET[2]]), glyphs))
     found: dict[str, Result] = {
         kind: on_samples(kind, glyphs) for kind in ("training", "search", "sparse_training", "probe")
     }

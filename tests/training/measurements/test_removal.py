@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import pytest
 import torch
-from test_measured_runs import config, execution
+from test_measured_runs import config, prepared
 from tiny_training import IMAGES_PER_CLASS, tiny_run
 
 from dlth_bench.datasets.glyphs.dataset import Glyphs
 from dlth_bench.protocols.tickets import RemovalSpec
 from dlth_bench.training.measurements.forgetting import kept_positions
+from dlth_bench.training.train_run import train_prepared
 
 
 @pytest.mark.parametrize(("order", "gone"), [("easiest", {1, 4}), ("hardest", {0, 3})])
@@ -33,7 +34,7 @@ def test_ties_fall_to_the_seed() -> None:
 def test_a_run_with_removal_counts_both_trainings() -> None:
     """Twelve steps on all samples, then twelve on what is left; the training accuracy is of these."""
     given = config(removal={"order": "hardest", "share": 0.5})
-    result = execution(given, Glyphs()).result()
+    result = train_prepared(prepared(given, Glyphs()))
     run = tiny_run(given)
     assert result.cost is not None
     assert result.cost.images == run.images_seen == 2 * 12 * 8

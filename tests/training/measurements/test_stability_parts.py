@@ -13,7 +13,7 @@ from torch import nn
 from dlth_bench.training.measurements.barrier import BATCH, barrier, errors_on_path, interpolated, recalibrate
 from dlth_bench.training.measurements.convergence import convergence_auc
 from dlth_bench.training.measurements.frozen_ticket import few_of_each
-from dlth_bench.training.measurements.stable_point import first_stable
+from dlth_bench.training.measurements.stable_point import search_first_stable
 from dlth_bench.training.views.augment import unaugmented
 
 
@@ -47,7 +47,7 @@ def test_first_stable_point_is_the_one_that_trying_all_would_find(parts: int) ->
             calls.append(point)
             return 0.01 if point >= truth else 0.3
 
-        found = first_stable(barrier_at, parts, 0.02)
+        found = search_first_stable(barrier_at, parts, 0.02)
         assert found.point == truth
         assert found.censored == (truth == parts)
         assert found.violations == ()
@@ -57,7 +57,7 @@ def test_first_stable_point_is_the_one_that_trying_all_would_find(parts: int) ->
 
 def test_barriers_that_rise_again_are_flagged() -> None:
     """A search that rests on a premise says where the probes contradict it."""
-    found = first_stable(lambda point: 0.01 if point < 5 else 0.3, 16, 0.02)
+    found = search_first_stable(lambda point: 0.01 if point < 5 else 0.3, 16, 0.02)
     assert found.point == 0
     assert found.violations == ((0, 15),)
 

@@ -13,12 +13,13 @@ from lightning.fabric import Fabric
 from tiny_training import ADAMW, GREY, VIT, dino_spec, random_images, random_views, train_spec
 from torch import Tensor, nn
 
-from dlth_bench.training.loop import Checkpoints, train
+from dlth_bench.training.loop import train
 from dlth_bench.training.methods.dino import DINO
 from dlth_bench.training.methods.method import Moment
 from dlth_bench.training.networks import build_backbone
 from dlth_bench.training.optimizers import weight_decay
 from dlth_bench.training.stage import Stage
+from dlth_bench.training.train_stage import Checkpoints
 
 Array = npt.NDArray[np.float64]
 BATCH, LOCAL = 3, 2

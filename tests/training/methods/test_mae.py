@@ -11,11 +11,12 @@ from tiny_training import ADAMW, GREY, VIT, mae_spec, random_images, random_view
 from torch import Tensor
 
 from dlth_bench.protocols.recipe import EvalViewSpec, ViTSpec
-from dlth_bench.training.loop import Checkpoints, train
+from dlth_bench.training.loop import train
 from dlth_bench.training.methods import mae
 from dlth_bench.training.methods.method import Moment
 from dlth_bench.training.networks import build_backbone
 from dlth_bench.training.stage import Stage
+from dlth_bench.training.train_stage import Checkpoints
 from dlth_bench.training.views.augment import Pixels
 
 BATCH, PATCHES, SIDE = 3, 16, 8

@@ -16,8 +16,9 @@ from dlth_bench.training.data import UNLABELLED, drawn_of_each_class, half_label
 from dlth_bench.training.methods import build_method
 from dlth_bench.training.methods.method import Moment
 from dlth_bench.training.methods.s4l import S4L
+from dlth_bench.training.run_context import prepare_run
 from dlth_bench.training.stage import Batches
-from dlth_bench.training.train_run import Execution
+from dlth_bench.training.train_run import train_prepared
 
 
 def config(**options: float) -> Config:
@@ -89,13 +90,13 @@ def test_drawing_leaves_the_unlabelled_out() -> None:
 
 def test_run_hides_labels_and_is_judged_by_all(monkeypatch: pytest.MonkeyPatch) -> None:
     """As a config of its own it trains on a quarter of the labels, and its classifier is what is evaluated."""
-    execution = Execution(tiny_run(config()), Glyphs(), device="cpu")
-    stage = execution.pretrain_stage()
+    context = prepare_run(tiny_run(config()), Glyphs(), device="cpu")
+    stage = context.first_stage()
     assert [int((stage.labels == label).sum()) for label in range(-1, 3)] == [18, 2, 2, 2]
     picked = stage.labels[Batches(stage).at(0)]
     assert (picked[:4] >= 0).all()
     assert (picked[4:] == UNLABELLED).all()
-    result = execution.result()
+    result = train_prepared(context)
     assert result.status == "finished"
     assert result.train_accuracy is not None
     assert result.train_accuracy * 24 == pytest.approx(round(result.train_accuracy * 24))

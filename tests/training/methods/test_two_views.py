@@ -12,9 +12,10 @@ from torch import nn
 from two_view_examples import COLOUR, KINDS, START, VIEW, labels, method
 
 from dlth_bench.training import loop
-from dlth_bench.training.loop import Checkpoints, train
+from dlth_bench.training.loop import train
 from dlth_bench.training.methods.method import Method
 from dlth_bench.training.stage import Stage
+from dlth_bench.training.train_stage import Checkpoints
 from dlth_bench.training.views.augment import to_float
 
 STEPS = 8

@@ -15,14 +15,14 @@ from torch import Tensor, nn
 from dlth_bench.training.methods.method import Moment
 from dlth_bench.training.methods.moco import MoCo
 from dlth_bench.training.parallel.processes import (
-    Split,
-    gathered,
-    in_shards,
-    joined,
-    of_first,
+    BatchSplit,
+    broadcast_from_first,
+    compute_in_shards,
+    gather,
+    gather_with_gradient,
     own_part,
     processes,
-    summed,
+    sum_over_processes,
 )
 
 PROCESSES, BATCH, GROUPS, STEPS = 2, 8, 4, 3
@@ -37,7 +37,7 @@ def _moco() -> MoCo:
 def _trained() -> dict[str, Tensor]:
     """Loss, keys and first gradient of three steps; each process takes its part of every batch."""
     method, losses = _moco(), []
-    split = Split.of(BATCH) if processes() > 1 else None
+    split = BatchSplit.of(BATCH) if processes() > 1 else None
     if split is not None:
         method.share(split)
     for step in range(STEPS):
@@ -62,9 +62,13 @@ def test_one_process_exchanges_nothing() -> None:
     """All is its own."""
     tensor = torch.arange(6)
     assert processes() == 1
-    assert gathered(tensor, None) is tensor and joined(tensor, None) is tensor and own_part(tensor, None) is tensor
-    assert summed(tensor) is tensor and of_first(lambda: tensor) is tensor
-    assert torch.equal(in_shards(lambda share: tensor[share], 6), tensor)
+    assert (
+        gather(tensor, None) is tensor
+        and gather_with_gradient(tensor, None) is tensor
+        and own_part(tensor, None) is tensor
+    )
+    assert sum_over_processes(tensor) is tensor and broadcast_from_first(lambda: tensor) is tensor
+    assert torch.equal(compute_in_shards(lambda share: tensor[share], 6), tensor)
 
 
 @pytest.mark.slow

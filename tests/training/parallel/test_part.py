@@ -13,7 +13,7 @@ from torchvision.ops import StochasticDepth
 from two_view_examples import COLOUR, VIEW
 
 from dlth_bench.protocols.recipe import AugmentSpec
-from dlth_bench.training.parallel.processes import Part, divided
+from dlth_bench.training.parallel.processes import BatchPart, divided
 from dlth_bench.training.random import PartGenerator, draw_for_parts
 from dlth_bench.training.views.augment import Augment
 from dlth_bench.util.errors import InputError
@@ -55,7 +55,7 @@ def test_a_part_of_several_views_is_that_of_each() -> None:
     assert inner.of(views).tolist() == [5, 11, 17]
 
 
-def _augmented(spec: AugmentSpec, images: Tensor, part: Part | None) -> Tensor:
+def _augmented(spec: AugmentSpec, images: Tensor, part: BatchPart | None) -> Tensor:
     generator = PartGenerator().manual_seed(3)
     generator.part = part  # type: ignore[attr-defined]
     return Augment(spec, COLOUR)(images if part is None else part.of(images), generator)

@@ -12,7 +12,13 @@ from torch import Tensor
 
 from dlth_bench.datasets.class_folders import validation_files
 from dlth_bench.datasets.imagenet.classes import imagenet_catalog
-from dlth_bench.training.pretrained.images import FileImages, Unreadable, count_correct, mean_features, readable_batches
+from dlth_bench.training.pretrained.images import (
+    FileImages,
+    UnreadableImages,
+    count_correct,
+    mean_features,
+    readable_batches,
+)
 from dlth_bench.util.errors import InputError
 from image_folders import make_folder, some_of
 
@@ -34,7 +40,7 @@ def images(tmp_path: Path) -> FileImages:
 
 
 def batches(images: FileImages, *, most: float = 0.0, workers: int = 0, names: list[str] | None = None):  # type: ignore[no-untyped-def]
-    unreadable = Unreadable(len(images.paths), most)
+    unreadable = UnreadableImages(len(images.paths), most)
     if names is not None:
         unreadable.names = names
     return readable_batches(images, to_tensor, unreadable, batch_size=4, workers=workers)

@@ -8,7 +8,7 @@ from dlth_bench.datasets.registry import class_catalog, protocol_dataset
 from dlth_bench.protocols.protocol_file import find_protocol
 from dlth_bench.runs.run import Run
 from dlth_bench.subsets.subset_file import load_subset
-from dlth_bench.training.train_run import Execution
+from dlth_bench.training.train_run import train_run
 from dlth_bench.util.files import shipped_folder
 
 
@@ -16,9 +16,9 @@ def accuracy(config: str) -> float:
     """The top-1 of a config of glyphs-tickets on the shipped subset rs-0, seed 0."""
     protocol = find_protocol("glyphs-tickets")
     subset = load_subset(shipped_folder("subsets") / "glyphs" / "rs-0.txt", class_catalog("glyphs"))
-    result = Execution(
+    result = train_run(
         Run.on(subset, protocol.data, protocol.config(config), seed=0), protocol_dataset(protocol.data), device="cpu"
-    ).result()
+    )
     assert result.accuracy is not None, result.reason
     return result.accuracy
 

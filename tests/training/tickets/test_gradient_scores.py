@@ -14,7 +14,13 @@ from dlth_bench.training.methods.supervised import Supervised
 from dlth_bench.training.networks import build_backbone
 from dlth_bench.training.tickets import scores as scoring_samples
 from dlth_bench.training.tickets.masks import Mask, keep_highest, prunable_weights
-from dlth_bench.training.tickets.scores import Batch, grasp_scores, magnitude_scores, scoring_batches, snip_scores
+from dlth_bench.training.tickets.scores import (
+    ScoringBatch,
+    grasp_scores,
+    magnitude_scores,
+    scoring_batches,
+    snip_scores,
+)
 from dlth_bench.training.views.augment import unaugmented
 
 LABELS = torch.tensor([0, 2, 1, 1, 0, 2])
@@ -43,9 +49,9 @@ def small_net() -> Supervised:
     return method_of(encoder, 3).double()
 
 
-def batches(images: Tensor, *sizes: int) -> list[Batch]:
+def batches(images: Tensor, *sizes: int) -> list[ScoringBatch]:
     parts = zip(images.split(sizes), LABELS.split(sizes), strict=True)
-    return [Batch(part, labels, len(labels) / len(LABELS)) for part, labels in parts]
+    return [ScoringBatch(part, labels, len(labels) / len(LABELS)) for part, labels in parts]
 
 
 def test_magnitude_is_the_absolute_value() -> None:

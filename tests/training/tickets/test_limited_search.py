@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 from lightning.fabric import Fabric
-from ticket_runs import REWIND, STEPS, config, execution, kill_at, outcome, persistent
+from ticket_runs import REWIND, STEPS, config, kill_at, outcome, persistent, prepared
 from tiny_training import BATCH, EVERYTHING, SGD, tiny_run, train_spec
 from torch import Tensor
 
@@ -26,6 +26,7 @@ from dlth_bench.training.methods.s4l import S4L
 from dlth_bench.training.methods.supervised import Supervised
 from dlth_bench.training.stage import Stage
 from dlth_bench.training.tickets.masks import load_mask
+from dlth_bench.training.train_run import train_prepared
 
 AUGMENT = EVERYTHING.model_dump()
 METHODS: dict[str, dict[str, Any]] = {
@@ -73,18 +74,18 @@ def test_search_trains_its_method_and_the_ticket_the_config_s(
     """Levels minimise the search's loss by its own schedule; the ticket is the rewound encoder under the mask with a
     new classifier, trained with all labels from update 0 of the config's schedule; its accuracy is the run's."""
     watched = Watched(monkeypatch)
-    whole = execution(limited(method=METHODS[kind], train=SHORT), glyphs, tmp_path)
-    result = whole.result()
+    whole = prepared(limited(method=METHODS[kind], train=SHORT), glyphs, tmp_path)
+    result = train_prepared(whole)
     *searched, ticket = watched.stages
     assert [stage.name for stage in searched] == ["pretrain", "level-0", "level-1"]
     assert {type(stage.method) for stage in searched} == {CLASSES[kind]}
     assert [(stage.start, stage.end, stage.spec.batch_size) for stage in searched] == [(0, 3, 4), (3, 6, 4), (3, 6, 4)]
     assert (ticket.name, type(ticket.method), ticket.start, ticket.end) == ("level-2", Supervised, 0, STEPS)
-    assert torch.equal(ticket.labels, whole.pretrain_stage().labels)
+    assert torch.equal(ticket.labels, whole.first_stage().labels)
     rewound, mask = load_tensors(tmp_path / "pretrain.safetensors"), load_mask(tmp_path / "mask-2.safetensors")
     assert rewound is not None
     assert mask is not None
-    head = whole.fresh_method("classifier").state_dict()
+    head = whole.new_method("classifier").state_dict()
     for name, weight in watched.first["level-2"].items():
         expected = rewound[0][name] if name.startswith("encoder.") else head[name]
         assert torch.equal(weight, expected * mask[0].live[name] if name in mask[0].live else expected)
@@ -99,7 +100,7 @@ def test_search_trains_its_method_and_the_ticket_the_config_s(
 
 def test_search_of_all_labels_finds_the_plain_ticket(glyphs: Glyphs) -> None:
     """An empty search is the config's own: the same mask and levels; the ticket alone is trained otherwise."""
-    plain, own = (execution(given, glyphs).result() for given in (config(), limited()))
+    plain, own = (train_prepared(prepared(given, glyphs)) for given in (config(), limited()))
     assert plain.ticket is not None
     assert own.ticket is not None
     assert own.ticket.mask_digest == plain.ticket.mask_digest
@@ -121,7 +122,7 @@ def test_search_draws_from_its_part_alone(
 ) -> None:
     """No batch of the search has another sample, and the result says what part that was."""
     watched = Watched(monkeypatch)
-    result = execution(limited(**search), glyphs).result()
+    result = train_prepared(prepared(limited(**search), glyphs))
     data = told(result)
     assert (data.samples, data.classes, data.labelled) == (samples, classes, samples)
     assert len(data.class_ids) == (2 if "share_of_classes" in search else 0)
@@ -149,7 +150,7 @@ def test_search_draws_from_its_part_alone(
 def test_cost_of_a_search_can_be_foretold(search: dict[str, Any], glyphs: Glyphs) -> None:
     """What submissions are checked by and what is estimated before training is what is drawn and computed."""
     given = limited(**search)
-    result = execution(given, glyphs).result()
+    result = train_prepared(prepared(given, glyphs))
     assert result.cost is not None
     run = tiny_run(given)
     estimate = estimated(run, (8, 8, 8), Counts(run.data, 32))
@@ -172,10 +173,10 @@ def test_killed_search_equals_an_uninterrupted_one(
 ) -> None:
     """Killed in the search, between its levels and in the ticket's training, a run ends in the same bits."""
     given = limited(**search)
-    whole = execution(given, glyphs, tmp_path / "whole").result()
+    whole = train_prepared(prepared(given, glyphs, tmp_path / "whole"))
     moments = set(moments)
     kill_at(moments, monkeypatch)
-    (resumed,) = persistent(lambda: execution(given, glyphs, tmp_path / "killed").result())
+    (resumed,) = persistent(lambda: train_prepared(prepared(given, glyphs, tmp_path / "killed")))
     assert not moments
     assert outcome(resumed) == outcome(whole)
     ours, theirs = (load_tensors(tmp_path / folder / "level-2.safetensors") for folder in ("whole", "killed"))
@@ -186,8 +187,11 @@ def test_killed_search_equals_an_uninterrupted_one(
 
 def test_depth_leaves_other_layers_dense(glyphs: Glyphs, tmp_path: Path) -> None:
     """The first layers lose the share that rounds and rate say of them; no weight of the others is removed."""
-    whole = execution(config(depth={"layers": 2}), glyphs, tmp_path)
-    ticket, names = whole.result().ticket, [name for name in whole.fresh_method().state_dict() if "conv.weight" in name]
+    whole = prepared(config(depth={"layers": 2}), glyphs, tmp_path)
+    ticket, names = (
+        train_prepared(whole).ticket,
+        [name for name in whole.new_method().state_dict() if "conv.weight" in name],
+    )
     loaded, final = load_mask(tmp_path / "mask-2.safetensors"), load_tensors(tmp_path / "level-2.safetensors")
     assert ticket is not None
     assert loaded is not None

@@ -12,10 +12,11 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from dlth_bench.protocols.recipe import OptimizerSpec
-from dlth_bench.training.loop import Checkpoints, Trainer, train
+from dlth_bench.training.loop import Trainer, train
 from dlth_bench.training.methods.method import Method, Moment
 from dlth_bench.training.stage import Batches, Stage
 from dlth_bench.training.tickets.masks import Mask, Masking
+from dlth_bench.training.train_stage import Checkpoints
 
 SAMPLES, STEPS = 24, 6
 FABRIC = Fabric(accelerator="cpu", devices=1)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import torch
 from test_masks import method_of
-from ticket_runs import config, execution
+from ticket_runs import config, prepared
 from torch import nn
 
 from dlth_bench.datasets.glyphs.dataset import Glyphs
 from dlth_bench.training.tickets.masks import natural_sparsity
+from dlth_bench.training.train_run import train_prepared
 
 
 def test_it_counts_prunable_weights_below_machine_precision() -> None:
@@ -30,6 +31,6 @@ def test_results_tell_it_of_the_dense_level() -> None:
         update={"weight_decay": 0.99, "lr": 1.0, "momentum": 0.0, "schedule": "constant", "clip_grad": 1e-12}
     )
     changed = given.model_copy(update={"train": given.train.model_copy(update={"optimizer": decayed})})
-    ticket = execution(changed, Glyphs()).result().ticket
+    ticket = train_prepared(prepared(changed, Glyphs())).ticket
     assert ticket is not None
     assert [level.natural_sparsity for level in ticket.levels] == [1, None]

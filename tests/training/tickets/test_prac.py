@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from ticket_runs import REWIND, STEPS, Saved, config, execution, kill_at, outcome, persistent
+from ticket_runs import REWIND, STEPS, Saved, config, kill_at, outcome, persistent, prepared
 from tiny_training import BATCH, RESNET, tiny_run
 
 from dlth_bench.datasets.glyphs.dataset import Glyphs
@@ -26,9 +26,10 @@ from dlth_bench.training.stage import Stage
 from dlth_bench.training.tickets import prac as early_bird
 from dlth_bench.training.tickets.critical_set import CriticalSet
 from dlth_bench.training.tickets.masks import Mask, keep_highest, load_mask
-from dlth_bench.training.tickets.prac import Forgetting, MaskHistory, is_settled, mask_distance
+from dlth_bench.training.tickets.prac import ForgettingCounts, MaskHistory, is_settled, mask_distance
 from dlth_bench.training.tickets.scores import magnitude_scores
-from dlth_bench.training.train_run import Execution
+from dlth_bench.training.train_run import train_prepared, train_run
+from dlth_bench.training.train_stage import Checkpoints
 
 SAMPLES = 24
 WHOLE = {"early_bird": None}
@@ -48,7 +49,7 @@ def test_events_are_toneva_s() -> None:
     """Of random presentations the same events as of the whole table of them; one that is not shown keeps its state."""
     rng = np.random.default_rng(0)
     shown, correct = rng.random((9, 40)) < 0.8, rng.random((9, 40)) < 0.6
-    seen, table, state = Forgetting.none(40, torch.device("cpu")), [], np.zeros(40, dtype=bool)
+    seen, table, state = ForgettingCounts.none(40, torch.device("cpu")), [], np.zeros(40, dtype=bool)
     for row, right in zip(shown, correct, strict=True):
         positions = rng.permutation(np.flatnonzero(row))
         seen.present(torch.from_numpy(positions), torch.from_numpy(right[positions]))
@@ -109,8 +110,8 @@ class Watched:
             self.recorders[stage.name] = DynamicsRecorder(stage, self.run.pixels, "minibatch")
             return self.recorders[stage.name].after_step
 
-        self.run = execution(config(prac=prac), data, folder, watch=watch)
-        self.result = self.run.result()
+        self.run = prepared(config(prac=prac), data, folder, watch=watch)
+        self.result = train_prepared(self.run)
         self.sets = [CriticalSet.load(folder / f"critical-{rounds}.safetensors") for rounds in (1, 2)]
 
     def predictions(self, level: int) -> torch.Tensor:
@@ -205,14 +206,14 @@ def test_level_stops_when_its_mask_has_settled(
     distances = itertools.chain([10**6, 0], itertools.repeat(10**6))
     monkeypatch.setattr(early_bird, "mask_distance", lambda one, other: next(distances))
     given = config(rewind=None, prac={"early_bird": {"patience": 1}, "scaled_updates": False, "disagreement": None})
-    whole = execution(given, glyphs, tmp_path)
-    result = whole.result()
+    whole = prepared(given, glyphs, tmp_path)
+    result = train_prepared(whole)
     assert result.ticket is not None
     assert [level.prac.updates for level in result.ticket.levels if level.prac] == [9, STEPS]
     assert facts(result).saved == pytest.approx(3 / 24)
-    stage = whole.pretrain_stage()
+    stage = whole.first_stage()
     stage.name, stage.stop = "level-0", 9
-    loop.train(stage, whole.fabric, loop.Checkpoints())
+    loop.train(stage, whole.fabric, Checkpoints())
     dense = Mask.dense(stage.method)
     mask = load_mask(tmp_path / "mask-1.safetensors")
     assert mask is not None
@@ -223,8 +224,8 @@ def test_level_stops_when_its_mask_has_settled(
 
 def test_set_too_small_for_a_batch_stays_the_one_before(glyphs: Glyphs, tmp_path: Path) -> None:
     """Where nothing is critical there is nothing to train on: the next level trains on what the last one did."""
-    whole = execution(config(prac=WHOLE | {"disagreement": None, "max_forgets": 99}), glyphs, tmp_path)
-    result = whole.result()
+    whole = prepared(config(prac=WHOLE | {"disagreement": None, "max_forgets": 99}), glyphs, tmp_path)
+    result = train_prepared(whole)
     assert result.status == "finished"
     assert result.ticket is not None
     sizes = [level.prac.samples for level in result.ticket.levels if level.prac is not None]
@@ -237,9 +238,9 @@ def test_set_too_small_for_a_batch_stays_the_one_before(glyphs: Glyphs, tmp_path
 def test_set_of_another_network(glyphs: Glyphs, tmp_path: Path) -> None:
     """The set is that of a run with the other network; every level trains on it, and its search is counted apart."""
     backbone = RESNET.model_dump()
-    transferred = execution(config(prac=WHOLE | {"source": backbone}), glyphs, tmp_path).result()
+    transferred = train_prepared(prepared(config(prac=WHOLE | {"source": backbone}), glyphs, tmp_path))
     source = config(prac=WHOLE).model_copy(update={"backbone": RESNET})
-    found = Execution(tiny_run(source), glyphs, device="cpu").result()
+    found = train_run(tiny_run(source), glyphs, device="cpu")
     prac, other = facts(transferred), facts(found)
     assert prac.set_digest == other.set_digest
     assert transferred.ticket is not None
@@ -272,10 +273,10 @@ def test_killed_search_equals_an_uninterrupted_one(
 ) -> None:
     """Killed inside levels and between them, sets, masks, weights and accuracies are the same to the last bit, and
     each kill costs at most the updates since the last checkpoint."""
-    whole = execution(config(prac=prac), glyphs, tmp_path / "whole").result()
+    whole = train_prepared(prepared(config(prac=prac), glyphs, tmp_path / "whole"))
     kills, moments = len(moments), set(moments)
     happened = kill_at(moments, monkeypatch)
-    (resumed,) = persistent(lambda: execution(config(prac=prac), glyphs, tmp_path / "killed").result())
+    (resumed,) = persistent(lambda: train_prepared(prepared(config(prac=prac), glyphs, tmp_path / "killed")))
     assert not moments
     assert outcome(resumed) == outcome(whole)
     for name in ("level-2", "critical", "critical-2", "mask-2"):
@@ -298,7 +299,7 @@ def test_no_checkpoint_of_a_level_holds_a_pruned_weight(
 ) -> None:
     """In every file that a search on critical samples writes, weights outside the level's mask are exactly zero."""
     saved = Saved(monkeypatch)
-    execution(config(prac=WHOLE), glyphs, tmp_path).result()
+    train_prepared(prepared(config(prac=WHOLE), glyphs, tmp_path))
     masks = {rounds: load_mask(tmp_path / f"mask-{rounds}.safetensors") for rounds in (1, 2)}
     looked_at = 0
     for name, tensors in saved.files:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from ticket_runs import REWIND, STEPS, Killed, config, execution, kill_at, outcome, persistent
+from ticket_runs import REWIND, STEPS, Killed, config, kill_at, outcome, persistent, prepared
 from tiny_training import IMAGES_PER_CLASS, SGD, tiny_run, train_spec
 
 from dlth_bench.datasets.glyphs.dataset import Glyphs
@@ -19,10 +19,11 @@ from dlth_bench.runs.run import Run
 from dlth_bench.runs.store import Store
 from dlth_bench.training import loop
 from dlth_bench.training.checkpoint import load_tensors
-from dlth_bench.training.loop import Checkpoints
 from dlth_bench.training.stage import Stage
 from dlth_bench.training.tickets.masks import Masking, load_mask
-from dlth_bench.training.tickets.search import alone
+from dlth_bench.training.tickets.search import lock_search
+from dlth_bench.training.train_run import train_prepared
+from dlth_bench.training.train_stage import Checkpoints
 
 TICKET, LEVEL = REWIND + 3 * (STEPS - REWIND), STEPS - REWIND
 
@@ -34,7 +35,7 @@ def search_folder(root: Path) -> Path:
 
 def shared(root: Path, glyphs: Glyphs, name: str, **pruning: Any) -> Any:
     (root / name).mkdir(exist_ok=True)
-    return execution(config(**pruning), glyphs, root / name, searches=root / "searches")
+    return prepared(config(**pruning), glyphs, root / name, searches=root / "searches")
 
 
 @pytest.mark.parametrize("baseline", ["permute_layer", "reinit", "random_ticket"])
@@ -47,13 +48,13 @@ def test_control_takes_the_search_of_its_ticket(
     """The second run trains nothing but its last level, and its result, cost and weights are those of a run that
     searched by itself, to the last bit."""
     happened = kill_at(set(), monkeypatch)
-    shared(tmp_path, glyphs, "ticket").result()
+    train_prepared(shared(tmp_path, glyphs, "ticket"))
     assert len([each for each in happened if each.startswith("update")]) == TICKET
     happened.clear()
-    control = shared(tmp_path, glyphs, "control", baseline=baseline).result()
+    control = train_prepared(shared(tmp_path, glyphs, "control", baseline=baseline))
     last = LEVEL if baseline == "permute_layer" else STEPS
     assert len(happened) == len([each for each in happened if each.startswith("update")]) == last
-    unshared = execution(config(baseline=baseline), glyphs, tmp_path / "unshared").result()
+    unshared = train_prepared(prepared(config(baseline=baseline), glyphs, tmp_path / "unshared"))
     assert outcome(control) == outcome(unshared)
     ours, theirs = (load_tensors(tmp_path / name / "level-2.safetensors") for name in ("control", "unshared"))
     assert ours is not None
@@ -63,8 +64,8 @@ def test_control_takes_the_search_of_its_ticket(
 
 def test_cost_is_that_of_a_search_of_its_own(glyphs: Glyphs, tmp_path: Path) -> None:
     """A result counts the images, operations and seconds of its search whoever did it, and names it."""
-    first = shared(tmp_path, glyphs, "ticket").result()
-    second = shared(tmp_path, glyphs, "control", baseline="permute_layer").result()
+    first = train_prepared(shared(tmp_path, glyphs, "ticket"))
+    second = train_prepared(shared(tmp_path, glyphs, "control", baseline="permute_layer"))
     assert first.ticket.search == second.ticket.search == search_folder(tmp_path).name
     assert first.ticket.levels == second.ticket.levels
     assert first.cost.images == second.cost.images
@@ -80,11 +81,11 @@ def test_fewer_rounds_are_part_of_the_same_search(
 ) -> None:
     """A denser ticket takes the mask on the way to the sparser one, and the other way round the search goes on."""
     happened = kill_at(set(), monkeypatch)
-    shared(tmp_path, glyphs, "one", rounds=1).result()
+    train_prepared(shared(tmp_path, glyphs, "one", rounds=1))
     happened.clear()
-    two = shared(tmp_path, glyphs, "two").result()
+    two = train_prepared(shared(tmp_path, glyphs, "two"))
     assert "prune 1" not in happened
-    assert outcome(two) == outcome(execution(config(), glyphs).result())
+    assert outcome(two) == outcome(train_prepared(prepared(config(), glyphs)))
 
 
 @pytest.mark.parametrize(
@@ -132,11 +133,11 @@ def test_another_run_goes_on_where_a_search_was_killed(
     """The search of a killed run is no loss to the next one, which resumes it inside the level."""
     happened = kill_at({"update 17"}, monkeypatch)
     with pytest.raises(Killed):
-        shared(tmp_path, glyphs, "ticket").result()
-    (control,) = persistent(lambda: shared(tmp_path, glyphs, "control", baseline="reinit").result())
+        train_prepared(shared(tmp_path, glyphs, "ticket"))
+    (control,) = persistent(lambda: train_prepared(shared(tmp_path, glyphs, "control", baseline="reinit")))
     updates = len([each for each in happened if each.startswith("update")])
     assert updates <= TICKET + REWIND + 3
-    assert outcome(control) == outcome(execution(config(baseline="reinit"), glyphs).result())
+    assert outcome(control) == outcome(train_prepared(prepared(config(baseline="reinit"), glyphs)))
 
 
 def test_search_counts_as_progress_of_a_run(
@@ -147,7 +148,7 @@ def test_search_counts_as_progress_of_a_run(
     """Attempts are given up when they leave no other checkpoint: those of the search are the run's, too."""
     kill_at({"update 17"}, monkeypatch)
     with pytest.raises(Killed):
-        shared(tmp_path, glyphs, "ticket").result()
+        train_prepared(shared(tmp_path, glyphs, "ticket"))
     assert not list((tmp_path / "ticket").glob("*.safetensors"))
     assert "level-1-checkpoint.safetensors@" in checkpoints(tmp_path / "ticket")
 
@@ -157,7 +158,7 @@ def test_one_process_searches_at_a_time(tmp_path: Path) -> None:
     searching, found, order = threading.Event(), threading.Event(), []
 
     def first() -> None:
-        with alone(tmp_path, found.is_set):
+        with lock_search(tmp_path, found.is_set):
             order.append("searching")
             searching.set()
             waited.wait()
@@ -168,7 +169,7 @@ def test_one_process_searches_at_a_time(tmp_path: Path) -> None:
     other = threading.Thread(target=first)
     other.start()
     searching.wait()
-    with alone(tmp_path, found.is_set, waited.set):
+    with lock_search(tmp_path, found.is_set, waited.set):
         order.append("taken")
     other.join()
     assert order == ["searching", "found", "taken"]
@@ -190,24 +191,24 @@ def test_runs_of_a_store_share_by_themselves(tmp_path: Path) -> None:
 
 def test_lock_is_free_after_a_search_that_failed(tmp_path: Path) -> None:
     """An error of one run, a diverged loss for instance, does not stop the others for ever."""
-    with pytest.raises(Killed), alone(tmp_path, lambda: False):
+    with pytest.raises(Killed), lock_search(tmp_path, lambda: False):
         raise Killed
     (tmp_path / ".mask-1.safetensors.1.tmp").touch()
-    with alone(tmp_path, lambda: False):
+    with lock_search(tmp_path, lambda: False):
         assert not list(tmp_path.glob(".*.tmp"))
 
 
 def test_ticket_trains_from_the_files_of_its_search(glyphs: Glyphs, tmp_path: Path) -> None:
     """The weights at the rewind point and the mask as they are on disk give the run's final weights bit for bit."""
     whole = shared(tmp_path, glyphs, "ticket")
-    whole.result()
+    train_prepared(whole)
     folder = search_folder(tmp_path)
     origin, mask = load_tensors(folder / "pretrain.safetensors"), load_mask(folder / "mask-2.safetensors")
     final = load_tensors(tmp_path / "ticket" / "level-2.safetensors")
     assert origin is not None
     assert mask is not None
     assert final is not None
-    template, method = whole.pretrain_stage(), whole.fresh_method()
+    template, method = whole.first_stage(), whole.new_method()
     method.load_state_dict(origin[0])
     stage = Stage("level-2", method, template.samples, template.labels, template.spec, template.seed, start=REWIND)
     stage.masking = Masking(method, mask[0])

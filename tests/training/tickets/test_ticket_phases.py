@@ -14,7 +14,7 @@ from dlth_bench.protocols.protocol import Config
 from dlth_bench.runs.result import Result
 from dlth_bench.runs.run import Run
 from dlth_bench.subsets.subset import Replaced, Subset
-from dlth_bench.training.train_run import Execution
+from dlth_bench.training.train_run import train_run
 
 ROTNET = {"kind": "rotnet", "augment": EVERYTHING.model_dump()}
 PROBE: dict[str, Any] = {
@@ -30,7 +30,7 @@ def on_half(given: Config, glyphs: Glyphs, replaced: Replaced) -> tuple[Run, Res
     halves = [glyphs.load("train", [item], IMAGES_PER_CLASS).sample_ids[: IMAGES_PER_CLASS // 2] for item in CLASSES]
     subset = Subset(dataset="glyphs", unit="sample", ids=tuple(item for half in halves for item in half))
     run = Run.on(subset, tiny_run(given).data, given, 0, replaces=replaced)
-    result = Execution(run, glyphs, device="cpu").result()
+    result = train_run(run, glyphs, device="cpu")
     assert result.status == "finished", result.reason
     return run, result
 
@@ -65,11 +65,11 @@ def test_search_on_critical_samples(replaced: Replaced, searched: int, glyphs: G
 def test_critical_samples_of_the_first_layers_alone(glyphs: Glyphs) -> None:
     """Such a search prunes no weight of the layers beyond, and says how sparse the dense level was by itself."""
     given = config(prac={}, depth={"layers": 2})
-    result = Execution(tiny_run(given), glyphs, device="cpu").result()
+    result = train_run(tiny_run(given), glyphs, device="cpu")
     assert result.ticket is not None
     assert given.pruning is not None
     assert result.ticket.live_weights == given.pruning.live_after(2, result.ticket.prunable_weights)
-    whole = Execution(tiny_run(config(prac={})), glyphs, device="cpu").result().ticket
+    whole = train_run(tiny_run(config(prac={})), glyphs, device="cpu").ticket
     assert whole is not None
     assert whole.prunable_weights > result.ticket.prunable_weights
     assert [level.natural_sparsity for level in result.ticket.levels] == [0, None]
@@ -82,7 +82,7 @@ def test_tickets_of_any_search_are_measured(pruning: dict[str, Any], glyphs: Gly
     """The probe looks at the ticket as it is before its training, and its cost comes on top."""
     plain = config(**pruning)
     measuring = Config.model_validate(plain.model_dump() | {"measure": [PROBE]})
-    found, without = (Execution(tiny_run(each), glyphs, device="cpu").result() for each in (measuring, plain))
+    found, without = (train_run(tiny_run(each), glyphs, device="cpu") for each in (measuring, plain))
     assert [value.name for one in found.measured for value in one.values] == ["block-1-probe-accuracy"]
     assert found.ticket is not None
     assert without.ticket is not None
@@ -98,6 +98,6 @@ def test_barrier_of_a_ticket_of_another_task_is_from_its_first_update(glyphs: Gl
     plain = config(search={})
     barrier = {"kind": "barrier", "points": 3}
     measuring = Config.model_validate(plain.model_dump() | {"measure": [barrier]})
-    result = Execution(tiny_run(measuring), glyphs, device="cpu").result()
+    result = train_run(tiny_run(measuring), glyphs, device="cpu")
     assert result.cost is not None
     assert result.cost.images == (REWIND + 2 * (STEPS - REWIND) + STEPS + 2 * STEPS) * BATCH

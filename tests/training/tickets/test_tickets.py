@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import torch
 from lightning.fabric import Fabric
-from ticket_runs import REWIND, STEPS, Saved, config, execution, kill_at, outcome, persistent, rewound
+from ticket_runs import REWIND, STEPS, Saved, config, kill_at, outcome, persistent, prepared, rewound
 from tiny_training import BATCH, SGD, tiny_run, train_spec
 from torch import Tensor
 
@@ -25,24 +25,26 @@ from dlth_bench.training import loop
 from dlth_bench.training.checkpoint import load_tensors
 from dlth_bench.training.estimates.run import estimated
 from dlth_bench.training.estimates.step import Counts
-from dlth_bench.training.loop import Checkpoints, train
+from dlth_bench.training.loop import train
 from dlth_bench.training.optimizers import learning_rate
+from dlth_bench.training.run_context import RunContext
 from dlth_bench.training.stage import Stage
 from dlth_bench.training.tickets.masks import Mask, Masking, load_mask
-from dlth_bench.training.train_run import Execution
+from dlth_bench.training.train_run import train_prepared
+from dlth_bench.training.train_stage import Checkpoints
 
 # --- the search is what textbooks say -----------------------------------------------------------------------
 
 
-def by_hand(whole: Execution) -> tuple[dict[str, Tensor], dict[str, Tensor], list[dict[str, Tensor]]]:
+def by_hand(whole: RunContext) -> tuple[dict[str, Tensor], dict[str, Tensor], list[dict[str, Tensor]]]:
     """Iterative magnitude pruning with rewinding in a few lines: rewind weights, final weights, masks."""
-    fabric, template = Fabric(accelerator="cpu", devices=1), whole.pretrain_stage()
-    method = whole.fresh_method()
+    fabric, template = Fabric(accelerator="cpu", devices=1), whole.first_stage()
+    method = whole.new_method()
     train(Stage("pretrain", method, *data_of(template), stop=REWIND), fabric, Checkpoints())
     origin = {name: tensor.clone() for name, tensor in method.state_dict().items()}
     masks = [{name: torch.ones_like(w, dtype=torch.bool) for name, w in origin.items() if name.endswith("conv.weight")}]
     for level in range(3):
-        method = whole.fresh_method()
+        method = whole.new_method()
         method.load_state_dict(origin)
         stage = Stage(f"level-{level}", method, *data_of(template), start=REWIND)
         stage.masking = Masking(method, Mask(masks[-1]))
@@ -62,9 +64,9 @@ def data_of(stage: Stage) -> tuple[Any, ...]:
 def test_run_is_iterative_magnitude_pruning_with_rewinding(glyphs: Glyphs, tmp_path: Path) -> None:
     """Masks and final weights are, to the last bit, those of the algorithm written down plainly, each level started
     from the weights and batch-norm statistics of the rewind point with a fresh optimizer."""
-    whole = execution(config(), glyphs, tmp_path)
-    result = whole.result()
-    origin, trained, masks = by_hand(execution(config(), glyphs))
+    whole = prepared(config(), glyphs, tmp_path)
+    result = train_prepared(whole)
+    origin, trained, masks = by_hand(prepared(config(), glyphs))
     rewind = load_tensors(tmp_path / "pretrain.safetensors")
     final = load_tensors(tmp_path / "level-2.safetensors")
     assert rewind is not None
@@ -84,7 +86,7 @@ def test_run_is_iterative_magnitude_pruning_with_rewinding(glyphs: Glyphs, tmp_p
 
 def test_result_tells_the_ticket(glyphs: Glyphs) -> None:
     """Density, the accuracy of every level, and a cost that counts all rounds; the accuracy is the ticket's."""
-    result = execution(config(), glyphs).result()
+    result = train_prepared(prepared(config(), glyphs))
     ticket, cost = result.ticket, result.cost
     assert ticket is not None
     assert cost is not None
@@ -95,7 +97,7 @@ def test_result_tells_the_ticket(glyphs: Glyphs) -> None:
     assert ticket.density < ticket.total_density < 1
     assert [level.density for level in ticket.levels] == [1.0, left / weights]
     assert cost.images == (REWIND + 3 * (STEPS - REWIND)) * BATCH
-    dense = execution(config().model_copy(update={"pruning": None}), glyphs).result()
+    dense = train_prepared(prepared(config().model_copy(update={"pruning": None}), glyphs))
     assert dense.cost is not None
     assert cost.flops == pytest.approx(dense.cost.flops * (REWIND + 3 * (STEPS - REWIND)) / STEPS)
     assert cost.device_seconds >= sum(level.device_seconds for level in ticket.levels)
@@ -114,7 +116,7 @@ def test_schedule_goes_on_at_the_rewind_point(glyphs: Glyphs, monkeypatch: pytes
         seen.append((moment.step, optimizer.param_groups[0]["lr"]))
 
     monkeypatch.setattr(loop, "set_rates", set_rates)
-    execution(config(), glyphs).result()
+    train_prepared(prepared(config(), glyphs))
     assert [step for step, _ in seen] == [*range(REWIND), *(3 * list(range(REWIND, STEPS)))]
     optimizer = config().train.optimizer
     assert all(lr == learning_rate(optimizer, loop.Moment(step, STEPS)) for step, lr in seen)
@@ -126,7 +128,7 @@ def test_no_checkpoint_holds_a_pruned_weight(
 ) -> None:
     """In every file that a run writes at any moment, weights outside the level's mask are exactly zero."""
     saved = Saved(monkeypatch)
-    execution(config(baseline=baseline), glyphs, tmp_path).result()
+    train_prepared(prepared(config(baseline=baseline), glyphs, tmp_path))
     masks = {rounds: load_mask(tmp_path / f"mask-{rounds}.safetensors") for rounds in (1, 2)}
     looked_at = 0
     for name, tensors in saved.files:
@@ -149,7 +151,7 @@ def test_no_checkpoint_holds_a_pruned_weight(
 def test_every_score_gives_a_ticket_of_the_same_size(kind: str, glyphs: Glyphs) -> None:
     """At initialisation, one training; as many weights left as iterative pruning leaves, and the run says its cost."""
     given = rewound(kind)
-    result = execution(given, glyphs).result()
+    result = train_prepared(prepared(given, glyphs))
     assert result.ticket is not None
     assert result.cost is not None
     assert result.ticket.live_weights == config().pruning.live_after(2, result.ticket.prunable_weights)
@@ -161,7 +163,7 @@ def test_every_score_gives_a_ticket_of_the_same_size(kind: str, glyphs: Glyphs) 
 
 def test_other_scores_of_trained_weights(glyphs: Glyphs) -> None:
     """SNIP can take the place of magnitude in the rounds, too, and finds another mask."""
-    found = [execution(config(score={"kind": kind}), glyphs).result().ticket for kind in ("snip", "magnitude")]
+    found = [train_prepared(prepared(config(score={"kind": kind}), glyphs)).ticket for kind in ("snip", "magnitude")]
     assert found[0] is not None
     assert found[1] is not None
     assert [level.density for level in found[0].levels] == [level.density for level in found[1].levels]
@@ -187,9 +189,9 @@ def test_controls_change_what_they_say(baseline: str, glyphs: Glyphs, monkeypatc
     """A control has the ticket's mask or a shuffle of it within layers, on the ticket's weights or new ones; the
     search before it is the ticket's."""
     seen = first_weights(monkeypatch)
-    ticket = execution(config(), glyphs).result().ticket
+    ticket = train_prepared(prepared(config(), glyphs)).ticket
     weights = dict(seen)
-    control = execution(config(baseline=baseline), glyphs).result().ticket
+    control = train_prepared(prepared(config(baseline=baseline), glyphs)).ticket
     assert ticket is not None
     assert control is not None
     assert [level.accuracy for level in control.levels] == [level.accuracy for level in ticket.levels]
@@ -210,7 +212,7 @@ def test_images_of_a_run_can_be_foretold(pruning: dict[str, Any], glyphs: Glyphs
     """What a run says that it saw is what its spec says that it takes: submissions are checked by that, and estimates
     before training count all rounds, too."""
     given = config(**pruning)
-    result = execution(given, glyphs).result()
+    result = train_prepared(prepared(given, glyphs))
     assert result.cost is not None
     run = tiny_run(given)
     estimate = estimated(run, (8, 8, 8), Counts(run.data, 32))
@@ -221,13 +223,13 @@ def test_images_of_a_run_can_be_foretold(pruning: dict[str, Any], glyphs: Glyphs
 def test_rewind_point_past_the_end_is_an_error_before_training(glyphs: Glyphs) -> None:
     """Not a ticket that was never trained."""
     with pytest.raises(ValueError, match="not before the end of training"):
-        execution(config(rewind={"epochs": 50}), glyphs).result()
+        train_prepared(prepared(config(rewind={"epochs": 50}), glyphs))
 
 
 def test_diverged_level_is_a_result_that_names_it(glyphs: Glyphs) -> None:
     """With an absurd learning rate the search ends as a result with the level and the step."""
     absurd = config(rewind=None).model_copy(update={"train": train_spec(SGD.model_copy(update={"lr": 1e30}))})
-    result = execution(absurd, glyphs).result()
+    result = train_prepared(prepared(absurd, glyphs))
     assert result.status == "diverged"
     assert result.reason.startswith("the level-0 loss is nan at step")
 
@@ -250,10 +252,10 @@ def test_killed_search_equals_an_uninterrupted_one(
 ) -> None:
     """Killed inside levels and between them, a run ends with the same masks, weights and accuracies to the last bit;
     a mask that was saved is not made again, and each kill costs at most the updates since the last checkpoint."""
-    whole = execution(given, glyphs, tmp_path / "whole").result()
+    whole = train_prepared(prepared(given, glyphs, tmp_path / "whole"))
     kills, moments = len(moments), set(moments)
     happened = kill_at(moments, monkeypatch)
-    (resumed,) = persistent(lambda: execution(given, glyphs, tmp_path / "killed").result())
+    (resumed,) = persistent(lambda: train_prepared(prepared(given, glyphs, tmp_path / "killed")))
     assert not moments
     assert outcome(resumed) == outcome(whole)
     names = {path.name for path in (tmp_path / "whole").glob("*.safetensors")}
@@ -274,7 +276,7 @@ def test_killed_search_equals_an_uninterrupted_one(
 
 def test_only_the_last_level_s_weights_are_kept(glyphs: Glyphs, tmp_path: Path) -> None:
     """Masks take a bit a weight, so all of them stay until the run is stored; weights of levels do not pile up."""
-    execution(config(), glyphs, tmp_path, keep_encoder=True).result()
+    train_prepared(prepared(config(), glyphs, tmp_path, keep_encoder=True))
     kept = {path.name for path in tmp_path.glob("*.safetensors") if "checkpoint" not in path.name}
     masks = {"mask-1.safetensors", "mask-2.safetensors", "mask.safetensors"}
     assert kept == masks | {"pretrain.safetensors", "level-2.safetensors", "encoder.safetensors"}
@@ -287,7 +289,7 @@ import torch
 sys.path[:0] = sys.argv[4:]
 from dlth_bench.datasets.glyphs.dataset import Glyphs
 from dlth_bench.training import loop
-from ticket_runs import config, execution
+from ticket_runs import config, prepared
 
 torch.set_num_threads(1)
 loop.CURVE_POINTS = 4
@@ -306,7 +308,7 @@ loop.set_rates = rates
 run, searches = Path(sys.argv[1]) / "run", Path(sys.argv[1]) / "searches"
 run.mkdir(exist_ok=True)
 given = config(**json.loads(sys.argv[3]))
-print(execution(given, Glyphs(), run, searches=searches).result().model_dump_json())
+print(train_prepared(prepared(given, Glyphs(), run, searches=searches)).model_dump_json())
 """
 
 
@@ -330,4 +332,4 @@ def test_kill_9_costs_at_most_the_work_since_the_last_checkpoint(
     last = child(0)
     assert last.returncode == 0, last.stderr
     resumed = Result.model_validate_json(last.stdout.splitlines()[-1])
-    assert outcome(resumed) == outcome(execution(config(**pruning), glyphs).result())
+    assert outcome(resumed) == outcome(train_prepared(prepared(config(**pruning), glyphs)))

@@ -19,10 +19,10 @@ from dlth_bench.protocols.tickets import PruningSpec
 from dlth_bench.runs.result import Result
 from dlth_bench.training import loop
 from dlth_bench.training import train_stage as stage_files
+from dlth_bench.training.run_context import RunContext, prepare_run
 from dlth_bench.training.tickets import masks as mask_file
 from dlth_bench.training.tickets import search
 from dlth_bench.training.tickets.masks import Mask
-from dlth_bench.training.train_run import Execution
 
 STEPS, REWIND = 12, 3
 IMP = {"rounds": 2, "rate": 0.6, "rewind": {"steps": REWIND}}
@@ -46,8 +46,8 @@ def rewound(kind: str, **changes: Any) -> Config:
     return config(scored="rewound", rewind=None, score=score, **changes)
 
 
-def execution(given: Config, glyphs: Glyphs, folder: Path | None = None, **options: Any) -> Execution:
-    return Execution(tiny_run(given), glyphs, folder=folder, device="cpu", checkpoint_seconds=0, **options)
+def prepared(given: Config, glyphs: Glyphs, folder: Path | None = None, **options: Any) -> RunContext:
+    return prepare_run(tiny_run(given), glyphs, folder=folder, device="cpu", checkpoint_seconds=0, **options)
 
 
 def outcome(result: Result) -> dict[str, Any]:

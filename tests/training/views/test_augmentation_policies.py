@@ -10,7 +10,7 @@ from torchvision.transforms import AutoAugment, TrivialAugmentWide
 
 from dlth_bench.training.views import policies
 from dlth_bench.training.views.augment import to_float
-from dlth_bench.training.views.policies import Policy, Stroke
+from dlth_bench.training.views.policies import Stroke, ViewPolicy
 
 SAMPLES, SIDE = 60_000, 224
 FACTORS = {"Brightness", "Color", "Contrast", "Sharpness"}
@@ -108,7 +108,7 @@ def test_randaugment_has_timm_s_arguments(noise: float, monkeypatch: pytest.Monk
 def test_a_sample_s_view_does_not_depend_on_its_batch(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Applied to the whole batch or image by image with the same draws, a policy gives the same pixels in [0, 1]."""
     images = to_float(random_images(40, channels=3, size=16))
-    policy = Policy(name, "bilinear", (0.4, 0.5, 0.6))
+    policy = ViewPolicy(name, "bilinear", (0.4, 0.5, 0.6))
     strokes = policy.draw(40, 16, _generator())
     monkeypatch.setattr(policy, "draw", lambda *_: strokes)
     together = policy(images, _generator())

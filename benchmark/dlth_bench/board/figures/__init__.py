@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from dlth_bench.board.columns import Row
 from dlth_bench.board.figures.class_bubbles import class_bubbles
 from dlth_bench.board.figures.consistency import step_consistency
 from dlth_bench.board.figures.forest import correlation_forest
@@ -16,6 +15,7 @@ from dlth_bench.board.figures.loss_curves import loss_curves
 from dlth_bench.board.figures.pareto import Resource, cost_pareto
 from dlth_bench.board.figures.radar import indicator_radar
 from dlth_bench.board.figures.trends import accuracy_trends
+from dlth_bench.board.row import Row
 from dlth_bench.datasets.registry import class_catalog
 from dlth_bench.protocols.comparisons import steps_of
 from dlth_bench.protocols.protocol import Protocol

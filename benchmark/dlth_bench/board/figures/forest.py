@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 from matplotlib.axes import Axes
 
-from dlth_bench.board.columns import Row
 from dlth_bench.board.figures.style import (
     BLUE,
     RANDOM,
@@ -19,6 +18,7 @@ from dlth_bench.board.figures.style import (
     save,
     title,
 )
+from dlth_bench.board.row import Row
 from dlth_bench.protocols.protocol import Protocol
 from dlth_bench.scoring.correlation import MINIMUM_CONFIGS, null_distribution
 from dlth_bench.scoring.scorecard import CorrelationScore

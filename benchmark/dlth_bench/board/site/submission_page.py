@@ -1,4 +1,4 @@
-"""What the page of a submission shows beyond its scorecard: places, influence, costs, classes and environments."""
+"""The page of a submission beyond its scorecard, and the comparison of two of them."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from dlth_bench.board.board import Board
-from dlth_bench.board.columns import Row
+from dlth_bench.board.columns import SITE_COLUMNS
 from dlth_bench.board.rank import ranking
-from dlth_bench.board.site.board_page import SITE_COLUMNS
+from dlth_bench.board.row import Row
 from dlth_bench.board.site.templates import submission_path
 from dlth_bench.board.submission_folder import SUBSET, StoredSubmission
 from dlth_bench.datasets.catalog import ClassCatalog
@@ -145,7 +145,7 @@ def compare_data(boards: Sequence[Board]) -> dict[str, Any]:
     """All boards with two submissions or more, by protocol, and the names of the classes in their subsets."""
     comparable = [board for board in boards if len(board.rows) > 1]
     return {
-        "facts": [{"key": column.key, "title": column.title} for column in FACTS],
+        "facts": [{"key": column.key, "title": column.heading} for column in FACTS],
         "protocols": {board.protocol.key: _protocol(board) for board in comparable},
         "classes": _class_names(comparable),
     }

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from dlth_bench.datasets.download import located
+from dlth_bench.datasets.registry import data_at
 from dlth_bench.engines.followers import follow, follows, leading, started_devices
 from dlth_bench.engines.registry import ENGINES
 from dlth_bench.runs.run import Tuning
@@ -50,7 +50,7 @@ DataDirOption = Annotated[
     Path | None,
     typer.Option(
         "--data-dir",
-        help="Folder of the protocol's dataset. Default: as DLTH_BENCH_DATA says, else downloaded from the Hub.",
+        help="Folder of the protocol's dataset. Default: its name in DLTH_BENCH_DATA, else from the Hub.",
     ),
 ]
 
@@ -63,7 +63,7 @@ def use_data_dir(context: typer.Context, dataset: str, folder: Path | None) -> N
     Raises:
         InputError: there is no such folder, or the dataset comes with the package.
     """
-    context.with_resource(located(dataset, folder))
+    context.with_resource(data_at(dataset, folder))
 
 
 def split_names(text: str | None) -> list[str] | None:

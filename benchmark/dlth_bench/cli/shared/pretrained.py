@@ -20,7 +20,7 @@ from dlth_bench.util.errors import InputError
 if TYPE_CHECKING:
     import torch
 
-    from dlth_bench.training.pretrained.images import Batch, Images, Unreadable
+    from dlth_bench.training.pretrained.images import ImageBatch, ImageSet, UnreadableImages
     from dlth_bench.training.pretrained.models import PretrainedModel
 
 
@@ -79,12 +79,12 @@ def progress_of(task: str, total: int) -> Iterator[Callable[[int], None]]:
 
 @contextmanager
 def batches_for(
-    model: PretrainedModel, images: Images, reading: Reading
-) -> Iterator[tuple[Iterator[Batch], Unreadable]]:
+    model: PretrainedModel, images: ImageSet, reading: Reading
+) -> Iterator[tuple[Iterator[ImageBatch], UnreadableImages]]:
     """The images as the model takes them, read while a bar shows how far, and those left out so far."""
-    from dlth_bench.training.pretrained.images import Unreadable, readable_batches
+    from dlth_bench.training.pretrained.images import UnreadableImages, readable_batches
 
-    unreadable = Unreadable(len(images.labels), reading.most_unreadable)
+    unreadable = UnreadableImages(len(images.labels), reading.most_unreadable)
     with progress_of(model.name, unreadable.total) as report:
         found = readable_batches(
             images,

@@ -33,6 +33,7 @@ from dlth_bench.bench import (
 )
 from dlth_bench.engines.batch import BatchFolder, Purpose
 from dlth_bench.engines.engine import Finished, Progressed
+from dlth_bench.engines.registry import ENGINES
 from dlth_bench.runs.plan import Plan, PlannedRun
 from dlth_bench.runs.result import Result
 from dlth_bench.runs.store import Store
@@ -198,7 +199,7 @@ def show_training(console: Console, place: Place) -> Iterator[OnEvent]:
         yield display
     except KeyboardInterrupt:
         display.close()
-        if place.engine == "slurm":
+        if ENGINES[place.engine].detaches:
             console.print("stopped waiting; the jobs go on: dlth-bench status, or the same command to wait again")
         else:
             console.print("stopped; finished runs are stored, and the same command goes on from there")

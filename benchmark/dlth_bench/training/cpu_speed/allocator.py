@@ -16,7 +16,7 @@ _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # names of glibc's <malloc.h>
 
 
 def keep_freed_memory() -> bool:
-    """Let this process keep what it frees; whether it can be told to, which is with glibc alone.
+    """Let this process keep the memory that it frees; returns whether that is possible, which takes glibc.
 
     torch takes memory for every tensor from the C library, which by default maps blocks of some hundred kilobytes and
     trims its heap: each step then begins with a thousand page faults, and the system clears each page. Results do not
@@ -27,7 +27,7 @@ def keep_freed_memory() -> bool:
 
 
 def release_freed_memory() -> None:
-    """Hand what is kept back to the system, as between two runs; nothing without glibc."""
+    """Hand what is kept back to the system, as between two runs; does nothing without glibc."""
     trim = _of_glibc("malloc_trim")
     if trim:
         trim(0)

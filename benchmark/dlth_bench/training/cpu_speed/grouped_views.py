@@ -33,6 +33,12 @@ def grouped_steps(stage: Stage) -> int:
     return max(1, min(MAX_STEPS, MAX_VALUES // (batch * samples[0].numel())))
 
 
+def group_views(stage: Stage, batches: Batches) -> GroupedViews | None:
+    """The views of a stage made for several steps in one go; None where that is switched off or gains nothing."""
+    size = grouped_steps(stage) if stage.cpu_speed else 1
+    return GroupedViews(stage, batches, size) if size > 1 else None
+
+
 class GroupedViews:
     """Views and labels of the steps of a stage, by number; groups begin at multiples of ``size``.
 

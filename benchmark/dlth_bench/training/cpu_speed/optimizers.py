@@ -46,7 +46,7 @@ class CPUFusedAdamW(AdamW):
             live = tuple([gradient is not None for gradient in gradients])
             moving = self._moving[number]
             if moving is None or moving.live != live:
-                moving = self._moving[number] = self._gathered(group["params"], live)
+                moving = self._moving[number] = self._gather(group["params"], live)
             if not moving.parameters:
                 continue
             for counter in moving.counters:
@@ -72,7 +72,7 @@ class CPUFusedAdamW(AdamW):
         super().load_state_dict(state_dict)
         self._moving = [None] * len(self.param_groups)
 
-    def _gathered(self, parameters: list[Tensor], live: tuple[bool, ...]) -> _AdamGroup:
+    def _gather(self, parameters: list[Tensor], live: tuple[bool, ...]) -> _AdamGroup:
         moving = [parameter for parameter, has_gradient in zip(parameters, live, strict=True) if has_gradient]
         counters: dict[float, Tensor] = {}
         for parameter in moving:
@@ -119,7 +119,7 @@ class CPUFusedSGD(SGD):
             live = tuple([gradient is not None for gradient in gradients])
             moving = self._moving[number]
             if moving is None or moving.live != live:
-                moving = self._moving[number] = self._gathered(group, live)
+                moving = self._moving[number] = self._gather(group, live)
             if not moving.parameters:
                 continue
             torch._fused_sgd_(
@@ -139,7 +139,7 @@ class CPUFusedSGD(SGD):
         super().load_state_dict(state_dict)
         self._moving = [None] * len(self.param_groups)
 
-    def _gathered(self, group: dict[str, Any], live: tuple[bool, ...]) -> _SGDGroup:
+    def _gather(self, group: dict[str, Any], live: tuple[bool, ...]) -> _SGDGroup:
         moving = [parameter for parameter, has_gradient in zip(group["params"], live, strict=True) if has_gradient]
         momenta = [self.state[parameter]["momentum_buffer"] for parameter in moving] if group["momentum"] else []
         return _SGDGroup(live, moving, momenta)

@@ -12,9 +12,10 @@ from torch.optim.swa_utils import update_bn
 from dlth_bench.protocols.measurements import BarrierSpec
 from dlth_bench.protocols.metric import Measured
 from dlth_bench.training.evaluation import in_batches, top1
-from dlth_bench.training.measurements.subject import Finding, Subject, Weights, valued
+from dlth_bench.training.measurements.subject import MeasurementFinding, Subject, valued
 from dlth_bench.training.methods.supervised import Supervised, as_classifier
-from dlth_bench.training.samples import Samples, in_order
+from dlth_bench.training.samples import StageSamples, in_order
+from dlth_bench.training.tickets.search import Weights
 from dlth_bench.training.views.augment import Pixels, unaugmented
 
 
@@ -48,7 +49,7 @@ BATCH = 250
 """Samples at once; smaller batches have noisier statistics."""
 
 
-def recalibrate(network: nn.Module, samples: Samples, pixels: Pixels) -> None:
+def recalibrate(network: nn.Module, samples: StageSamples, pixels: Pixels) -> None:
     """Set the running statistics of all batch norms to the mean over batches of unaugmented samples, in place.
 
     Batches are `BATCH` samples in their order; an incomplete one is left out unless it is the only one, since all
@@ -57,7 +58,7 @@ def recalibrate(network: nn.Module, samples: Samples, pixels: Pixels) -> None:
     update_bn(_batches(samples, pixels), network)
 
 
-def _batches(samples: Samples, pixels: Pixels) -> Iterator[Tensor]:
+def _batches(samples: StageSamples, pixels: Pixels) -> Iterator[Tensor]:
     for number, batch in enumerate(in_order(samples, BATCH)):
         if number == 0 or len(batch) == BATCH:
             yield unaugmented(batch, pixels)
@@ -80,9 +81,9 @@ class PathErrors:
     seconds: float
 
 
-def measure_barrier(spec: BarrierSpec, subject: Subject) -> Finding:
+def measure_barrier(spec: BarrierSpec, subject: Subject) -> MeasurementFinding:
     """Both barriers and the errors that they are of."""
-    errors = path_errors(subject, f"barrier-{subject.start}", spec.points, spec.calibration_samples)
+    errors = measure_path(subject, f"barrier-{subject.start}", spec.points, spec.calibration_samples)
     raw, recalibrated = spec.metrics
     values = valued(raw, barrier(errors.raw)), valued(recalibrated, barrier(errors.recalibrated))
     series = {
@@ -92,10 +93,10 @@ def measure_barrier(spec: BarrierSpec, subject: Subject) -> Finding:
     }
     images = errors.updates * subject.trainer.dense.spec.batch_size
     measured = Measured(kind=spec.kind, values=values, series=series)
-    return Finding(measured, images, errors.updates * subject.step_flops, errors.seconds)
+    return MeasurementFinding(measured, images, errors.updates * subject.step_flops, errors.seconds)
 
 
-def path_errors(subject: Subject, name: str, points: int, calibration_samples: int | None) -> PathErrors:
+def measure_path(subject: Subject, name: str, points: int, calibration_samples: int | None) -> PathErrors:
     """Train two networks from the subject's start and measure the line between them.
 
     Args:
@@ -115,16 +116,16 @@ def path_errors(subject: Subject, name: str, points: int, calibration_samples: i
     )
 
 
-def some_of(samples: Samples, count: int | None) -> Samples:
+def some_of(samples: StageSamples, count: int | None) -> StageSamples:
     """About ``count`` of the samples, spread evenly over their order, which is by class; None: all."""
     if count is None or count >= len(samples):
         return samples
     chosen = torch.linspace(0, len(samples) - 1, count).round().long()
-    picked: Samples = samples[chosen.to(samples.device)]
+    picked: StageSamples = samples[chosen.to(samples.device)]
     return picked
 
 
-def _error(network: Supervised, weights: Weights, subject: Subject, calibration: Samples | None = None) -> float:
+def _error(network: Supervised, weights: Weights, subject: Subject, calibration: StageSamples | None = None) -> float:
     network.load_state_dict(weights)
     if calibration is not None:
         recalibrate(nn.Sequential(network.encoder, network.head), calibration, subject.pixels)

@@ -11,9 +11,9 @@ from torch import Tensor
 from dlth_bench.protocols.measurements import ConvergenceSpec
 from dlth_bench.protocols.metric import Measured
 from dlth_bench.training.evaluation import in_batches, top1
-from dlth_bench.training.measurements.subject import Finding, valued
+from dlth_bench.training.measurements.subject import MeasurementFinding, valued
 from dlth_bench.training.methods.supervised import Supervised
-from dlth_bench.training.samples import Samples
+from dlth_bench.training.samples import StageSamples
 from dlth_bench.training.stage import Stage
 from dlth_bench.training.views.augment import Pixels
 
@@ -43,7 +43,7 @@ class ConvergenceRecord:
         splits: images and labels by name of the split.
     """
 
-    def __init__(self, stage: Stage, splits: Mapping[str, tuple[Samples, Tensor]], pixels: Pixels) -> None:
+    def __init__(self, stage: Stage, splits: Mapping[str, tuple[StageSamples, Tensor]], pixels: Pixels) -> None:
         if not isinstance(stage.method, Supervised):
             raise TypeError("convergence is of supervised training")
         self.stage, self.method, self.splits, self.pixels = stage, stage.method, splits, pixels
@@ -72,7 +72,7 @@ class ConvergenceRecord:
         self.method.train(mode)
 
 
-def convergence_finding(spec: ConvergenceSpec, record: ConvergenceRecord) -> Finding:
+def convergence_finding(spec: ConvergenceSpec, record: ConvergenceRecord) -> MeasurementFinding:
     """The area of each split, and its curve; none where there was no gain."""
     values, notes = [], []
     for split, metric in zip(dict.fromkeys(spec.splits), spec.metrics, strict=True):
@@ -82,4 +82,4 @@ def convergence_finding(spec: ConvergenceSpec, record: ConvergenceRecord) -> Fin
         else:
             values.append(valued(metric, area))
     series = {f"{split}_accuracy": tuple(curve) for split, curve in record.accuracies.items()}
-    return Finding(Measured(kind=spec.kind, values=tuple(values), series=series, notes=tuple(notes)))
+    return MeasurementFinding(Measured(kind=spec.kind, values=tuple(values), series=series, notes=tuple(notes)))

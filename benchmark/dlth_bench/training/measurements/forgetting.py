@@ -13,11 +13,11 @@ from dlth_bench.protocols.metric import Measured
 from dlth_bench.protocols.tickets import RemovalSpec
 from dlth_bench.training.data import Resident
 from dlth_bench.training.loop import History
-from dlth_bench.training.measurements.subject import Finding, valued
+from dlth_bench.training.measurements.subject import MeasurementFinding, valued
 from dlth_bench.training.methods.supervised import Supervised
 from dlth_bench.training.random import stream_seed
 from dlth_bench.training.stage import Batches, Stage
-from dlth_bench.training.tickets.prac import Forgetting
+from dlth_bench.training.tickets.prac import ForgettingCounts
 
 _MOST_EVENTS = 1000
 """Events from which on the distribution in a result is cut; its last value is of so many and more."""
@@ -34,13 +34,13 @@ class ForgettingRecord:
         if not isinstance(stage.method, Supervised):
             raise TypeError("forgetting is of supervised training")
         self.labels, self.batches = stage.labels, Batches(stage)
-        self.seen = Forgetting.none(len(stage.labels), stage.labels.device)
+        self.seen = ForgettingCounts.none(len(stage.labels), stage.labels.device)
         self.presentations = torch.zeros_like(stage.labels)
         self._logits = torch.empty(0)
         stage.method.head.register_forward_hook(self._keep)
 
     def begin(self) -> None:
-        """Nothing was presented yet."""
+        """Does nothing: no sample was presented yet."""
 
     def after_step(self, step: int) -> bool:
         picked = self.batches.at(step)
@@ -60,7 +60,7 @@ class ForgettingRecord:
             self._logits = logits.detach()
 
 
-def forgetting_finding(spec: ForgettingSpec, record: ForgettingRecord) -> Finding:
+def forgetting_finding(spec: ForgettingSpec, record: ForgettingRecord) -> MeasurementFinding:
     """Mean events and shares, over the samples that were presented at all."""
     seen = record.presentations > 0
     events, learned = record.seen.events[seen], record.seen.learned[seen]
@@ -71,7 +71,7 @@ def forgetting_finding(spec: ForgettingSpec, record: ForgettingRecord) -> Findin
     notes = []
     if presented.min() != presented.max():
         notes.append(f"samples were presented {presented.min():d} to {presented.max():d} times")
-    return Finding(
+    return MeasurementFinding(
         Measured(
             kind=spec.kind,
             values=tuple(valued(metric, value) for metric, value in zip(spec.metrics, values, strict=True)),
@@ -83,14 +83,14 @@ def forgetting_finding(spec: ForgettingSpec, record: ForgettingRecord) -> Findin
 
 @dataclass(frozen=True)
 class Reduced:
-    """What is left of the training samples, and the training that said which; see `spec.protocol.Cost`."""
+    """What is left of the training samples, and the training that said which; see `protocols.reference.Cost`."""
 
     data: Resident
     images: int
     seconds: float
 
 
-def without_removed(spec: RemovalSpec, dense: Stage, data: Resident, train: Callable[[Stage], History]) -> Reduced:
+def remove_samples(spec: RemovalSpec, dense: Stage, data: Resident, train: Callable[[Stage], History]) -> Reduced:
     """Train once, count events, and leave the samples out; the draws of that training are of its own name.
 
     Args:

@@ -18,9 +18,9 @@ from dlth_bench.protocols.recipe import TrainSpec
 from dlth_bench.training.evaluation import BATCH, LinearProbe, extract_features, in_batches, top1
 from dlth_bench.training.flops import forward_flops, stage_flops
 from dlth_bench.training.measurements.barrier import recalibrate
-from dlth_bench.training.measurements.subject import Finding, Subject, valued
+from dlth_bench.training.measurements.subject import MeasurementFinding, Subject, valued
 from dlth_bench.training.random import global_stream, stream_seed
-from dlth_bench.training.samples import Samples, in_order
+from dlth_bench.training.samples import StageSamples, in_order
 from dlth_bench.training.stage import Stage
 from dlth_bench.training.tickets.masks import Masking
 from dlth_bench.training.views.augment import Pixels, unaugmented
@@ -43,7 +43,7 @@ def residual_blocks(encoder: nn.Module) -> list[nn.Module]:
 
 
 @torch.no_grad()
-def block_features(encoder: nn.Module, blocks: Sequence[int], images: Samples, pixels: Pixels) -> list[Tensor]:
+def block_features(encoder: nn.Module, blocks: Sequence[int], images: StageSamples, pixels: Pixels) -> list[Tensor]:
     """For each block (the first being 1) the means over places of its output, float (samples, channels).
 
     Raises:
@@ -89,9 +89,7 @@ class FeatureSet:
     val_labels: Tensor
 
 
-def fitted_probe(
-    name: str, features: FeatureSet, train: TrainSpec, subject: Subject, *, batch_norm: bool
-) -> FittedProbe:
+def fit_probe(name: str, features: FeatureSet, train: TrainSpec, subject: Subject, *, batch_norm: bool) -> FittedProbe:
     """A new classifier fitted to features; ``name`` is that of its draws and files.
 
     Its batch is smaller where there are fewer samples.
@@ -115,7 +113,7 @@ def fitted_probe(
     return FittedProbe(accuracy, stage_flops(stage, fresh), history.seconds)
 
 
-def measure_few_shot(spec: FewShotSpec, subject: Subject) -> Finding:
+def measure_few_shot(spec: FewShotSpec, subject: Subject) -> MeasurementFinding:
     """Validation accuracy after the whole schedule of the spec, from the weights of the rewind point.
 
     Raises:
@@ -143,7 +141,7 @@ def measure_few_shot(spec: FewShotSpec, subject: Subject) -> Finding:
     (metric,) = spec.metrics
     measured = Measured(kind=spec.kind, values=(valued(metric, trainer.class_accuracy(method)),))
     flops = stage_flops(stage, lambda: trainer.new_method("init"))
-    return Finding(measured, stage.updates * train.batch_size, flops, history.seconds)
+    return MeasurementFinding(measured, stage.updates * train.batch_size, flops, history.seconds)
 
 
 def few_of_each(labels: Tensor, per_class: int, seed: int) -> Tensor:
@@ -158,7 +156,7 @@ def few_of_each(labels: Tensor, per_class: int, seed: int) -> Tensor:
     return torch.cat(chosen).sort().values.to(labels.device)
 
 
-def measure_ticket_probe(spec: TicketProbeSpec, subject: Subject) -> Finding:
+def measure_ticket_probe(spec: TicketProbeSpec, subject: Subject) -> MeasurementFinding:
     """Validation accuracy of a probe at each of the blocks.
 
     Raises:
@@ -173,7 +171,7 @@ def measure_ticket_probe(spec: TicketProbeSpec, subject: Subject) -> Finding:
         lambda image: in_batches(encoder, image, pixels), subject.images[:1], len(subject.labels)
     )
     probes = [
-        fitted_probe(
+        fit_probe(
             f"probe-block-{block}",
             FeatureSet(train, subject.labels, val, trainer.val_labels),
             spec.train,
@@ -183,7 +181,7 @@ def measure_ticket_probe(spec: TicketProbeSpec, subject: Subject) -> Finding:
         for block, train, val in zip(spec.blocks, *both, strict=True)
     ]
     values = tuple(valued(metric, probe.accuracy) for metric, probe in zip(spec.metrics, probes, strict=True))
-    return Finding(
+    return MeasurementFinding(
         Measured(kind=spec.kind, values=values),
         len(subject.labels),
         extraction + sum(probe.flops for probe in probes),
@@ -191,11 +189,11 @@ def measure_ticket_probe(spec: TicketProbeSpec, subject: Subject) -> Finding:
     )
 
 
-def measure_transfer(spec: TransferSpec, subject: Subject) -> Finding:
+def measure_transfer(spec: TransferSpec, subject: Subject) -> MeasurementFinding:
     """Accuracy on the other dataset's validation samples.
 
     Raises:
-        InputError: the dataset is not to be had, or its images do not fit the network.
+        InputError: the dataset is not available, or its images do not fit the network.
     """
     images, labels = _split(spec, "train", subject)
     val_images, val_labels = _split(spec, "val", subject)
@@ -214,10 +212,10 @@ def measure_transfer(spec: TransferSpec, subject: Subject) -> Finding:
     extraction = forward_flops(
         lambda image: extract_features(encoder, image, pixels, "pooled"), images[:1], len(labels)
     )
-    probe = fitted_probe(f"transfer-{spec.dataset}", features, spec.train, subject, batch_norm=spec.batch_norm)
+    probe = fit_probe(f"transfer-{spec.dataset}", features, spec.train, subject, batch_norm=spec.batch_norm)
     (metric,) = spec.metrics
     measured = Measured(kind=spec.kind, values=(valued(metric, probe.accuracy),))
-    return Finding(measured, len(labels), extraction + probe.flops, probe.seconds)
+    return MeasurementFinding(measured, len(labels), extraction + probe.flops, probe.seconds)
 
 
 def _split(spec: TransferSpec, split: Split, subject: Subject) -> tuple[Tensor, Tensor]:

@@ -17,22 +17,22 @@ from dlth_bench.protocols.measurements import (
     TicketProbeSpec,
     TransferSpec,
 )
-from dlth_bench.training.evaluation import Outcome
+from dlth_bench.training.evaluation import RunOutcome
 from dlth_bench.training.measurements.barrier import measure_barrier
 from dlth_bench.training.measurements.convergence import ConvergenceRecord, convergence_finding
 from dlth_bench.training.measurements.forgetting import ForgettingRecord, forgetting_finding
 from dlth_bench.training.measurements.frozen_ticket import measure_few_shot, measure_ticket_probe, measure_transfer
-from dlth_bench.training.measurements.stable_point import at_point, measure_first_stable_point
-from dlth_bench.training.measurements.subject import Finding, Subject
-from dlth_bench.training.samples import Samples
+from dlth_bench.training.measurements.stable_point import measure_first_stable_point, train_to_point
+from dlth_bench.training.measurements.subject import MeasurementFinding, Subject
+from dlth_bench.training.samples import StageSamples
 from dlth_bench.training.stage import Observer, Stage
 from dlth_bench.training.views.augment import Pixels
 
 
-def records_of(
-    specs: Sequence[MeasurementSpec], stage: Stage, splits: Mapping[str, tuple[Samples, Tensor]], pixels: Pixels
+def make_records(
+    specs: Sequence[MeasurementSpec], stage: Stage, splits: Mapping[str, tuple[StageSamples, Tensor]], pixels: Pixels
 ) -> dict[str, Observer]:
-    """What must watch the config's dense training, by kind.
+    """Observers of the config's dense training, for the measurements that take one, by kind.
 
     Args:
         splits: images and labels, by ``train`` and ``val``.
@@ -46,9 +46,9 @@ def records_of(
     return found
 
 
-def with_measurements(
-    outcome: Outcome, specs: Sequence[MeasurementSpec], subject: Subject, records: Mapping[str, Observer]
-) -> Outcome:
+def add_measurements(
+    outcome: RunOutcome, specs: Sequence[MeasurementSpec], subject: Subject, records: Mapping[str, Observer]
+) -> RunOutcome:
     """The outcome with all of these measurements, and what they cost.
 
     Args:
@@ -64,11 +64,11 @@ def with_measurements(
     )
 
 
-def measure(spec: MeasurementSpec, subject: Subject, records: Mapping[str, Observer]) -> Finding:
+def measure(spec: MeasurementSpec, subject: Subject, records: Mapping[str, Observer]) -> MeasurementFinding:
     """One measurement.
 
     Args:
-        records: of the config's finished training, as `records_of` made them.
+        records: of the config's finished training, as `make_records` made them.
 
     Raises:
         InputError: the backbone or a dataset does not allow it.
@@ -93,15 +93,15 @@ def measure(spec: MeasurementSpec, subject: Subject, records: Mapping[str, Obser
     raise TypeError(f"{spec.kind} was not recorded")
 
 
-def _barrier(spec: BarrierSpec, subject: Subject) -> Finding:
+def _barrier(spec: BarrierSpec, subject: Subject) -> MeasurementFinding:
     """The barrier from the subject's start, or from a point of its dense training."""
     if spec.start is None:
         return measure_barrier(spec, subject)
     dense = subject.trainer.dense
     update = spec.start.in_steps(dense.spec, dense.trained_samples)
-    begun, seconds = at_point(subject, update)
+    begun, seconds = train_to_point(subject, update)
     found = measure_barrier(spec, begun)
-    return Finding(
+    return MeasurementFinding(
         found.measured,
         found.images + update * dense.spec.batch_size,
         found.flops + update * subject.step_flops,

@@ -7,17 +7,17 @@ from dataclasses import dataclass, replace
 
 from dlth_bench.protocols.measurements import FirstStablePointSpec
 from dlth_bench.protocols.metric import Measured
-from dlth_bench.training.measurements.barrier import barrier, path_errors
-from dlth_bench.training.measurements.subject import Finding, Subject, valued
-from dlth_bench.training.tickets.search import kept
+from dlth_bench.training.measurements.barrier import barrier, measure_path
+from dlth_bench.training.measurements.subject import MeasurementFinding, Subject, valued
+from dlth_bench.training.tickets.search import copy_weights
 
 
 @dataclass(frozen=True)
-class Search:
+class StablePointSearch:
     """What a search for the first stable point found.
 
     Attributes:
-        point: the earliest part from which on everything probed is taken for stable; the last part if nothing is.
+        point: the earliest part from which on all probes count as stable; the last part if nothing is.
         probes: part and barrier of each probe, in the order in which they were made.
         violations: pairs of parts, a stable one and a later one that is not, which contradict the search's premise.
         censored: no probe is stable: the point is where training ends, which nothing was probed of.
@@ -29,7 +29,7 @@ class Search:
     censored: bool
 
 
-def first_stable(barrier_at: Callable[[int], float], parts: int, threshold: float) -> Search:
+def search_first_stable(barrier_at: Callable[[int], float], parts: int, threshold: float) -> StablePointSearch:
     """Search the starting points 0 to ``parts - 1`` for the first one whose barrier is below the threshold.
 
     Both ends of the range are probed first, so that a network that is stable at once, or never, is told apart from
@@ -60,7 +60,7 @@ def first_stable(barrier_at: Callable[[int], float], parts: int, threshold: floa
         for late, other in sorted(probes.items())
         if early < late and one < threshold <= other
     )
-    return Search(high, tuple(probes.items()), violations, censored=high == parts)
+    return StablePointSearch(high, tuple(probes.items()), violations, censored=high == parts)
 
 
 def costliest_search(cost_at: Callable[[int], int], parts: int) -> int:
@@ -79,23 +79,23 @@ def costliest_search(cost_at: Callable[[int], int], parts: int) -> int:
     return cost_at(0) + (cost_at(parts - 1) if parts > 1 else 0) + most(0, parts - 1)
 
 
-def measure_first_stable_point(spec: FirstStablePointSpec, subject: Subject) -> Finding:
+def measure_first_stable_point(spec: FirstStablePointSpec, subject: Subject) -> MeasurementFinding:
     """The point as a fraction of training, and all that was probed."""
     spent = {"updates": 0, "seconds": 0.0}
 
     def barrier_at(part: int) -> float:
-        begun, seconds = at_point(subject, round(part / spec.parts * subject.trainer.dense.end))
-        errors = path_errors(begun, f"stable-{begun.start}", spec.points, spec.calibration_samples)
+        begun, seconds = train_to_point(subject, round(part / spec.parts * subject.trainer.dense.end))
+        errors = measure_path(begun, f"stable-{begun.start}", spec.points, spec.calibration_samples)
         spent["updates"] += begun.start + errors.updates
         spent["seconds"] += seconds + errors.seconds
         return barrier(errors.recalibrated if spec.recalibrated else errors.raw)
 
-    found = first_stable(barrier_at, spec.parts, spec.threshold)
+    found = search_first_stable(barrier_at, spec.parts, spec.threshold)
     images = int(spent["updates"]) * subject.trainer.dense.spec.batch_size
-    return Finding(_measured(spec, found), images, spent["updates"] * subject.step_flops, spent["seconds"])
+    return MeasurementFinding(_measured(spec, found), images, spent["updates"] * subject.step_flops, spent["seconds"])
 
 
-def at_point(subject: Subject, update: int) -> tuple[Subject, float]:
+def train_to_point(subject: Subject, update: int) -> tuple[Subject, float]:
     """The network after some updates of its own training, and the wall seconds of these.
 
     They are the updates of the config's training itself, whose draws go by the name of its stage.
@@ -106,10 +106,10 @@ def at_point(subject: Subject, update: int) -> tuple[Subject, float]:
     method = trainer.with_weights(subject.weights)
     stage = replace(trainer.dense, method=method, stop=update, stored_as=f"stable-{update}-start")
     history = subject.train(stage)
-    return replace(subject, weights=kept(method.state_dict()), start=update), history.seconds
+    return replace(subject, weights=copy_weights(method.state_dict()), start=update), history.seconds
 
 
-def _measured(spec: FirstStablePointSpec, found: Search) -> Measured:
+def _measured(spec: FirstStablePointSpec, found: StablePointSearch) -> Measured:
     notes = [
         f"stable from {early / spec.parts:.3g} of training but not from {late / spec.parts:.3g}: what is stable did "
         "not stay so, and the first stable point may be another"

@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from torch import Tensor
 
 from dlth_bench.protocols.metric import Measured, MeasuredValue, Metric
 from dlth_bench.training.loop import History
 from dlth_bench.training.methods.supervised import Supervised, as_classifier
-from dlth_bench.training.samples import Samples
+from dlth_bench.training.samples import StageSamples
 from dlth_bench.training.stage import Stage
 from dlth_bench.training.tickets.masks import Mask
+from dlth_bench.training.tickets.search import LevelTrainer, Weights
 from dlth_bench.training.views.augment import Pixels
-
-if TYPE_CHECKING:
-    from dlth_bench.training.tickets.search import LevelTrainer
-
-
-Weights = dict[str, Tensor]
 
 
 @dataclass(frozen=True)
@@ -38,7 +32,7 @@ class Subject:
     weights: Weights
     mask: Mask
     start: int
-    images: Samples
+    images: StageSamples
     labels: Tensor
 
     def train(self, stage: Stage) -> History:
@@ -71,8 +65,8 @@ class Subject:
 
 
 @dataclass(frozen=True)
-class Finding:
-    """What a measurement found and what training it took; see `spec.protocol.Cost`."""
+class MeasurementFinding:
+    """What a measurement found and what training it took; see `protocols.reference.Cost`."""
 
     measured: Measured
     images: int = 0

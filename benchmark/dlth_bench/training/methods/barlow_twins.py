@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from dlth_bench.protocols.methods import BarlowTwinsSpec
 from dlth_bench.training.methods.method import Moment, TwoViewMethod, Views
-from dlth_bench.training.parallel.processes import joined
+from dlth_bench.training.parallel.processes import gather_with_gradient
 from dlth_bench.training.views.augment import Pixels
 
 
@@ -28,7 +28,7 @@ class BarlowTwins(TwoViewMethod):
         self.scale = spec.loss_scale
 
     def forward(self, views: Views, labels: Tensor, moment: Moment) -> Tensor:
-        first, second = (joined(self.head(self.encoder(view)), self.split) for view in views)
+        first, second = (gather_with_gradient(self.head(self.encoder(view)), self.split) for view in views)
         # The scale matters: 1-D parameters move by plain SGD, also under LARS.
         loss: Tensor = self.scale * self.loss(first, second)
         return loss

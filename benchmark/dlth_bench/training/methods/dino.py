@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from dlth_bench.protocols.methods import DINOSpec
 from dlth_bench.protocols.recipe import AugmentSpec
 from dlth_bench.training.methods.method import Method, Moment, MovingAverage, Views, frozen_copy
-from dlth_bench.training.parallel.processes import summed
+from dlth_bench.training.parallel.processes import sum_over_processes
 from dlth_bench.training.samples import Images
 from dlth_bench.training.views.augment import Augment, Pixels
 
@@ -25,7 +25,7 @@ class _Loss(DINOLoss):  # type: ignore[misc]  # lightly declares no type
     """The loss without its own update of the centre, which takes all samples of a step to be in one call."""
 
     def update_center(self, teacher_out: Tensor) -> None:
-        """Nothing."""
+        """Does nothing; see `DINO.forward` and `DINO.after_step`."""
 
 
 class DINO(Method):
@@ -53,7 +53,7 @@ class DINO(Method):
             output_dim=spec.out_dim, student_temp=spec.student_temperature, center_momentum=spec.center_momentum
         )
         self._teacher_sums: list[Tensor] = []
-        # Training that begins anew, or goes on, has half a step of nothing.
+        # A state that is loaded is that between two steps.
         self.register_load_state_dict_post_hook(_forget_part_of_step)  # type: ignore[no-untyped-call]
 
     def views(self, images: Images, generator: torch.Generator) -> Views:
@@ -99,7 +99,7 @@ class DINO(Method):
     def after_step(self, moment: Moment) -> None:
         if self.part is not None:
             crops = len(self.global_augments) * self.part.total
-            self._move_center(summed(torch.stack(self._teacher_sums).sum(0)) / crops)
+            self._move_center(sum_over_processes(torch.stack(self._teacher_sums).sum(0)) / crops)
             self._teacher_sums.clear()
         momentum = cosine_schedule(moment.step, moment.total, self._first_momentum(moment.total), 1.0)
         self.average.update(momentum)

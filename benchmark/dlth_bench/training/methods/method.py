@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from dlth_bench.protocols.methods import TwoViewSpec
-from dlth_bench.training.parallel.processes import Part, Split
+from dlth_bench.training.parallel.processes import BatchPart, BatchSplit
 from dlth_bench.training.samples import Images
 from dlth_bench.training.views.augment import Augment, Pixels
 
@@ -67,7 +67,7 @@ class Method(nn.Module, ABC):
     """Prefixes of the names of parameters that are trained at the peak learning rate throughout."""
 
     couples = ""
-    """What in a step takes all its samples at once, so that they cannot be a sum over micro-batches; empty: nothing."""
+    """Why a step cannot be a sum over micro-batches, such as a loss that compares samples; empty: it can."""
 
     whole_loss = False
     """Whether the loss of a process is that of the whole batch; else it is the mean over the samples of its part."""
@@ -76,13 +76,15 @@ class Method(nn.Module, ABC):
     """Whether samples meet their mirrors in the batch, which then are in the same part of it."""
 
     independent_views = False
-    """Whether ``views`` draws by `draws` alone and makes those of each image by itself: they can be made of several
-    batches at once."""
+    """Whether ``views`` draws by `random.uniform` and `random.normal` alone and makes those of each image by itself.
 
-    split: Split | None = None
+    Views of several batches can then be made at once.
+    """
+
+    split: BatchSplit | None = None
     """How batches are split over processes; None: there is one process."""
 
-    part: Part | None = None
+    part: BatchPart | None = None
     """The part of the batch that the next call of ``forward`` gets; None: all of it."""
 
     @abstractmethod
@@ -93,7 +95,7 @@ class Method(nn.Module, ABC):
     def forward(self, views: Views, labels: Tensor, moment: Moment) -> Tensor:
         """The scalar loss. ``labels`` int64 (batch,); self-supervised methods do not look at them."""
 
-    def share(self, split: Split) -> None:
+    def share(self, split: BatchSplit) -> None:
         """Train as one of several processes from now on, on a part of every batch.
 
         Raises:

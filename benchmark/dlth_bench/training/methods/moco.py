@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from dlth_bench.protocols.methods import MoCoSpec
 from dlth_bench.training.methods.method import Method, Moment, MovingAverage, Views, enqueued, frozen_copy
 from dlth_bench.training.parallel.batch_norm import group_batch_norms, regroup
-from dlth_bench.training.parallel.processes import Split, gathered, own_part
+from dlth_bench.training.parallel.processes import BatchSplit, gather, own_part
 from dlth_bench.training.samples import Images
 from dlth_bench.training.views.augment import Augment, Pixels
 from dlth_bench.util.errors import InputError
@@ -53,7 +53,7 @@ class MoCo(Method):
             self.register_buffer("first_view_queue", F.normalize(torch.randn(spec.queue, spec.dim), dim=1))
         self.register_buffer("queue_start", torch.zeros((), dtype=torch.long))
 
-    def share(self, split: Split) -> None:
+    def share(self, split: BatchSplit) -> None:
         groups, processes = self.spec.batch_norm_groups, len(split.parts)
         if groups is not None:
             if groups % processes:
@@ -96,20 +96,20 @@ class MoCo(Method):
         if self.spec.batch_norm_groups is None:
             return F.normalize(self.key_head(self.key_encoder(view)), dim=1)
         # Keys are normalised among other samples than their queries, so that batch statistics cannot give them away.
-        everywhere = gathered(view, self.split)
+        everywhere = gather(view, self.split)
         # All processes have the same state of the CPU's generator, so they draw the same order.
         order = torch.randperm(len(everywhere), pin_memory=view.is_cuda).to(view.device, non_blocking=True)
         keys = F.normalize(self.key_head(self.key_encoder(own_part(everywhere[order], self.split))), dim=1)
-        return own_part(gathered(keys, self.split)[order.argsort()], self.split)
+        return own_part(gather(keys, self.split)[order.argsort()], self.split)
 
     @torch.no_grad()
     def _enqueue(self, keys: Tensor, first_view_keys: Tensor | None = None) -> None:
         """Replace the oldest keys by those of all processes."""
-        keys = gathered(keys, self.split)
+        keys = gather(keys, self.split)
         self.queue = enqueued(self.queue, self.queue_start, keys)
         if first_view_keys is not None:
             self.first_view_queue = enqueued(
-                self.first_view_queue, self.queue_start, gathered(first_view_keys, self.split)
+                self.first_view_queue, self.queue_start, gather(first_view_keys, self.split)
             )
         self.queue_start = (self.queue_start + len(keys)) % len(self.queue)
 

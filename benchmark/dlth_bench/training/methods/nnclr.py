@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from dlth_bench.protocols.methods import NNCLRSpec
 from dlth_bench.training.methods.method import Moment, TwoViewMethod, Views, enqueued
-from dlth_bench.training.parallel.processes import gathered, joined
+from dlth_bench.training.parallel.processes import gather, gather_with_gradient
 from dlth_bench.training.views.augment import Pixels
 
 
@@ -39,9 +39,10 @@ class NNCLR(TwoViewMethod):
     def forward(self, views: Views, labels: Tensor, moment: Moment) -> Tensor:
         projections = [self.head(self.encoder(view)) for view in views]
         first, second = (
-            joined(F.normalize(self.predictor(projection), dim=1), self.split) for projection in projections
+            gather_with_gradient(F.normalize(self.predictor(projection), dim=1), self.split)
+            for projection in projections
         )
-        keys = [gathered(F.normalize(projection.detach(), dim=1), self.split) for projection in projections]
+        keys = [gather(F.normalize(projection.detach(), dim=1), self.split) for projection in projections]
         first_neighbours, second_neighbours = (nearest(key, self.queue) for key in keys)
         loss = neighbour_contrast(first_neighbours, second, self.temperature)
         loss = (loss + neighbour_contrast(second_neighbours, first, self.temperature)) / 2

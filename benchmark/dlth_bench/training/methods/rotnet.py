@@ -54,6 +54,6 @@ class RotNet(Method):
         return scores
 
     def correct_turns(self, images: Tensor) -> Tensor:
-        """How many of the four rotations of each image are told right, int64 (batch,)."""
+        """How many of the four rotations of each image are recognised, int64 (batch,)."""
         told = self.logits(torch.cat(four_rotations(images))).argmax(1)
         return (told == quarter_turns(len(told), told.device)).view(ROTATIONS, -1).sum(0)

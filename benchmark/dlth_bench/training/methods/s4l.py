@@ -23,7 +23,7 @@ from dlth_bench.training.views.augment import Pixels
 class S4L(Supervised):
     """An encoder with a classifier of classes, which is evaluated, and one of rotations.
 
-    Labels are -1 of samples without; half of each batch is of these (`labelled_part.half_labelled_order`).
+    Labels are -1 of samples without; half of each batch is of these (`data.half_labelled_order`).
     """
 
     half_labelled = True

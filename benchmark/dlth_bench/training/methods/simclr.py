@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from dlth_bench.protocols.methods import SimCLRSpec
 from dlth_bench.training.methods.method import Moment, TwoViewMethod, Views
-from dlth_bench.training.parallel.processes import joined
+from dlth_bench.training.parallel.processes import gather_with_gradient
 from dlth_bench.training.views.augment import Pixels
 
 
@@ -27,6 +27,6 @@ class SimCLR(TwoViewMethod):
         self.loss = NTXentLoss(temperature=spec.temperature)
 
     def forward(self, views: Views, labels: Tensor, moment: Moment) -> Tensor:
-        first, second = (joined(self.head(self.encoder(view)), self.split) for view in views)
+        first, second = (gather_with_gradient(self.head(self.encoder(view)), self.split) for view in views)
         loss: Tensor = self.loss(first, second)
         return loss

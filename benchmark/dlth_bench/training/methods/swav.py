@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from dlth_bench.protocols.methods import SwAVSpec
 from dlth_bench.training.methods.method import Moment, TwoViewMethod, Views, enqueued
-from dlth_bench.training.parallel.processes import joined
+from dlth_bench.training.parallel.processes import gather_with_gradient
 from dlth_bench.training.views.augment import Pixels
 
 
@@ -40,7 +40,9 @@ class SwAV(TwoViewMethod):
         self.register_buffer("queue_start", torch.zeros((), dtype=torch.long))
 
     def forward(self, views: Views, labels: Tensor, moment: Moment) -> Tensor:
-        projections = [joined(F.normalize(self.head(self.encoder(view)), dim=1), self.split) for view in views]
+        projections = [
+            gather_with_gradient(F.normalize(self.head(self.encoder(view)), dim=1), self.split) for view in views
+        ]
         past = [self._scores(kept) for kept in self.queue] if self._queue_in_use(len(projections[0]), moment) else None
         loss: Tensor = self.loss([self._scores(projection) for projection in projections], [], past)
         if self.spec.queue:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from dlth_bench.protocols.recipe import EmbeddingBagSpec
 from dlth_bench.training.methods.method import Method, Moment, Views
-from dlth_bench.training.parallel.processes import Split
+from dlth_bench.training.parallel.processes import BatchSplit
 from dlth_bench.training.samples import TokenSamples
 
 BATCH = 1024
@@ -39,7 +39,7 @@ class TextClassifier(Method):
         nn.init.uniform_(self.head.weight, -spec.init_range, spec.init_range)
         nn.init.zeros_(self.head.bias)
 
-    def share(self, split: Split) -> None:
+    def share(self, split: BatchSplit) -> None:
         # Sparse gradients cannot be averaged over every kind of device.
         self.sparse = self.encoder.sparse = False
         super().share(split)

@@ -26,14 +26,14 @@ from torch import Tensor
 from dlth_bench.util.errors import InputError
 
 PATIENCE = timedelta(days=7)
-"""How long a process waits for the others; one that died is noticed by whoever started them, not by a time limit."""
+"""Time limit of collective calls; a process that died is noticed by its launcher long before."""
 
 
-def launched(device: str, devices: int = 1) -> Fabric:
-    """One device, or one of several processes that train together, each on a device of its own.
+def launch(device: str, devices: int = 1) -> Fabric:
+    """Open a device, or start the processes that train together, each on a device of its own.
 
-    Under ``torchrun`` the processes are there already. Else the first call starts the others, which run this process's
-    very command, and later calls find them there.
+    Under ``torchrun`` the processes run already. Else the first call starts the others, which run the same command as
+    this process, and later calls use them.
 
     Args:
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
@@ -67,7 +67,7 @@ def launched(device: str, devices: int = 1) -> Fabric:
     return fabric
 
 
-class Part:
+class BatchPart:
     """Some samples of a batch.
 
     Tensors of several views hold the batch several times, one view after the other; a part of them is that of each
@@ -104,12 +104,12 @@ class Part:
             self._index[key] = (starts + self.rows).flatten().to(whole.device)
         return whole.index_select(dim, self._index[key])
 
-    def within(self, inner: Part) -> Part:
+    def within(self, inner: BatchPart) -> BatchPart:
         """The part of the batch that ``inner``, a part of this part, is."""
-        return Part(self.rows[inner.rows], self.total)
+        return BatchPart(self.rows[inner.rows], self.total)
 
 
-def divided(batch: int, parts: int, *, mirrored: bool = False) -> tuple[Part, ...]:
+def divided(batch: int, parts: int, *, mirrored: bool = False) -> tuple[BatchPart, ...]:
     """A batch in parts of about equal size that together have each sample once.
 
     Args:
@@ -126,31 +126,31 @@ def divided(batch: int, parts: int, *, mirrored: bool = False) -> tuple[Part, ..
         raise InputError(f"a batch of {batch}{pairs} cannot be divided into {parts} parts")
     bounds = [spread * number // parts for number in range(parts + 1)]
     if not mirrored:
-        return tuple(Part(places[start:end], batch) for start, end in pairwise(bounds))
+        return tuple(BatchPart(places[start:end], batch) for start, end in pairwise(bounds))
     halves = [(places[start:end], places[batch - end : batch - start]) for start, end in pairwise(bounds)]
     if batch % 2:  # the sample in the middle is its own mirror
         first, second = halves[-1]
         halves[-1] = first, torch.cat([places[spread : spread + 1], second])
-    return tuple(Part(torch.cat(pair), batch) for pair in halves)
+    return tuple(BatchPart(torch.cat(pair), batch) for pair in halves)
 
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Split:
+class BatchSplit:
     """A batch split over the processes of a run: all parts, in order of rank, and which one is this process's."""
 
-    parts: tuple[Part, ...]
+    parts: tuple[BatchPart, ...]
     rank: int
 
     @classmethod
-    def of(cls, batch: int, *, mirrored: bool = False) -> Split:
+    def of(cls, batch: int, *, mirrored: bool = False) -> BatchSplit:
         """How a batch is split over the processes there are; see `divided`."""
         return cls(divided(batch, processes(), mirrored=mirrored), dist.get_rank())
 
     @property
-    def own(self) -> Part:
+    def own(self) -> BatchPart:
         return self.parts[self.rank]
 
 
@@ -159,11 +159,11 @@ def processes() -> int:
     return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
 
 
-def gathered(own: Tensor, split: Split | None) -> Tensor:
-    """The parts (part, ...) of all processes as one tensor of the batch, without gradient."""
+def gather(own: Tensor, split: BatchSplit | None) -> Tensor:
+    """Collect the parts (part, ...) of all processes into one tensor of the batch, without gradient."""
     if split is None:
         return own
-    # Padded to the same length, since collectives of unequal ones are not to be had everywhere.
+    # Padded to the same length, since collectives of unequal ones are not available on every backend.
     longest = max(len(part) for part in split.parts)
     padded = own.new_zeros((longest, *own.shape[1:]))
     padded[: len(own)] = own
@@ -172,8 +172,8 @@ def gathered(own: Tensor, split: Split | None) -> Tensor:
     return torch.cat([rows[: len(part)] for rows, part in zip(received, split.parts, strict=True)])
 
 
-def joined(own: Tensor, split: Split | None) -> Tensor:
-    """As `gathered`, with gradient: for a loss on the batch that every process computes in the same way.
+def gather_with_gradient(own: Tensor, split: BatchSplit | None) -> Tensor:
+    """As `gather`, with gradient: for a loss on the batch that every process computes in the same way.
 
     Each process then has the gradient of its own rows alone, times the number of processes, since their gradients are
     averaged in the end.
@@ -183,22 +183,22 @@ def joined(own: Tensor, split: Split | None) -> Tensor:
 
 class _Joined(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, own: Tensor, split: Split) -> Tensor:
+    def forward(ctx: Any, own: Tensor, split: BatchSplit) -> Tensor:
         ctx.split = split
-        return gathered(own, split)
+        return gather(own, split)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
-        split: Split = ctx.split
+        split: BatchSplit = ctx.split
         return split.own.of(gradient) * len(split.parts), None
 
 
-def own_part(batch: Tensor, split: Split | None) -> Tensor:
-    """This process's part of what `gathered` gives."""
+def own_part(batch: Tensor, split: BatchSplit | None) -> Tensor:
+    """This process's part of what `gather` gives."""
     return batch if split is None else split.own.of(batch)
 
 
-def summed(tensor: Tensor) -> Tensor:
+def sum_over_processes(tensor: Tensor) -> Tensor:
     """The sum over all processes, without gradient."""
     if processes() > 1:
         tensor = tensor.contiguous().clone()
@@ -206,8 +206,8 @@ def summed(tensor: Tensor) -> Tensor:
     return tensor
 
 
-def of_first(value: Callable[[], T]) -> T:
-    """What the first process's call gives, in all of them; the others do not call it."""
+def broadcast_from_first(value: Callable[[], T]) -> T:
+    """Call a function in the first process alone; returns its value in all processes."""
     if processes() == 1:
         return value()
     box = [value() if dist.get_rank() == 0 else None]
@@ -216,16 +216,16 @@ def of_first(value: Callable[[], T]) -> T:
 
 
 def take_from_first(tensors: Iterable[Tensor]) -> None:
-    """Give tensors the first process's values, in place."""
+    """Overwrite tensors by the first process's, in place."""
     if processes() > 1:
         for tensor in tensors:
             dist.broadcast(tensor, src=0)
 
 
-def in_shards(function: Callable[[slice], Tensor], samples: int) -> Tensor:
+def compute_in_shards(function: Callable[[slice], Tensor], samples: int) -> Tensor:
     """``function`` of all samples (samples, ...), each process computing it for a consecutive share of them."""
     if processes() == 1 or samples < processes():
         return function(slice(0, samples))
-    split = Split.of(samples)
+    split = BatchSplit.of(samples)
     first = int(split.own.rows[0])
-    return gathered(function(slice(first, first + len(split.own))), split)
+    return gather(function(slice(first, first + len(split.own))), split)

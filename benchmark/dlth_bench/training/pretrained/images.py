@@ -27,11 +27,11 @@ from dlth_bench.training.views.augment import Pixels
 from dlth_bench.util.errors import InputError
 from dlth_bench.util.text import printable
 
-Batch = tuple[Tensor, Tensor]
+ImageBatch = tuple[Tensor, Tensor]
 """Images (batch, 3, height, width) and int64 labels (batch,)."""
 
 
-class Images(Protocol):
+class ImageSet(Protocol):
     """Labelled images that are opened one at a time."""
 
     @property
@@ -88,7 +88,7 @@ class GreyImages:
 
 
 @dataclass
-class Unreadable:
+class UnreadableImages:
     """The images left out so far, as ``name (reason)``.
 
     most: the largest share of all images that may be left out.
@@ -113,7 +113,7 @@ class Unreadable:
 class _Prepared(Dataset[tuple[Tensor | None, int, str]]):
     """Each image transformed, or None and why it cannot be read."""
 
-    def __init__(self, images: Images, labels: Sequence[int], transform: Transform) -> None:
+    def __init__(self, images: ImageSet, labels: Sequence[int], transform: Transform) -> None:
         self.images, self.labels, self.transform = images, labels, transform
 
     def __len__(self) -> int:
@@ -129,20 +129,20 @@ class _Prepared(Dataset[tuple[Tensor | None, int, str]]):
 
 
 def readable_batches(
-    images: Images,
+    images: ImageSet,
     transform: Transform,
-    unreadable: Unreadable,
+    unreadable: UnreadableImages,
     *,
     batch_size: int,
     workers: int,
     report: Callable[[int], None] = lambda done: None,
-) -> Iterator[Batch]:
+) -> Iterator[ImageBatch]:
     """The images in order, in batches of at most ``batch_size``; only ``workers`` + 1 times two of them are in memory.
 
     Args:
         unreadable: told of the images that are left out.
         workers: processes that read; 0 reads in this one.
-        report: hears how many images are done with.
+        report: is called with the number of images done.
 
     Raises:
         InputError: too many cannot be read.
@@ -178,7 +178,9 @@ class ClassCounts:
 
 
 @torch.inference_mode()
-def count_correct(scores: Apply, batches: Iterable[Batch], catalog: ClassCatalog, device: torch.device) -> ClassCounts:
+def count_correct(
+    scores: Apply, batches: Iterable[ImageBatch], catalog: ClassCatalog, device: torch.device
+) -> ClassCounts:
     """How often the highest score of an image is at its label; output k of the model is class k of the catalog.
 
     Raises:
@@ -202,7 +204,7 @@ def count_correct(scores: Apply, batches: Iterable[Batch], catalog: ClassCatalog
 
 @torch.inference_mode()
 def mean_features(
-    encode: Apply, batches: Iterable[Batch], catalog: ClassCatalog, device: torch.device
+    encode: Apply, batches: Iterable[ImageBatch], catalog: ClassCatalog, device: torch.device
 ) -> npt.NDArray[np.float32]:
     """The mean feature of the images of each class, (classes, width), summed in double precision.
 
@@ -268,7 +270,7 @@ def load_stored_encoder(
 
 
 def array_batches(arrays: ImageArrays, report: Callable[[int], None]) -> Iterator[tuple[Tensor, Tensor]]:
-    """Images and labels as they are, in batches; ``report`` hears how many are done with."""
+    """Images and labels as they are, in batches; ``report`` is called with the number done."""
     images, labels = torch.from_numpy(arrays.images), torch.from_numpy(arrays.labels)
     for start in range(0, len(labels), BATCH):
         yield images[start : start + BATCH], labels[start : start + BATCH]

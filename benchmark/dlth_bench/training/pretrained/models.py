@@ -144,7 +144,7 @@ def timm_model(name: str, weights: Path | None, *, classifier: bool, whole_image
         whole_image: resize to the model's input size instead of cropping its usual margin off.
 
     Raises:
-        InputError: no such model or tag, weights that do not fit, or none to be had.
+        InputError: no such model or tag, weights that do not fit, or no weights.
     """
     described = _described(name)
     if weights is None and not described.hf_hub_id:
@@ -205,7 +205,7 @@ def torchvision_model(name: str, weights: Path | None) -> PretrainedModel:
     """A torchvision classifier, ``<model>`` or ``<model>:<weights>``, with published weights or a local file's.
 
     Raises:
-        InputError: no such model or weights, weights that do not fit, or none to be had.
+        InputError: no such model or weights, weights that do not fit, or no weights.
     """
     architecture, _, tag = name.partition(":")
     known = torchvision.models.list_models(module=torchvision.models)

@@ -14,8 +14,7 @@ from torch import Tensor
 from dlth_bench.runs.critical_set_file import CriticalSetHeader
 from dlth_bench.runs.result import TRAINING_VERSION
 from dlth_bench.runs.run import Run
-from dlth_bench.training.checkpoint import load_tensors, save_tensors
-from dlth_bench.training.loop import usable
+from dlth_bench.training.checkpoint import load_tensors, save_tensors, usable
 
 
 @dataclass(frozen=True, eq=False)

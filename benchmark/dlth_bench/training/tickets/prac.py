@@ -26,7 +26,7 @@ from dlth_bench.training.stage import Batches, Stage
 from dlth_bench.training.tickets.critical_set import CriticalSet, next_set
 from dlth_bench.training.tickets.masks import Mask, Masking, keep_highest, natural_sparsity
 from dlth_bench.training.tickets.scores import magnitude_scores
-from dlth_bench.training.tickets.search import Found, Search, level_name, saved_mask
+from dlth_bench.training.tickets.search import Found, Search, level_name, load_found
 
 
 def mask_distance(one: Mask, other: Mask) -> int:
@@ -77,7 +77,7 @@ class MaskHistory:
 
 
 @dataclass(frozen=True, eq=False)
-class Forgetting:
+class ForgettingCounts:
     """What a training did to each sample so far; one it was not shown is neither learned nor forgotten.
 
     Attributes:
@@ -122,7 +122,7 @@ class Forgetting:
 
 
 class PracObserver:
-    """Watches the training of a level; see `training.observer`.
+    """Watches the training of a level; an `Observer`.
 
     A sample is right if the level's own forward pass for the update predicts it: augmented, with the batch's
     statistics, before the update.
@@ -140,7 +140,7 @@ class PracObserver:
         if not isinstance(stage.method, Supervised) or stage.method.mixing.active:
             raise ValueError(f"stage {stage.name} has no presentation of a single sample with a label")
         self.stage, self.early_bird, self.pruned = stage, early_bird, pruned
-        self.forgetting = Forgetting.none(len(stage.labels), stage.labels.device)
+        self.forgetting = ForgettingCounts.none(len(stage.labels), stage.labels.device)
         self.masks = MaskHistory(live)
         self._batches = Batches(stage)
         self._warm_from = round(stage.spec.optimizer.warmup * stage.steps)
@@ -149,10 +149,10 @@ class PracObserver:
         self._method = stage.method
 
     def begin(self) -> None:
-        """Nothing was presented yet."""
+        """Does nothing: no sample was presented yet."""
 
     def after_step(self, step: int) -> bool:
-        """Notes who was right; after an epoch, whether the masks of the last ones are alike."""
+        """Note which samples were predicted correctly; after an epoch, return whether masks have settled."""
         picked = self._batches.at(step)
         self.forgetting.present(picked, self._logits.argmax(1) == self.stage.labels[picked])
         ends_epoch = (step + 1) % self._batches.per_epoch == 0
@@ -169,7 +169,7 @@ class PracObserver:
         self.masks.restore(state)
 
     def close(self) -> None:
-        """Look no more."""
+        """Remove the hook from the network."""
         self._hook.remove()
 
     def _keep_logits(self, head: nn.Module, inputs: tuple[Tensor, ...], logits: Tensor) -> None:
@@ -189,11 +189,11 @@ class PracSearch(Search):
     prac: PracSpec
     fixed: CriticalSet | None = None
 
-    def _begun(self) -> Found:
+    def _start(self) -> Found:
         whole = CriticalSet.whole(len(self.trainer.dense.labels))
         return Found(self.dense, critical=self.fixed or whole)
 
-    def _round(self, found: Found) -> Found:
+    def _train_and_prune(self, found: Found) -> Found:
         level, before = len(found.levels), _critical(found)
         stage, method = self._stage(level, found.mask, before)
         observer = PracObserver(
@@ -208,7 +208,7 @@ class PracSearch(Search):
             device_seconds=history.seconds,
             natural_sparsity=natural_sparsity(method) if level == 0 else None,
         )
-        following = self._pruned(found, method, level + 1)
+        following = self._prune(found, method, level + 1)
         facts = PracLevel(samples=before.count, updates=history.step - stage.start)
         if self.fixed is None:
             following, facts = self._with_next_set(following, facts, method, observer, level)
@@ -239,7 +239,7 @@ class PracSearch(Search):
     def _with_next_set(
         self, found: Found, facts: PracLevel, method: Supervised, observer: PracObserver, level: int
     ) -> tuple[Found, PracLevel]:
-        """The set that the next level trains on, saved with the cost of finding it, and what is told of the level."""
+        """The set that the next level trains on, with the cost of finding it, and the facts of the level."""
         started = time.monotonic()
         before, flops = _critical(found), 0.0
         differing = torch.zeros_like(before.selected)
@@ -286,8 +286,8 @@ class PracSearch(Search):
             _critical(found).save(_set_path(self.trainer.folder, rounds))
         super()._save(found, rounds)
 
-    def _saved(self, folder: Path, rounds: int) -> Found | None:
-        found = saved_mask(folder, rounds)
+    def _load(self, folder: Path, rounds: int) -> Found | None:
+        found = load_found(folder, rounds)
         critical = self.fixed or CriticalSet.load(_set_path(folder, rounds))
         return None if found is None or critical is None else replace(found, critical=critical)
 

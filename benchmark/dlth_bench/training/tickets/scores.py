@@ -16,7 +16,7 @@ from dlth_bench.training.loop import Diverged
 from dlth_bench.training.methods.method import Method
 from dlth_bench.training.methods.supervised import Supervised, as_classifier
 from dlth_bench.training.random import global_stream, stream_seed
-from dlth_bench.training.samples import Images, Samples, TokenSamples
+from dlth_bench.training.samples import Images, StageSamples, TokenSamples
 from dlth_bench.training.tickets.masks import Mask, ScoresNotFinite, keep_highest, prunable_weights
 from dlth_bench.training.views.augment import Pixels, unaugmented
 
@@ -112,7 +112,7 @@ SCORING_BATCH = 256
 
 
 @dataclass(frozen=True)
-class Batch:
+class ScoringBatch:
     """Normalised images (batch, channels, height, width), their int64 labels, and their share of all samples."""
 
     images: Tensor
@@ -121,8 +121,8 @@ class Batch:
 
 
 def scoring_batches(
-    samples: Samples, labels: Tensor, pixels: Pixels, *, per_class: int, generator: torch.Generator
-) -> list[Batch]:
+    samples: StageSamples, labels: Tensor, pixels: Pixels, *, per_class: int, generator: torch.Generator
+) -> list[ScoringBatch]:
     """Random samples, ``per_class`` of each class or all that there are, in batches of about equal size.
 
     Those without a label, -1, are left out.
@@ -144,11 +144,11 @@ def scoring_batches(
     for part in chosen.tensor_split(-(-len(chosen) // SCORING_BATCH)):
         positions = part.to(labels.device)
         images: Images = samples[positions]
-        batches.append(Batch(unaugmented(images, pixels), labels[positions], len(part) / len(chosen)))
+        batches.append(ScoringBatch(unaugmented(images, pixels), labels[positions], len(part) / len(chosen)))
     return batches
 
 
-def snip_scores(method: Supervised, batches: Sequence[Batch]) -> dict[str, Tensor]:
+def snip_scores(method: Supervised, batches: Sequence[ScoringBatch]) -> dict[str, Tensor]:
     """|dL/dm| at the mask's present values, which is |w dL/dw|, of the mean cross-entropy; by name of the weight.
 
     The network is in training mode, so its norms see the batch: at the start there are no statistics yet. The
@@ -165,7 +165,7 @@ def snip_scores(method: Supervised, batches: Sequence[Batch]) -> dict[str, Tenso
     }
 
 
-def grasp_scores(method: Supervised, batches: Sequence[Batch], temperature: float) -> dict[str, Tensor]:
+def grasp_scores(method: Supervised, batches: Sequence[ScoringBatch], temperature: float) -> dict[str, Tensor]:
     """w (H g) by name of the weight: to remove it changes g'g by about minus twice that (equation 8).
 
     The paper's score is the negative, of which it removes the highest. Scores have signs: weights that are pruned
@@ -176,7 +176,7 @@ def grasp_scores(method: Supervised, batches: Sequence[Batch], temperature: floa
     flow = [weight for weight in method.parameters() if weight.requires_grad and weight.ndim > 1]
     method.train()
 
-    def gradient(batch: Batch, *, differentiable: bool) -> tuple[Tensor, ...]:
+    def gradient(batch: ScoringBatch, *, differentiable: bool) -> tuple[Tensor, ...]:
         loss = F.cross_entropy(method.logits(batch.images) / temperature, batch.labels)
         return torch.autograd.grad(batch.share * loss, flow, create_graph=differentiable)
 
@@ -203,7 +203,7 @@ class Scorer:
     """
 
     spec: ScoreSpec
-    samples: Samples
+    samples: StageSamples
     labels: Tensor
     pixels: Pixels
     seed: int
@@ -246,7 +246,7 @@ class Scorer:
             return lambda: synflow_scores(as_classifier(method), self.pixels.channels, self.pixels.input_size)
         return lambda: magnitude_scores(method)
 
-    def _batches(self, spec: SnipScore | GraspScore, generator: torch.Generator) -> list[Batch]:
+    def _batches(self, spec: SnipScore | GraspScore, generator: torch.Generator) -> list[ScoringBatch]:
         per_class = spec.samples_per_class
         return scoring_batches(self.samples, self.labels, self.pixels, per_class=per_class, generator=generator)
 

@@ -10,25 +10,27 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 from torch import Tensor
-from torch.utils.flop_counter import FlopCounterMode
 
+from dlth_bench.protocols.methods import METHODS
 from dlth_bench.protocols.protocol import Config
 from dlth_bench.protocols.tickets import PruningSpec, SearchData, SearchSpec
 from dlth_bench.runs.result import TRAINING_VERSION, Level
-from dlth_bench.training.data import UNLABELLED, visible_labels
+from dlth_bench.training.checkpoint import usable
+from dlth_bench.training.data import UNLABELLED, Resident, visible_labels
 from dlth_bench.training.evaluation import in_batches, top1
-from dlth_bench.training.flops import stage_flops
-from dlth_bench.training.loop import History, usable
+from dlth_bench.training.flops import FlopCounter, stage_flops
+from dlth_bench.training.loop import History
 from dlth_bench.training.methods.method import Method
 from dlth_bench.training.methods.rotnet import ROTATIONS, RotNet
 from dlth_bench.training.methods.supervised import Supervised
-from dlth_bench.training.samples import Samples
+from dlth_bench.training.run_context import RunContext
+from dlth_bench.training.samples import StageSamples
 from dlth_bench.training.stage import Stage
 from dlth_bench.training.tickets.critical_set import CriticalSet
 from dlth_bench.training.tickets.limited_data import LimitedData, limited_data
@@ -60,7 +62,7 @@ class Found:
     critical: CriticalSet | None = None
 
     def header(self) -> dict[str, Any]:
-        """What a mask's file says beside the mask, with the version of the loop that trained."""
+        """The header of a mask's file, with the version of the training loop."""
         return {
             "training_version": TRAINING_VERSION,
             "levels": [level.model_dump() for level in self.levels],
@@ -89,7 +91,7 @@ class LevelTrainer:
     new_method: NewMethod
     train: Callable[[Stage], History]
     pixels: Pixels
-    val_images: Samples
+    val_images: StageSamples
     val_labels: Tensor
     folder: Path | None = None
 
@@ -126,6 +128,17 @@ class LevelTrainer:
         return method
 
 
+def level_trainer(context: RunContext, data: Resident, folder: Path | None) -> LevelTrainer:
+    """How parts of a run's first stage are trained, masked or not.
+
+    Args:
+        folder: of their files; None keeps none.
+    """
+    train = partial(context.stages.train, folder=folder)
+    validation = data.val_images, data.val_labels
+    return LevelTrainer(context.first_stage(data), context.new_method, train, context.pixels, *validation, folder)
+
+
 @dataclass
 class Search:
     """The search of one run; ``find`` runs it to its end.
@@ -146,20 +159,20 @@ class Search:
 
     def find(self) -> Found:
         """The mask after all rounds, from the newest mask in the folder on."""
-        found = self._resumed()
+        found = self._load_newest()
         if self.spec.scored == "rewound":
-            return found or self._scored_once()
-        found = found or self._begun()
+            return found or self._prune_once()
+        found = found or self._start()
         while len(found.levels) < self.spec.rounds:
-            found = self._round(found)
+            found = self._train_and_prune(found)
         return found
 
-    def _begun(self) -> Found:
+    def _start(self) -> Found:
         """Before the first round."""
         return Found(self.dense)
 
-    def _round(self, found: Found) -> Found:
-        """Train with the mask, prune, and keep the new mask; the weights of the level are then needless."""
+    def _train_and_prune(self, found: Found) -> Found:
+        """Train with the mask, prune, and keep the new mask; the weights of the level are then deleted."""
         level = len(found.levels)
         name = level_name(level)
         method, history = self.trainer.level(name, self.origin, found.mask, self.rewind)
@@ -169,23 +182,23 @@ class Search:
             device_seconds=history.seconds,
             natural_sparsity=natural_sparsity(method) if level == 0 else None,
         )
-        following = self._pruned(replace(found, levels=(*found.levels, facts)), method, level + 1)
+        following = self._prune(replace(found, levels=(*found.levels, facts)), method, level + 1)
         self._save(following, level + 1)
         self._discard(name)
         return following
 
-    def _scored_once(self) -> Found:
-        found = self._pruned(Found(self.dense), self.trainer.with_weights(self.origin), self.spec.rounds)
+    def _prune_once(self) -> Found:
+        found = self._prune(Found(self.dense), self.trainer.with_weights(self.origin), self.spec.rounds)
         self._save(found, self.spec.rounds)
         return found
 
-    def _pruned(self, found: Found, method: Method, rounds: int) -> Found:
+    def _prune(self, found: Found, method: Method, rounds: int) -> Found:
         """The mask after some rounds by the scores of ``method``."""
         count = self.spec.live_after(rounds, self.dense.weights)
         started = time.monotonic()
-        with FlopCounterMode(display=False) as counter:
+        with FlopCounter() as counter:
             mask = self.scorer.prune(method, found.mask, count, rounds)
-        flops, seconds = float(counter.get_total_flops()), time.monotonic() - started
+        flops, seconds = counter.flops, time.monotonic() - started
         return replace(
             found,
             mask=mask,
@@ -197,15 +210,15 @@ class Search:
         if self.trainer.folder is not None:
             save_mask(mask_path(self.trainer.folder, rounds), found.mask, found.header())
 
-    def _resumed(self) -> Found | None:
+    def _load_newest(self) -> Found | None:
         """The newest mask of an earlier attempt at this search."""
         if self.trainer.folder is None:
             return None
-        attempts = (self._saved(self.trainer.folder, rounds) for rounds in range(self.spec.rounds, 0, -1))
+        attempts = (self._load(self.trainer.folder, rounds) for rounds in range(self.spec.rounds, 0, -1))
         return next((found for found in attempts if found is not None), None)
 
-    def _saved(self, folder: Path, rounds: int) -> Found | None:
-        return saved_mask(folder, rounds)
+    def _load(self, folder: Path, rounds: int) -> Found | None:
+        return load_found(folder, rounds)
 
     def _discard(self, stage: str) -> None:
         if self.trainer.folder is not None:
@@ -218,7 +231,7 @@ def mask_path(folder: Path, rounds: int) -> Path:
     return folder / f"mask-{rounds}.safetensors"
 
 
-def saved_mask(folder: Path, rounds: int) -> Found | None:
+def load_found(folder: Path, rounds: int) -> Found | None:
     """The mask after some rounds as an earlier attempt left it; None if none did."""
     loaded = load_mask(mask_path(folder, rounds))
     return Found.from_header(*loaded) if loaded is not None and usable(loaded[1]) else None
@@ -229,34 +242,34 @@ def level_name(level: int) -> str:
     return f"level-{level}"
 
 
-def kept(weights: Weights) -> Weights:
+def copy_weights(weights: Weights) -> Weights:
     """A copy that training does not change."""
     return {name: tensor.detach().clone() for name, tensor in weights.items()}
 
 
-def rewind_weights(trainer: LevelTrainer, rewind: int) -> tuple[Weights, History]:
+def train_to_rewind(trainer: LevelTrainer, rewind: int) -> tuple[Weights, History]:
     """The weights at the rewind point, and the dense training up to it."""
     method = trainer.new_method("init")
     if rewind == 0:
-        return kept(method.state_dict()), History()
+        return copy_weights(method.state_dict()), History()
     history = trainer.train(replace(trainer.dense, method=method, stop=rewind))
-    return kept(method.state_dict()), history
+    return copy_weights(method.state_dict()), history
 
 
 POLL_SECONDS = 1.0
-"""How often a run that waits for another's search looks whether what it needs is there."""
+"""How often a run that waits for another run's search looks for its result, in seconds."""
 
 
 @contextmanager
-def alone(folder: Path, found: Callable[[], bool], waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
-    """Enter when the folder holds what was searched for, or else when no other process searches in it.
+def lock_search(folder: Path, found: Callable[[], bool], waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
+    """Wait until the folder holds what is searched for, or else lock it against searches by other processes.
 
-    In the second case no other process does until the block ends. The system takes the lock from a process that dies,
-    so that another one goes on with the search from its last checkpoint.
+    The lock is held until the block ends. The system takes it from a process that dies, so that another one resumes the
+    search from its last checkpoint.
 
     Args:
         found: whether what is needed is in the folder.
-        waiting: called now and then while another process searches.
+        waiting: called every `POLL_SECONDS` while another process searches.
     """
     folder.mkdir(parents=True, exist_ok=True)
     lock = FileLock(folder / "lock")
@@ -316,14 +329,14 @@ class SearchTask:
         )
 
     def facts(self, class_ids: tuple[str, ...], *, images: int, flops: float) -> SearchData:
-        """What a result says of it.
+        """The fields of a result that describe it.
 
         Args:
             class_ids: of the run.
             images, flops: of its trainings.
         """
         kept = () if self.data.kept is None else tuple(class_ids[position] for position in self.data.kept.tolist())
-        unused = self.config.method.kind in {"rotnet", "exemplar"}
+        unused = METHODS[self.config.method.kind].labels == "none"
         return SearchData(
             samples=self.data.samples,
             classes=self.classes,

@@ -21,7 +21,7 @@ from dlth_bench.training.random import uniform
 from dlth_bench.training.samples import Images, RaggedImages
 from dlth_bench.training.views.colour import Jitter, erased, jittered, luma
 from dlth_bench.training.views.crop import TRIES, central_boxes, cubic, random_boxes, resampled
-from dlth_bench.training.views.policies import Policy
+from dlth_bench.training.views.policies import ViewPolicy
 from dlth_bench.util.errors import InputError
 
 
@@ -107,7 +107,7 @@ class Augment:
         self.pixels = pixels
         self.image_size = pixels.size
         self.size = spec.size or pixels.size
-        self.policy = None if spec.policy is None else Policy(spec.policy, spec.interpolation, pixels.mean)
+        self.policy = None if spec.policy is None else ViewPolicy(spec.policy, spec.interpolation, pixels.mean)
 
     def __call__(self, images: Images, generator: torch.Generator) -> Tensor:
         """One view of each image.

@@ -141,7 +141,7 @@ def _resampled(
 
 
 def _window_start(start: Tensor, extent: Tensor, size: int, support: int) -> Tensor:
-    """The first pixel that has a say in a crop, int64."""
+    """The first pixel with a weight in a crop, int64."""
     return (start - support * (extent / size).clamp(min=1)).floor().clamp_(min=0).long()
 
 

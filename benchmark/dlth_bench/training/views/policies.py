@@ -198,11 +198,11 @@ class Stroke:
     argument: Tensor
 
 
-Draw = Callable[[int, int, torch.Generator], list[Stroke]]
+DrawStrokes = Callable[[int, int, torch.Generator], list[Stroke]]
 """The rounds of a policy for (samples, side of the image in pixels, generator)."""
 
 
-class Policy:
+class ViewPolicy:
     """A policy as a batched transformation.
 
     Args:
@@ -211,7 +211,7 @@ class Policy:
     """
 
     def __init__(self, name: PolicyName, interpolation: str, fill: Fill) -> None:
-        draws: dict[PolicyName, Draw] = {
+        draws: dict[PolicyName, DrawStrokes] = {
             "autoaugment": autoaugment_draw,
             "randaugment": randaugment_draw,
             "trivialaugment": trivialaugment_draw,
