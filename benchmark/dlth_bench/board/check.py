@@ -30,6 +30,7 @@ from dlth_bench.datasets.registry import nameable_samples
 from dlth_bench.protocols.protocol import Protocol
 from dlth_bench.protocols.protocol_file import is_draft
 from dlth_bench.runs.plan import check_samples, check_subset, grid_runs
+from dlth_bench.runs.score import score_results
 from dlth_bench.util.errors import InputError
 from dlth_bench.util.text import printable, quoted
 
@@ -132,8 +133,6 @@ def score_findings(stored: StoredSubmission, protocol: Protocol) -> Iterator[Fin
     Args:
         stored: with results that are those of the protocol's runs.
     """
-    from dlth_bench.runs.score import score_results  # numpy and scipy: not needed before
-
     path = stored.folder / SCORECARD
     try:
         expected = score_results(protocol, stored.subset, list(stored.results))

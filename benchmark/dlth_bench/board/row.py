@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from dlth_bench.board.rank import Rank, SameCost
 from dlth_bench.board.submission_folder import Status, StoredSubmission
 from dlth_bench.protocols.protocol import Protocol
 from dlth_bench.protocols.reference import Cost
+from dlth_bench.scoring.comparison import AmongRandom
 from dlth_bench.scoring.scorecard import CorrelationScore
 from dlth_bench.util.text import correlation, count, duration, interval
-
-if TYPE_CHECKING:
-    from dlth_bench.scoring.comparison import AmongRandom
 
 
 @dataclass(frozen=True)

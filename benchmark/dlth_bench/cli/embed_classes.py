@@ -8,6 +8,8 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
+import numpy as np
+import numpy.typing as npt
 import typer
 
 import dlth_bench
@@ -34,9 +36,6 @@ from dlth_bench.util.files import write_atomically
 from dlth_bench.util.text import printable
 
 if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
-
     Features = npt.NDArray[np.float32]
     Found = tuple[Features, str, dict[str, Any]]
     """(classes, width), the dataset's name, and where they are from."""
@@ -126,8 +125,6 @@ def _validation(dataset: str) -> ImageArrays:
 
 def _write(output: Path, features: Features, dataset: str, origin: dict[str, Any]) -> None:
     """The array, and beside it what it is: dataset, shape, where it is from, and its digest."""
-    import numpy as np
-
     stream = io.BytesIO()
     np.save(stream, features, allow_pickle=False)
     data = stream.getvalue()

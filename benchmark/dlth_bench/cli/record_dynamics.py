@@ -14,6 +14,7 @@ from dlth_bench.engines.local import check_device
 from dlth_bench.engines.record_dynamics import NotRecorded, RecordedRun, record_run, recording_run
 from dlth_bench.protocols.protocol import Protocol
 from dlth_bench.protocols.protocol_file import DEFAULT_PROTOCOL, find_protocol
+from dlth_bench.runs.dynamics_file import write_dynamics
 from dlth_bench.runs.plan import full_data
 from dlth_bench.runs.run import Run
 from dlth_bench.subsets.find import find_subset
@@ -57,8 +58,6 @@ def record_dynamics(
     except NotRecorded as problem:
         typer.echo(f"nothing was written: {printable(str(problem), 500)}", err=True)
         raise typer.Exit(1) from None
-    from dlth_bench.runs.dynamics_file import write_dynamics
-
     write_dynamics(output, recorded.header, recorded.sample_ids, recorded.labels, recorded.tensors)
     epochs, samples = recorded.tensors["correct"].shape
     told = f"{epochs} epochs of {samples} samples, {run.label}: top-1 {percent(recorded.result.accuracy)}"

@@ -14,6 +14,7 @@ from rich.text import Text
 
 import dlth_bench
 from dlth_bench.board.submission import Submission
+from dlth_bench.board.submission_folder import write_submission
 from dlth_bench.cli.shared.hub import HubOption, propose, require_writable
 from dlth_bench.cli.shared.options import (
     DEFAULT_SUBMISSIONS,
@@ -26,6 +27,7 @@ from dlth_bench.cli.shared.options import (
 from dlth_bench.protocols.protocol import Protocol
 from dlth_bench.protocols.protocol_file import DEFAULT_PROTOCOL, find_protocol, is_draft
 from dlth_bench.runs.plan import Plan, make_plan, subset_for
+from dlth_bench.runs.score import score_stored, stored_results
 from dlth_bench.runs.store import DEFAULT_STORE, Store
 from dlth_bench.scoring.scorecard import Scorecard
 from dlth_bench.subsets.find import SubsetFile
@@ -76,9 +78,6 @@ def submit(
 
     Example: dlth-bench submit --subset my-classes.txt --name mine --hub my-lab/board
     """
-    from dlth_bench.board.submission_folder import write_submission
-    from dlth_bench.runs.score import score_stored, stored_results  # numpy and scipy: slow to import
-
     require_writable("--hub", hub)
     spec = find_protocol(protocol)
     if is_draft(spec):

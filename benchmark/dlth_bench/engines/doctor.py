@@ -20,6 +20,7 @@ import dlth_bench
 from dlth_bench.datasets.dataset import Dataset, DataSpec
 from dlth_bench.datasets.download import HubFiles, cache_folder, dataset_folder, quiet_hub
 from dlth_bench.datasets.entry import PublishedSize
+from dlth_bench.datasets.glyphs.dataset import Glyphs
 from dlth_bench.datasets.registry import DATASETS, dataset_named
 from dlth_bench.protocols.protocol_file import lock_state, read_lock, read_protocol, shipped_protocols
 from dlth_bench.util.errors import InputError
@@ -63,8 +64,6 @@ def protocols_check() -> Check:
 
 def glyphs_check() -> Check:
     """Whether the shipped images are to the last pixel those that protocols were frozen with."""
-    from dlth_bench.datasets.glyphs.dataset import Glyphs
-
     dataset = Glyphs()
     try:
         computed = dataset.computed_digest()

@@ -15,7 +15,9 @@ from statistics import variance
 from typing import Annotated
 
 from pydantic import Field
+from scipy.special import stdtrit
 
+from dlth_bench.datasets.registry import protocol_dataset
 from dlth_bench.engines.doctor import Check
 from dlth_bench.protocols.protocol import Accuracy
 from dlth_bench.protocols.protocol_file import find_protocol
@@ -66,8 +68,6 @@ class GoldenCell(Frozen):
     @property
     def accepted(self) -> tuple[float, float]:
         """Lowest and highest top-1 that retraining may give, as fractions."""
-        from scipy.special import stdtrit
-
         std, freedom = self.noise
         reach = float(-stdtrit(freedom, REFUSED / 2)) * math.sqrt(2) * std
         recorded = self.result.accuracy or 0.0
@@ -84,7 +84,6 @@ def train_golden(cell: GoldenCell, device: str, report: Report) -> Result:
     """The cell's run, trained now in this process on one thread, as engines do, and kept nowhere."""
     import torch
 
-    from dlth_bench.datasets.registry import protocol_dataset
     from dlth_bench.training.environment import quiet_libraries
     from dlth_bench.training.train_run import train_run
 

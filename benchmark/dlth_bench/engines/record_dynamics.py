@@ -6,6 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import numpy.typing as npt
+
 import dlth_bench
 from dlth_bench.datasets.registry import protocol_dataset
 from dlth_bench.protocols.methods import METHODS
@@ -18,9 +21,6 @@ from dlth_bench.subsets.subset import Subset
 from dlth_bench.util.errors import InputError
 
 if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
-
     from dlth_bench.training.dynamics import DynamicsRecorder
     from dlth_bench.training.loop import AfterStep
     from dlth_bench.training.stage import Stage

@@ -17,6 +17,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 from pydantic import ValidationError
 
 from dlth_bench.datasets.catalog import ClassCatalog
@@ -260,8 +261,6 @@ def _means(
     ]
     if not rows:
         return None
-    import numpy as np  # slow to load, and the command line lists the policies at every start
-
     means = np.asarray(rows, dtype=np.float64).mean(axis=0)
     return {class_id: float(mean) for class_id, mean in zip(ids, means, strict=True)}
 

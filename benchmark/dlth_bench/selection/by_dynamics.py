@@ -9,21 +9,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from dlth_bench.runs.dynamics_file import Dynamics, ScoreName
-from dlth_bench.selection.policy import RECORDED, Choice, Criterion, NeverLearned, Policy, SampleRequest
+from dlth_bench.selection.policy import (
+    RECORDED,
+    Choice,
+    Criterion,
+    Labels,
+    NeverLearned,
+    Policy,
+    Positions,
+    SampleRequest,
+)
+from dlth_bench.selection.sample_pool import ranked, take
 from dlth_bench.util.errors import InputError
-
-if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
-
-    from dlth_bench.runs.dynamics_file import Dynamics
-    from dlth_bench.selection.policy import Labels, Positions
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,8 +46,6 @@ def forgetting(correct: Iterable[npt.NDArray[np.bool_]]) -> Forgetting:
     Args:
         correct: of each epoch, bool (samples,).
     """
-    import numpy as np
-
     rows = iter(correct)
     before = np.array(next(rows))
     learned, events = before.copy(), np.zeros(len(before), dtype=np.int64)
@@ -58,8 +58,6 @@ def forgetting(correct: Iterable[npt.NDArray[np.bool_]]) -> Forgetting:
 
 def summed(trainings: Sequence[Forgetting]) -> Forgetting:
     """Several trainings on the same samples: the sum of events, and whether any of them learned the sample."""
-    import numpy as np
-
     return Forgetting(
         np.sum([training.events for training in trainings], axis=0),
         np.any([training.learned for training in trainings], axis=0),
@@ -85,10 +83,6 @@ def most_forgotten(
     Raises:
         InputError: fewer samples than ``size`` were ever learned, and the others are excluded.
     """
-    import numpy as np
-
-    from dlth_bench.selection.sample_pool import ranked, take
-
     learned = statistics.learned
     apart = learned if never_learned is NeverLearned.FIRST else ~learned
     ties = np.zeros(len(learned), dtype=np.int64) if epochs_correct is None else epochs_correct
@@ -149,10 +143,6 @@ def by_difficulty(
         margin: (samples,), higher is easier; decides among equals. Then the samples' order does.
         labels: for the same number of each class.
     """
-    import numpy as np
-
-    from dlth_bench.selection.sample_pool import ranked, take
-
     sign = 1 if hardest else -1
     further = np.zeros(len(correct)) if margin is None else margin
     return take(ranked(sign * correct, sign * further), size, labels)
@@ -190,8 +180,6 @@ def highest(scores: npt.NDArray[np.float64], size: int, labels: Labels | None = 
     Args:
         labels: for the same number of each class.
     """
-    from dlth_bench.selection.sample_pool import ranked, take
-
     return take(ranked(-scores), size, labels)
 
 

@@ -9,21 +9,19 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Generic, Literal, Protocol, TypeVar
+from typing import Generic, Literal, Protocol, TypeVar
+
+import numpy as np
+import numpy.typing as npt
 
 from dlth_bench.datasets.catalog import ClassCatalog, SampleCatalog
+from dlth_bench.runs.critical_set_file import StoredCriticalSet
+from dlth_bench.runs.dynamics_file import Dynamics
 from dlth_bench.subsets.subset import SubsetUnit
 from dlth_bench.util.errors import InputError
 
-if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
-
-    from dlth_bench.runs.critical_set_file import StoredCriticalSet
-    from dlth_bench.runs.dynamics_file import Dynamics
-
-    Labels = npt.NDArray[np.int64]
-    Positions = npt.NDArray[np.intp]
+Labels = npt.NDArray[np.int64]
+Positions = npt.NDArray[np.intp]
 
 
 Option = Literal[
@@ -278,8 +276,6 @@ class SampleRequest:
     @property
     def labels(self) -> Labels:
         """int64 (samples,)."""
-        import numpy as np
-
         return np.asarray(self.samples.labels, dtype=np.int64)
 
     def one_model(self, policy: str) -> Dynamics:

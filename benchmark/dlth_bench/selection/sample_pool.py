@@ -10,7 +10,7 @@ import csv
 from array import array
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,14 +18,11 @@ import numpy.typing as npt
 from dlth_bench.datasets.catalog import ClassCatalog, SampleCatalog
 from dlth_bench.datasets.registry import class_catalog, sample_catalog
 from dlth_bench.protocols.protocol_file import find_protocol
+from dlth_bench.runs.dynamics_file import Dynamics
 from dlth_bench.subsets.subset_file import misnamed
 from dlth_bench.util.errors import InputError
 from dlth_bench.util.tables import read_parquet_columns
 from dlth_bench.util.text import printable, quoted
-
-if TYPE_CHECKING:
-    from dlth_bench.runs.dynamics_file import Dynamics
-
 
 DEFAULT_PROTOCOLS = {"glyphs": "glyphs-ssl"}
 """Whose training samples are chosen among where the user names no protocol; other datasets: all samples."""
