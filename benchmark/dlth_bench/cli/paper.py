@@ -16,7 +16,7 @@ from dlth_bench.cli.shared.options import JsonOption
 from dlth_bench.util.text import correlation, interval, probability
 
 if TYPE_CHECKING:
-    from dlth_bench.paper.tables import Check, CheckedRow, FullData, PaperTable
+    from dlth_bench.paper.tables import CheckedRow, FullData, PaperTable, PrintedCheck
 
 
 def paper(
@@ -103,7 +103,7 @@ def _table(titles: list[str]) -> Table:
     return shown
 
 
-def _pair(check: Check) -> tuple[str, str]:
+def _pair(check: PrintedCheck) -> tuple[str, str]:
     mark = "!" if check.follows is False else ""
     return correlation(check.printed), correlation(check.recomputed) + mark
 
@@ -129,11 +129,11 @@ def _row_document(row: CheckedRow) -> dict[str, Any]:
     }
 
 
-def _exchange_document(row: CheckedRow, pearson: Check, spearman: Check) -> dict[str, Any]:
+def _exchange_document(row: CheckedRow, pearson: PrintedCheck, spearman: PrintedCheck) -> dict[str, Any]:
     return {"configs": row.row.exchange, "pearson": pearson.recomputed, "spearman": spearman.recomputed}
 
 
-def _check_document(check: Check) -> dict[str, Any]:
+def _check_document(check: PrintedCheck) -> dict[str, Any]:
     return {
         "printed": check.printed,
         "recomputed": check.recomputed,

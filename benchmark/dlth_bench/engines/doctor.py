@@ -26,7 +26,7 @@ from dlth_bench.util.errors import InputError
 from dlth_bench.util.files import shipped_folder
 from dlth_bench.util.model import Frozen
 
-Status = Literal["ok", "warn", "fail"]
+CheckStatus = Literal["ok", "warn", "fail"]
 
 
 class Check(Frozen):
@@ -40,7 +40,7 @@ class Check(Frozen):
     """
 
     name: str
-    status: Status
+    status: CheckStatus
     found: str
     advice: str = ""
 

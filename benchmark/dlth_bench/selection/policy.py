@@ -1,7 +1,4 @@
-"""The words that all policies share: what one is asked, what it answers, and how it is listed.
-
-``samples/request.py`` has the question to a policy that chooses samples.
-"""
+"""The words that all policies share: what one is asked, what it answers, and how it is listed."""
 
 from __future__ import annotations
 

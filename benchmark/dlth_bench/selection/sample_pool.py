@@ -25,6 +25,7 @@ from dlth_bench.util.text import printable, quoted
 
 if TYPE_CHECKING:
     from dlth_bench.runs.dynamics_file import Dynamics
+    from dlth_bench.selection.policy import Labels, Positions
 
 
 DEFAULT_PROTOCOLS = {"glyphs": "glyphs-ssl"}
@@ -237,10 +238,6 @@ def _read_csv_columns(path: Path) -> Columns:
         raise InputError(f"is not a readable CSV file: {error}", source=path) from None
     cells_by_column = zip(*rows, strict=True) if rows else [[] for _ in header]
     return {name: [cell.strip() for cell in column] for name, column in zip(header, cells_by_column, strict=True)}
-
-
-Labels = npt.NDArray[np.int64]
-Positions = npt.NDArray[np.intp]
 
 
 def ranked(*keys: npt.NDArray[Any]) -> Positions:
