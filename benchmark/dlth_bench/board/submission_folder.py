@@ -279,7 +279,7 @@ FILES = (METADATA, SUBSET, RESULTS, SCORECARD)
 MAX_BYTES = {METADATA: 1 << 16, SUBSET: MAX_SUBSET_BYTES, RESULTS: 1 << 26, SCORECARD: 1 << 20, VERIFICATION: 1 << 20}
 """The files of a submission. Several times what the largest protocol leaves; more is a mistake or an attack."""
 
-Part = TypeVar("Part")
+Content = TypeVar("Content")
 
 Status = Literal["self-reported", "verified", "disputed"]
 """Whether anybody but the submitter has retrained runs of a submission, and with what outcome."""
@@ -429,7 +429,7 @@ def _paths(folder: Path, found: list[Finding]) -> dict[str, Path | None]:
     return dict.fromkeys(MAX_BYTES) | plain
 
 
-def _attempt(path: Path | None, read: Callable[[Path], Part], found: list[Finding]) -> Part | None:
+def _attempt(path: Path | None, read: Callable[[Path], Content], found: list[Finding]) -> Content | None:
     """What ``read`` makes of a file; None, with its findings, when it is not valid."""
     if path is None:
         return None

@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from dlth_bench.cli.shared.options import JsonOption
-from dlth_bench.paper.tables import Check, CheckedRow, FullData, PaperTable, check_rows, findings, paper_tables
+from dlth_bench.paper.tables import CheckedRow, FullData, PaperTable, PrintedCheck, check_rows, findings, paper_tables
 from dlth_bench.util.text import correlation, interval, probability
 
 
@@ -97,7 +97,7 @@ def _table(titles: list[str]) -> Table:
     return shown
 
 
-def _pair(check: Check) -> tuple[str, str]:
+def _pair(check: PrintedCheck) -> tuple[str, str]:
     mark = "!" if check.follows is False else ""
     return correlation(check.printed), correlation(check.recomputed) + mark
 
@@ -121,11 +121,11 @@ def _row_document(row: CheckedRow) -> dict[str, Any]:
     }
 
 
-def _exchange_document(row: CheckedRow, pearson: Check, spearman: Check) -> dict[str, Any]:
+def _exchange_document(row: CheckedRow, pearson: PrintedCheck, spearman: PrintedCheck) -> dict[str, Any]:
     return {"configs": row.row.exchange, "pearson": pearson.recomputed, "spearman": spearman.recomputed}
 
 
-def _check_document(check: Check) -> dict[str, Any]:
+def _check_document(check: PrintedCheck) -> dict[str, Any]:
     return {
         "printed": check.printed,
         "recomputed": check.recomputed,

@@ -234,7 +234,7 @@ SIDE = 32
 """Of the images that are read here, in pixels."""
 
 
-class ParquetImages(LabelledParquetDataset):
+class SmallImages(LabelledParquetDataset):
     """Images of 32 x 32 pixels in colour; IDs like ``apple/00042``.
 
     A split is decoded when it is first needed, in seconds, and kept: of CIFAR 154 MB for training, 31 MB for

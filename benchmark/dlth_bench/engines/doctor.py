@@ -27,7 +27,7 @@ from dlth_bench.util.errors import InputError
 from dlth_bench.util.files import shipped_folder
 from dlth_bench.util.model import Frozen
 
-Status = Literal["ok", "warn", "fail"]
+CheckStatus = Literal["ok", "warn", "fail"]
 
 
 class Check(Frozen):
@@ -41,7 +41,7 @@ class Check(Frozen):
     """
 
     name: str
-    status: Status
+    status: CheckStatus
     found: str
     advice: str = ""
 

@@ -8,7 +8,7 @@ config was trained with several seeds.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import resources
 from statistics import variance
@@ -19,6 +19,7 @@ from scipy.special import stdtrit
 
 from dlth_bench.datasets.registry import protocol_dataset
 from dlth_bench.engines.doctor import Check
+from dlth_bench.engines.heartbeat import Report
 from dlth_bench.protocols.protocol import Accuracy
 from dlth_bench.protocols.protocol_file import find_protocol
 from dlth_bench.runs.result import Environment, Result
@@ -31,8 +32,6 @@ REFUSED = 0.01
 
 VISIBLE = 0.01
 """Relative difference of two losses from which on their curves can be told apart by eye."""
-
-Report = Callable[[str, int, int], None]
 
 
 class GoldenCell(Frozen):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +10,7 @@ import numpy.typing as npt
 
 import dlth_bench
 from dlth_bench.datasets.registry import protocol_dataset
+from dlth_bench.engines.heartbeat import Report
 from dlth_bench.protocols.methods import METHODS
 from dlth_bench.protocols.protocol import Config, Protocol
 from dlth_bench.runs.dynamics_file import Convention, DynamicsHeader
@@ -24,10 +24,6 @@ if TYPE_CHECKING:
     from dlth_bench.training.dynamics import DynamicsRecorder
     from dlth_bench.training.loop import AfterStep
     from dlth_bench.training.stage import Stage
-
-
-Report = Callable[[str, int, int], None]
-"""Hears (stage, step, of steps)."""
 
 
 @dataclass(frozen=True, eq=False)

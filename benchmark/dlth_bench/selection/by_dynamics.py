@@ -29,7 +29,7 @@ from dlth_bench.util.errors import InputError
 
 
 @dataclass(frozen=True, eq=False)
-class Forgetting:
+class ForgettingCounts:
     """What a training did to each sample.
 
     events: int64 (samples,), from correct in one epoch to wrong in the next.
@@ -40,7 +40,7 @@ class Forgetting:
     learned: npt.NDArray[np.bool_]
 
 
-def forgetting(correct: Iterable[npt.NDArray[np.bool_]]) -> Forgetting:
+def forgetting(correct: Iterable[npt.NDArray[np.bool_]]) -> ForgettingCounts:
     """Events of one training.
 
     Args:
@@ -53,19 +53,19 @@ def forgetting(correct: Iterable[npt.NDArray[np.bool_]]) -> Forgetting:
         events += before & ~now
         learned |= now
         before = now
-    return Forgetting(events, learned)
+    return ForgettingCounts(events, learned)
 
 
-def summed(trainings: Sequence[Forgetting]) -> Forgetting:
+def summed(trainings: Sequence[ForgettingCounts]) -> ForgettingCounts:
     """Several trainings on the same samples: the sum of events, and whether any of them learned the sample."""
-    return Forgetting(
+    return ForgettingCounts(
         np.sum([training.events for training in trainings], axis=0),
         np.any([training.learned for training in trainings], axis=0),
     )
 
 
 def most_forgotten(
-    statistics: Forgetting,
+    statistics: ForgettingCounts,
     size: int,
     never_learned: NeverLearned = NeverLearned.FIRST,
     *,
@@ -94,7 +94,7 @@ def most_forgotten(
     return take(order, size, labels)
 
 
-def read_forgetting(dynamics: Sequence[Dynamics]) -> Forgetting:
+def read_forgetting(dynamics: Sequence[Dynamics]) -> ForgettingCounts:
     """The summed statistics of recorded trainings."""
     return summed([forgetting(recorded.correct()) for recorded in dynamics])
 

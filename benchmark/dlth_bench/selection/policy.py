@@ -1,7 +1,4 @@
-"""What a policy is asked, what it answers, and how it is listed.
-
-``samples/request.py`` has the question to a policy that chooses samples.
-"""
+"""What a policy is asked, what it answers, and how it is listed."""
 
 from __future__ import annotations
 

@@ -19,6 +19,7 @@ from dlth_bench.datasets.catalog import ClassCatalog, SampleCatalog
 from dlth_bench.datasets.registry import class_catalog, sample_catalog
 from dlth_bench.protocols.protocol_file import find_protocol
 from dlth_bench.runs.dynamics_file import Dynamics
+from dlth_bench.selection.policy import Labels, Positions
 from dlth_bench.subsets.subset_file import misnamed
 from dlth_bench.util.errors import InputError
 from dlth_bench.util.tables import read_parquet_columns
@@ -234,10 +235,6 @@ def _read_csv_columns(path: Path) -> Columns:
         raise InputError(f"is not a readable CSV file: {error}", source=path) from None
     cells_by_column = zip(*rows, strict=True) if rows else [[] for _ in header]
     return {name: [cell.strip() for cell in column] for name, column in zip(header, cells_by_column, strict=True)}
-
-
-Labels = npt.NDArray[np.int64]
-Positions = npt.NDArray[np.intp]
 
 
 def ranked(*keys: npt.NDArray[Any]) -> Positions:

@@ -25,7 +25,7 @@ from dlth_bench.selection.accuracies import mean_class_accuracies
 from dlth_bench.util.errors import InputError
 from dlth_bench.util.text import quoted
 
-Option = Literal["configs", "cost"]
+FigureOption = Literal["configs", "cost"]
 
 _RANDOM_POLICY = "rs"
 
@@ -77,7 +77,7 @@ class Kind:
     summary: str
     draw: Callable[[Material, Path], list[Path]]
     most: int | None = 10
-    takes: frozenset[Option] = frozenset()
+    takes: frozenset[FigureOption] = frozenset()
     needs_full_results: bool = False
     shows_random: bool = False
 

@@ -39,7 +39,7 @@ def correlation_scale(scores: Iterable[CorrelationScore]) -> Scale:
 
 
 @dataclass(frozen=True)
-class Point:
+class ChartPoint:
     """A config's value: its place, and the ends of its bar (mean ± std), which fall together without a std."""
 
     x: float
@@ -61,9 +61,9 @@ class TrendChart:
 
     ticks: tuple[tuple[float, str], ...]
     labels: tuple[tuple[float, tuple[str, ...]], ...]
-    full: tuple[Point | None, ...]
-    subset: tuple[Point | None, ...]
-    ends: tuple[Point | None, Point | None]
+    full: tuple[ChartPoint | None, ...]
+    subset: tuple[ChartPoint | None, ...]
+    ends: tuple[ChartPoint | None, ChartPoint | None]
     left: float = _LEFT
     right: float = TREND_WIDTH - _RIGHT
     bottom: float = TREND_HEIGHT - _BOTTOM
@@ -103,7 +103,7 @@ def _ticks(low: float, high: float, metric: Metric) -> list[float]:
     return [round(tick / a_unit, 12) for tick in range(first, last + 1)]
 
 
-def path(points: Sequence[Point | None]) -> str:
+def path(points: Sequence[ChartPoint | None]) -> str:
     """The line through the points as SVG path data; it is broken where one is missing."""
     commands, pen_down = [], False
     for point in points:
@@ -113,11 +113,11 @@ def path(points: Sequence[Point | None]) -> str:
     return "".join(commands)
 
 
-def _last(points: Sequence[Point | None]) -> Point | None:
+def _last(points: Sequence[ChartPoint | None]) -> ChartPoint | None:
     return next((point for point in reversed(points) if point is not None), None)
 
 
-def _apart(one: Point | None, other: Point | None) -> tuple[Point | None, Point | None]:
+def _apart(one: ChartPoint | None, other: ChartPoint | None) -> tuple[ChartPoint | None, ChartPoint | None]:
     """The two, moved up and down where a line of text at each would cover the other."""
     if one is None or other is None or one.x != other.x or abs(one.y - other.y) >= _TEXT_HEIGHT:
         return one, other
@@ -127,12 +127,12 @@ def _apart(one: Point | None, other: Point | None) -> tuple[Point | None, Point 
 
 def _points(
     places: Sequence[float], values: Sequence[tuple[float | None, float | None]], height: Scale, metric: Metric
-) -> tuple[Point | None, ...]:
+) -> tuple[ChartPoint | None, ...]:
     least, most = metric.range
     return tuple(
         None
         if mean is None
-        else Point(
+        else ChartPoint(
             x, height.at(mean), height.at(min(most, mean + (std or 0))), height.at(max(least, mean - (std or 0)))
         )
         for x, (mean, std) in zip(places, values, strict=True)
