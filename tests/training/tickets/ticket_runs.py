@@ -66,7 +66,7 @@ class Saved:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.files: list[tuple[str, dict[str, Tensor]]] = []
-        for module in (loop, stage_files, mask_file):
+        for module in (stage_files, mask_file):
             self._watch(monkeypatch, module, module.save_tensors)
 
     def _watch(self, monkeypatch: pytest.MonkeyPatch, module: Any, original: Callable[..., None]) -> None:
