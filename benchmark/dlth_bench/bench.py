@@ -19,8 +19,8 @@ from dlth_bench.datasets.registry import class_catalog, data_at, is_packed, prot
 from dlth_bench.engines.attempt import invite
 from dlth_bench.engines.batch import BatchFolder, Grid, Purpose
 from dlth_bench.engines.engine import Engine, EngineSettings, Finished, Progressed
-from dlth_bench.engines.local import check_device, worker_count
-from dlth_bench.engines.registry import ENGINES, check_engine, make_engine
+from dlth_bench.engines.local import worker_count
+from dlth_bench.engines.registry import ENGINES, check_device, check_engine, make_engine
 from dlth_bench.engines.slurm import SlurmEngine
 from dlth_bench.protocols.protocol import Protocol
 from dlth_bench.protocols.protocol_file import DEFAULT_PROTOCOL, find_protocol

@@ -22,7 +22,6 @@ from dlth_bench.runs.result import Result
 from dlth_bench.runs.run import Run, Tuning
 from dlth_bench.runs.store import Busy, Store
 from dlth_bench.util.errors import InputError
-from dlth_bench.util.text import quoted
 
 
 @dataclass(frozen=True)
@@ -318,28 +317,6 @@ def visible_gpus(device: str = "auto") -> tuple[str, ...]:
     # CUDA reads the names up to the first that is none.
     end = next((place for place, name in enumerate(names) if not name or name == "-1"), len(names))
     return tuple(names[:end])
-
-
-DEVICES = ("auto", "cpu", "cuda", "mps")
-
-
-def check_device(device: str, *, here: bool = True) -> str:
-    """The device's name.
-
-    Args:
-        here: whether it must be in this machine.
-
-    Raises:
-        InputError: it is none of those there are, or not in this machine.
-    """
-    if device not in DEVICES:
-        raise InputError(f"--device: {quoted(device)} is none of {', '.join(DEVICES)}")
-    if here and device in {"cuda", "mps"}:
-        import torch  # slow to import, and a run that finds no device has failed
-
-        if not (torch.cuda if device == "cuda" else torch.backends.mps).is_available():
-            raise InputError(f"--device: torch finds no {device} here; --device auto takes what there is")
-    return device
 
 
 def worker_count(workers: int | None, device: str) -> int:

@@ -1,4 +1,4 @@
-"""The engines by name. An engine's module, and a cluster's library, are imported when the engine is asked for."""
+"""Engines and devices by name. An engine's module and library are imported when the engine is asked for."""
 
 from __future__ import annotations
 
@@ -68,3 +68,25 @@ def make_engine(name: str, settings: EngineSettings) -> Engine:
     if not entry.on_this_machine and settings.tuning != Tuning():
         raise InputError(f"--engine {name}: {settings.tuning.text} is for the local engine; see docs/scale.md")
     return cast("Engine", import_attribute(entry.make)(settings))
+
+
+DEVICES = ("auto", "cpu", "cuda", "mps")
+
+
+def check_device(device: str, *, here: bool = True) -> str:
+    """The device's name.
+
+    Args:
+        here: whether it must be in this machine.
+
+    Raises:
+        InputError: it is none of those there are, or not in this machine.
+    """
+    if device not in DEVICES:
+        raise InputError(f"--device: {quoted(device)} is none of {', '.join(DEVICES)}")
+    if here and device in {"cuda", "mps"}:
+        import torch  # slow to import, and a run that finds no device has failed
+
+        if not (torch.cuda if device == "cuda" else torch.backends.mps).is_available():
+            raise InputError(f"--device: torch finds no {device} here; --device auto takes what there is")
+    return device
