@@ -12,7 +12,8 @@ import pytest
 import yaml
 
 import dlth_bench
-from dlth_bench.bench import BenchEvent, Finished, Planned
+from dlth_bench.bench import BenchEvent, Planned
+from dlth_bench.engines.engine import Finished
 from dlth_bench.protocols.protocol import Protocol
 from dlth_bench.runs.plan import grid_runs
 from dlth_bench.runs.store import Store

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from dlth_bench.protocols.protocol import Protocol
-from dlth_bench.protocols.reference import ConfigReference, Cost, Reference
+from dlth_bench.protocols.protocol import ConfigReference, Cost, Protocol, Reference
 from dlth_bench.runs.result import Result
 from dlth_bench.runs.run import Run
 from dlth_bench.subsets.subset import Subset

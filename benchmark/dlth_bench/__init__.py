@@ -9,11 +9,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from dlth_bench.bench import reference as reference
-    from dlth_bench.bench import run as run
-    from dlth_bench.bench import score as score
+    from dlth_bench.bench import reference, run, score
     from dlth_bench.protocols.protocol import Protocol
-    from dlth_bench.selection.select import select as select
+    from dlth_bench.selection.select import select
     from dlth_bench.subsets.subset import Subset
 
 __version__ = "0.1.0"

@@ -18,22 +18,21 @@ from dlth_bench.datasets.packed.cache import PackedImages
 from dlth_bench.datasets.registry import class_catalog, data_at, is_packed, protocol_dataset, sample_catalog
 from dlth_bench.engines.attempt import invite
 from dlth_bench.engines.batch import BatchFolder, Grid, Purpose
-from dlth_bench.engines.engine import Engine, EngineSettings, Finished, Progressed
-from dlth_bench.engines.local import worker_count
-from dlth_bench.engines.registry import ENGINES, check_device, check_engine, make_engine
-from dlth_bench.engines.slurm import SlurmEngine
-from dlth_bench.protocols.protocol import Protocol
-from dlth_bench.protocols.protocol_file import DEFAULT_PROTOCOL, find_protocol
-from dlth_bench.protocols.reference import Reference
-from dlth_bench.runs.plan import (
-    Plan,
-    PlannedRun,
-    check_subset,
-    chosen_configs,
-    full_data,
-    make_plan,
-    subset_for,
+from dlth_bench.engines.engine import (
+    ENGINES,
+    Engine,
+    EngineSettings,
+    Finished,
+    Progressed,
+    check_device,
+    check_engine,
+    make_engine,
 )
+from dlth_bench.engines.local import worker_count
+from dlth_bench.engines.slurm import SlurmEngine
+from dlth_bench.protocols.protocol import Protocol, Reference
+from dlth_bench.protocols.protocol_file import DEFAULT_PROTOCOL, find_protocol
+from dlth_bench.runs.plan import Plan, PlannedRun, check_subset, chosen_configs, full_data, make_plan, subset_for
 from dlth_bench.runs.result import Result
 from dlth_bench.runs.run import Run, Tuning
 from dlth_bench.runs.score import (
@@ -49,8 +48,7 @@ from dlth_bench.runs.store import DEFAULT_STORE, ENCODER_FILE, Store
 from dlth_bench.scoring.power import FIRST_SEEDS
 from dlth_bench.scoring.score import make_scorecard
 from dlth_bench.scoring.scorecard import Scorecard
-from dlth_bench.subsets.subset import Subset
-from dlth_bench.subsets.subset_file import parse_subset
+from dlth_bench.subsets.subset import Subset, parse_subset
 from dlth_bench.util.errors import InputError
 from dlth_bench.util.text import quoted
 

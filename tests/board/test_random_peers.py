@@ -7,7 +7,7 @@ from board_examples import COST, OTHER_SUBSET, card_with, stored_with, tiny_prot
 from dlth_bench.board.columns import BOARD_COLUMNS
 from dlth_bench.board.markdown import board_rows
 from dlth_bench.board.rank import random_peers, same_cost, standing_among_random, told
-from dlth_bench.protocols.reference import Cost
+from dlth_bench.protocols.protocol import Cost
 from dlth_bench.scoring.scorecard import CostScore, Scorecard
 
 SPENT = CostScore(subset=COST, full=None)

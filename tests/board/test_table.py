@@ -10,7 +10,7 @@ from board_examples import COST, OTHER_SUBSET, card_with, results_of, stored_wit
 from dlth_bench.board.columns import BOARD_COLUMNS
 from dlth_bench.board.markdown import board_markdown, board_rows
 from dlth_bench.board.row import Row, flags
-from dlth_bench.protocols.reference import Cost
+from dlth_bench.protocols.protocol import Cost
 from dlth_bench.scoring.scorecard import CorrelationScore, CostScore, DecisionScore
 from dlth_bench.util.text import escaped
 

@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
-from dlth_bench.engines import registry
-from dlth_bench.engines.registry import ENGINES, check_engine
+from dlth_bench.engines import engine as registry
+from dlth_bench.engines.engine import ENGINES, check_engine
 from dlth_bench.util.errors import InputError
 from dlth_bench.util.registry import import_attribute
 

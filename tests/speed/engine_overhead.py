@@ -26,8 +26,7 @@ from tabulate import tabulate
 
 from dlth_bench.engines.attempt import read_attempts
 from dlth_bench.engines.batch import Grid
-from dlth_bench.engines.engine import EngineSettings, Finished
-from dlth_bench.engines.registry import make_engine
+from dlth_bench.engines.engine import EngineSettings, Finished, make_engine
 from dlth_bench.protocols.protocol_file import find_protocol
 from dlth_bench.runs.plan import grid_runs
 from dlth_bench.runs.result import Result

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from dlth_bench.board.check_results import result_findings
-from dlth_bench.board.findings import Finding, Invalid, findings_of, require_none
+from dlth_bench.board.submission import Finding, Invalid, findings_of, require_none
 from dlth_bench.board.submission_folder import (
     FILES,
     METADATA,

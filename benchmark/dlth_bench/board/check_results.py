@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from dlth_bench.board.findings import Finding
+from dlth_bench.board.submission import Finding
 from dlth_bench.datasets.catalog import MOST_UNREADABLE
 from dlth_bench.datasets.registry import published_size, validation_counts
 from dlth_bench.protocols.protocol import Protocol

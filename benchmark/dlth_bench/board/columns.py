@@ -26,7 +26,7 @@ from dlth_bench.board.row import (
     status_text,
 )
 from dlth_bench.board.submission import Submission
-from dlth_bench.protocols.reference import Cost
+from dlth_bench.protocols.protocol import Cost
 from dlth_bench.scoring.scorecard import CorrelationScore, CostScore, DecisionScore, Scorecard
 from dlth_bench.util.text import correlation, factor, percent, probability
 

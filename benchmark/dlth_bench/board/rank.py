@@ -11,8 +11,7 @@ import numpy as np
 from dlth_bench.board.check import check_content
 from dlth_bench.board.submission import Submission
 from dlth_bench.board.submission_folder import StoredSubmission, read_submissions, write_scorecard
-from dlth_bench.protocols.protocol import Protocol
-from dlth_bench.protocols.reference import Cost
+from dlth_bench.protocols.protocol import Cost, Protocol
 from dlth_bench.runs.score import score_results
 from dlth_bench.scoring.comparison import (
     AmongRandom,

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 
 from dlth_bench.board.rank import Rank, SameCost
 from dlth_bench.board.submission_folder import Status, StoredSubmission
-from dlth_bench.protocols.protocol import Protocol
-from dlth_bench.protocols.reference import Cost
+from dlth_bench.protocols.protocol import Cost, Protocol
 from dlth_bench.scoring.comparison import AmongRandom
 from dlth_bench.scoring.scorecard import CorrelationScore
 from dlth_bench.util.text import correlation, count, duration, interval

@@ -24,14 +24,12 @@ import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from dlth_bench.board.findings import Finding, Invalid, findings_of, require_none
-from dlth_bench.board.submission import Submission
+from dlth_bench.board.submission import Finding, Invalid, Submission, findings_of, require_none
 from dlth_bench.board.verification import Verification, claim_digest
 from dlth_bench.datasets.registry import class_catalog, nameable_samples
 from dlth_bench.runs.result import Result
 from dlth_bench.scoring.scorecard import Scorecard
-from dlth_bench.subsets.subset import Subset
-from dlth_bench.subsets.subset_file import MAX_SUBSET_BYTES, parse_subset
+from dlth_bench.subsets.subset import MAX_SUBSET_BYTES, Subset, parse_subset
 from dlth_bench.util.errors import InputError
 from dlth_bench.util.files import read_text_file, write_atomically
 from dlth_bench.util.text import printable, quoted, subset_size

@@ -26,7 +26,7 @@ from dlth_bench.cli.shared.options import (
 )
 from dlth_bench.datasets.dataset import Dataset
 from dlth_bench.datasets.registry import protocol_dataset
-from dlth_bench.engines.registry import check_device
+from dlth_bench.engines.engine import check_device
 from dlth_bench.protocols.protocol import Config, Protocol
 from dlth_bench.protocols.protocol_file import DEFAULT_PROTOCOL, find_protocol
 from dlth_bench.runs.plan import chosen_configs, grid_runs, subset_for

@@ -25,8 +25,8 @@ from dlth_bench.engines.doctor import (
     protocols_check,
     version_checks,
 )
+from dlth_bench.engines.engine import check_device
 from dlth_bench.engines.golden_run import GoldenCell, golden_cell, golden_checks, train_golden
-from dlth_bench.engines.registry import check_device
 from dlth_bench.protocols.protocol import Protocol
 from dlth_bench.protocols.protocol_file import find_protocol
 from dlth_bench.runs.result import Result

@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from dlth_bench.cli.shared.options import DataDirOption, DeviceOption, ProtocolOption, use_data_dir
+from dlth_bench.engines.engine import check_device
 from dlth_bench.engines.record_dynamics import NotRecorded, RecordedRun, record_run, recording_run
-from dlth_bench.engines.registry import check_device
 from dlth_bench.protocols.protocol import Protocol
 from dlth_bench.protocols.protocol_file import DEFAULT_PROTOCOL, find_protocol
 from dlth_bench.runs.dynamics_file import write_dynamics

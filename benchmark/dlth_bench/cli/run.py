@@ -44,8 +44,8 @@ from dlth_bench.cli.shared.options import (
 from dlth_bench.cli.shared.scorecard import show_scorecard
 from dlth_bench.cli.shared.train import show_training, train_plan
 from dlth_bench.datasets.registry import protocol_dataset
+from dlth_bench.engines.engine import check_device
 from dlth_bench.engines.followers import follows
-from dlth_bench.engines.registry import check_device
 from dlth_bench.engines.smoke import (
     BATCH,
     STEPS,

@@ -9,16 +9,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from dlth_bench.selection.policy import (
-    Algorithm,
-    Criterion,
-    Draw,
-    NeverLearned,
-    Option,
-    Policy,
-    Representative,
-    Ties,
-)
+from dlth_bench.selection.policy import Algorithm, Criterion, Draw, NeverLearned, Option, Policy, Representative, Ties
 from dlth_bench.selection.registry import class_policies, sample_policies
 from dlth_bench.selection.select import choose_subset
 from dlth_bench.util.files import write_atomically

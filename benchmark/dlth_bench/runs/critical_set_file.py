@@ -16,7 +16,7 @@ from safetensors import SafetensorError, safe_open
 from dlth_bench.datasets.catalog import SampleCatalog
 from dlth_bench.protocols.tickets import PracFacts
 from dlth_bench.runs.store import CRITICAL_FILE, read_stored_run
-from dlth_bench.subsets.subset_file import misnamed
+from dlth_bench.subsets.subset import misnamed
 from dlth_bench.util.errors import InputError
 from dlth_bench.util.model import Frozen
 

@@ -21,7 +21,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from dlth_bench.datasets.catalog import SampleCatalog
-from dlth_bench.subsets.subset_file import misnamed
+from dlth_bench.subsets.subset import misnamed
 from dlth_bench.util.errors import InputError
 from dlth_bench.util.files import write_atomically
 from dlth_bench.util.model import Frozen

@@ -8,8 +8,7 @@ from pathlib import Path
 
 from dlth_bench.datasets.catalog import SampleCatalog
 from dlth_bench.datasets.registry import class_catalog, sample_catalog
-from dlth_bench.protocols.protocol import Config, Protocol
-from dlth_bench.protocols.reference import Cost
+from dlth_bench.protocols.protocol import Config, Cost, Protocol
 from dlth_bench.runs.result import Result
 from dlth_bench.runs.run import Run
 from dlth_bench.runs.store import Store

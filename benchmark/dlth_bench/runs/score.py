@@ -17,8 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from dlth_bench.protocols.metric import Metric
-from dlth_bench.protocols.protocol import Protocol
-from dlth_bench.protocols.reference import ConfigReference, Cost, Reference
+from dlth_bench.protocols.protocol import ConfigReference, Cost, Protocol, Reference
 from dlth_bench.runs.plan import chosen_configs, full_data, grid_runs, stored_result
 from dlth_bench.runs.result import TRAINING_VERSION, Result
 from dlth_bench.runs.store import Store

@@ -13,7 +13,7 @@ from scipy.optimize import brentq
 from scipy.special import polygamma, psi
 
 from dlth_bench.protocols.metric import ACCURACY, Metric
-from dlth_bench.protocols.reference import Reference
+from dlth_bench.protocols.protocol import Reference
 from dlth_bench.scoring.correlation import MINIMUM_CONFIGS, FloatArray, as_configs
 
 

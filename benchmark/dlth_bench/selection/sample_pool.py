@@ -20,7 +20,7 @@ from dlth_bench.datasets.registry import class_catalog, sample_catalog
 from dlth_bench.protocols.protocol_file import find_protocol
 from dlth_bench.runs.dynamics_file import Dynamics
 from dlth_bench.selection.policy import Labels, Positions
-from dlth_bench.subsets.subset_file import misnamed
+from dlth_bench.subsets.subset import misnamed
 from dlth_bench.util.errors import InputError
 from dlth_bench.util.tables import read_parquet_columns
 from dlth_bench.util.text import printable, quoted

@@ -13,9 +13,9 @@ from typing import Any
 
 from dlth_bench.datasets.catalog import ClassCatalog
 from dlth_bench.datasets.registry import class_catalog, dataset_names, sample_catalog
-from dlth_bench.subsets.subset import Subset
-from dlth_bench.subsets.subset_file import (
+from dlth_bench.subsets.subset import (
     MAX_SUBSET_BYTES,
+    Subset,
     SubsetCard,
     count_known,
     load_card,

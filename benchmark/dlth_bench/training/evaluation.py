@@ -19,8 +19,8 @@ from torch import Tensor, nn
 
 from dlth_bench.protocols.methods import Features, FinetuneSpec, LinearSpec
 from dlth_bench.protocols.metric import Measured
+from dlth_bench.protocols.protocol import Cost
 from dlth_bench.protocols.recipe import AugmentSpec
-from dlth_bench.protocols.reference import Cost
 from dlth_bench.runs.result import Curves, TicketFacts
 from dlth_bench.training.data import Resident
 from dlth_bench.training.environment import peak_memory_bytes

@@ -9,10 +9,9 @@ from tiny_training import CLASSES, CONFIGS, IMAGES_PER_CLASS, RESNET, SGD, tiny_
 
 from dlth_bench.datasets.glyphs.dataset import Glyphs
 from dlth_bench.protocols.methods import SupervisedSpec
-from dlth_bench.protocols.protocol import Config
+from dlth_bench.protocols.protocol import Config, Cost
 from dlth_bench.protocols.protocol_file import find_protocol
 from dlth_bench.protocols.recipe import AugmentSpec
-from dlth_bench.protocols.reference import Cost
 from dlth_bench.runs.run import Run
 from dlth_bench.subsets.subset import Replaced, Subset
 from dlth_bench.training.estimates.run import Estimate, estimated

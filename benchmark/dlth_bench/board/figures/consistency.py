@@ -18,8 +18,8 @@ from dlth_bench.board.figures.style import (
     save,
     title,
 )
-from dlth_bench.protocols.comparisons import Step
 from dlth_bench.protocols.protocol import Protocol
+from dlth_bench.scoring.decisions import Step
 from dlth_bench.scoring.scorecard import Scorecard
 from dlth_bench.util.errors import InputError
 

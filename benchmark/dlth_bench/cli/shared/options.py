@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from dlth_bench.datasets.registry import data_at
+from dlth_bench.engines.engine import ENGINES
 from dlth_bench.engines.followers import follow, follows, leading, started_devices
-from dlth_bench.engines.registry import ENGINES
 from dlth_bench.runs.run import Tuning
 from dlth_bench.util.errors import InputError
 

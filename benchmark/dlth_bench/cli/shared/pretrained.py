@@ -14,8 +14,8 @@ from rich.progress import Progress
 
 from dlth_bench.datasets.catalog import ClassCatalog
 from dlth_bench.datasets.class_folders import LabelledFiles, validation_files
+from dlth_bench.engines.engine import check_device
 from dlth_bench.engines.local import worker_count
-from dlth_bench.engines.registry import check_device
 from dlth_bench.util.errors import InputError
 
 if TYPE_CHECKING:

@@ -32,8 +32,7 @@ from dlth_bench.bench import (
     train,
 )
 from dlth_bench.engines.batch import BatchFolder, Purpose
-from dlth_bench.engines.engine import Finished, Progressed
-from dlth_bench.engines.registry import ENGINES
+from dlth_bench.engines.engine import ENGINES, Finished, Progressed
 from dlth_bench.runs.plan import Plan, PlannedRun
 from dlth_bench.runs.result import Result
 from dlth_bench.runs.store import Store
