@@ -6,6 +6,7 @@ import pytest
 from tiny_training import CONFIGS, tiny_run, train_spec
 
 from dlth_bench.datasets.registry import protocol_dataset
+from dlth_bench.training.cpu_speed.grouped_views import GroupedViews
 from dlth_bench.training.speed import _Both, bench_step, profile_parts, profile_step, timed_parts
 from dlth_bench.util.errors import InputError
 
@@ -29,8 +30,8 @@ def test_the_parts_of_a_profile_are_those_of_the_step_and_looking_leaves_no_trac
 def test_a_round_has_whole_groups_of_steps_whose_views_are_made_in_one_go() -> None:
     """Else the fastest round would be one that makes none."""
     both = _Both(CONFIG, DATA, protocol_dataset(DATA), "cpu", 3)
-    assert both.trainer.grouped is not None
-    assert both.steps % both.trainer.grouped.size == 0 == both.usable % both.trainer.grouped.size
+    assert isinstance(both.grouped, GroupedViews)
+    assert both.steps % both.grouped.size == 0 == both.usable % both.grouped.size
 
 
 def test_a_ratio_is_of_two_rates() -> None:

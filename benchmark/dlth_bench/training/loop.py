@@ -33,15 +33,10 @@ class Trainer:
     """A stage set up on a device: its optimizer, the order of its samples, and what one update does."""
 
     def __init__(self, stage: Stage, fabric: Fabric) -> None:
-        self.stage, self.device = stage, fabric.device
+        self.stage = stage
         self.division = divide_steps(stage, fabric)
         self.optimizer = build_optimizer(stage.spec.optimizer, stage.method, cpu_speed=stage.cpu_speed)
-        self.batches = Batches(stage)
-        self.grouped = group_views(stage, self.batches) if self.division is None else None
-        self.views_at = self._views_at if self.grouped is None else self.grouped.at
-        self.compute_gradients = self._compute_gradients if self.division is None else self.division.compute_gradients
-        self.read_batch = batch_reader(stage)
-        self.generator = torch.Generator(device=fabric.device)
+        self.gradients = self.division or OnePass(stage, fabric.device)
         self.held_out: list[float] = []
         """As `History` has it."""
         self.trained = [parameter for parameter in stage.method.parameters() if parameter.requires_grad]
@@ -55,7 +50,7 @@ class Trainer:
         moment = Moment(step, stage.steps, stage.epoch_steps)
         for parameter in self.trained:
             parameter.grad = None
-        loss = self.compute_gradients(moment)
+        loss = self.gradients.compute(moment)
         method.before_step(moment)
         if stage.masking is not None:  # before clipping, whose norms are then those of live weights alone
             stage.masking.zero_gradients()
@@ -72,17 +67,33 @@ class Trainer:
             self.held_out.append(method.accuracy(stage.samples[stage.held_out], stage.labels[stage.held_out]))
         return loss
 
-    def _compute_gradients(self, moment: Moment) -> Tensor:
-        """Forward and backward of the whole batch on one device; returns the loss, detached."""
+
+class OnePass:
+    """The gradients of a whole batch on one device."""
+
+    def __init__(self, stage: Stage, device: torch.device) -> None:
+        self.stage, self.device = stage, device
+        self.views = group_views(stage) or StepViews(stage, device)
+
+    def compute(self, moment: Moment) -> Tensor:
+        """Forward and backward of a step; returns the loss, detached."""
         stage = self.stage
         seed_model_draws(self.device, stream_seed(stage.seed, f"{stage.name}/model", moment.step))
-        views, labels = self.views_at(moment.step)
+        views, labels = self.views.at(moment.step)
         with stage.autocast(self.device):
             loss: Tensor = stage.method(views, labels, moment)
         loss.backward()  # type: ignore[no-untyped-call]  # torch declares no type
         return loss.detach()
 
-    def _views_at(self, step: int) -> tuple[Views, Tensor]:
+
+class StepViews:
+    """The views of a stage, one step at a time."""
+
+    def __init__(self, stage: Stage, device: torch.device) -> None:
+        self.stage, self.batches, self.read_batch = stage, Batches(stage), batch_reader(stage)
+        self.generator = torch.Generator(device=device)
+
+    def at(self, step: int) -> tuple[Views, Tensor]:
         """The augmented samples of a step, and their labels, int64 (batch,)."""
         stage, positions = self.stage, self.batches.at(step)
         self.generator.manual_seed(stream_seed(stage.seed, f"{stage.name}/augmentation", step))

@@ -16,7 +16,8 @@ from dlth_bench.datasets.dataset import Dataset, DataSpec
 from dlth_bench.protocols.protocol import Config
 from dlth_bench.runs.run import Run
 from dlth_bench.training import loop
-from dlth_bench.training.loop import Trainer
+from dlth_bench.training.cpu_speed.grouped_views import GroupedViews
+from dlth_bench.training.loop import OnePass, StepViews, Trainer
 from dlth_bench.training.methods.method import Moment
 from dlth_bench.training.run_context import prepare_run
 from dlth_bench.training.stage import Batches, Stage
@@ -96,11 +97,18 @@ class PartClock:
                 delattr(owner, name)
 
 
+def _views_of(trainer: Trainer) -> StepViews | GroupedViews:
+    """What makes the views of a trainer whose steps are not divided."""
+    if not isinstance(trainer.gradients, OnePass):
+        raise TypeError("a step that is divided is not timed")
+    return trainer.gradients.views
+
+
 def timed_parts(trainer: Trainer) -> list[tuple[Any, str, str]]:
     """What is timed of a trainer's step: who has the function, its name there, and the part that it counts for."""
     method = trainer.stage.method
     parts: list[tuple[Any, str, str]] = [
-        (trainer, "views_at", "order and gathering of samples"),
+        (_views_of(trainer), "at", "order and gathering of samples"),
         (method, "views", "views"),
         (method, "forward", FORWARD),
         (Tensor, "backward", BACKWARD),
@@ -187,13 +195,15 @@ class _Both:
         self.trainer = Trainer(self.stage, self.fabric)
         self.bare = BareStep(self.stage, self.fabric)
         # Views of some steps are made in one go; a round has whole groups of such steps.
-        group = 1 if self.trainer.grouped is None else self.trainer.grouped.size
+        views = _views_of(self.trainer)
+        self.grouped = views if isinstance(views, GroupedViews) else None
+        group = 1 if self.grouped is None else self.grouped.size
         self.steps = -(-steps // group) * group
         self.usable = max(group, self.stage.steps // group * group)
 
     def whole_round(self, number: int) -> None:
-        if self.trainer.grouped is not None:
-            self.trainer.grouped.forget()  # short stages come back to the same steps
+        if self.grouped is not None:
+            self.grouped.forget()  # short stages come back to the same steps
         for step in range(number * self.steps, (number + 1) * self.steps):
             self.trainer.step(step % self.usable)
 

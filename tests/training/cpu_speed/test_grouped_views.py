@@ -12,8 +12,8 @@ from torch import Tensor
 
 from dlth_bench.protocols.methods import SupervisedSpec
 from dlth_bench.protocols.protocol import Config
-from dlth_bench.training.cpu_speed.grouped_views import MAX_STEPS, grouped_steps
-from dlth_bench.training.loop import Trainer
+from dlth_bench.training.cpu_speed.grouped_views import MAX_STEPS, GroupedViews, grouped_steps
+from dlth_bench.training.loop import OnePass, Trainer
 from dlth_bench.training.methods import build_method
 from dlth_bench.training.random import global_stream
 from dlth_bench.training.stage import Stage
@@ -62,10 +62,11 @@ def test_a_stage_that_goes_on_in_the_middle_of_a_group_sees_the_same_views() -> 
     stage = _stage(CONFIGS["moco"])
     begun = Trainer(stage, Fabric(accelerator="cpu", devices=1))
     resumed = Trainer(replace(_stage(CONFIGS["moco"]), start=5), Fabric(accelerator="cpu", devices=1))
-    assert begun.grouped is not None and resumed.grouped is not None
-    views = [begun.grouped.at(step) for step in range(STEPS)]
+    assert isinstance(begun.gradients, OnePass) and isinstance(resumed.gradients, OnePass)
+    assert isinstance(begun.gradients.views, GroupedViews)
+    views = [begun.gradients.views.at(step) for step in range(STEPS)]
     for step in range(5, STEPS):
-        (queries, keys), labels = resumed.grouped.at(step)
+        (queries, keys), labels = resumed.gradients.views.at(step)
         assert torch.equal(queries, views[step][0][0]) and torch.equal(keys, views[step][0][1])
         assert torch.equal(labels, views[step][1])
 

@@ -33,10 +33,10 @@ def grouped_steps(stage: Stage) -> int:
     return max(1, min(MAX_STEPS, MAX_VALUES // (batch * samples[0].numel())))
 
 
-def group_views(stage: Stage, batches: Batches) -> GroupedViews | None:
+def group_views(stage: Stage) -> GroupedViews | None:
     """The views of a stage made for several steps in one go; None where that is switched off or gains nothing."""
     size = grouped_steps(stage) if stage.cpu_speed else 1
-    return GroupedViews(stage, batches, size) if size > 1 else None
+    return GroupedViews(stage, size) if size > 1 else None
 
 
 class GroupedViews:
@@ -45,8 +45,8 @@ class GroupedViews:
     A stage that goes on from a checkpoint so has the groups of one that was not interrupted.
     """
 
-    def __init__(self, stage: Stage, batches: Batches, size: int) -> None:
-        self.stage, self.batches, self.size = stage, batches, size
+    def __init__(self, stage: Stage, size: int) -> None:
+        self.stage, self.batches, self.size = stage, Batches(stage), size
         self._group = -1
         self._made: list[tuple[Views, Tensor]] = []
         self._each = [torch.Generator() for _ in range(size)]

@@ -71,7 +71,7 @@ class Division(AbstractContextManager["Division"]):
         self.read_batch = batch_reader(stage, self.own)
         self.generator = PartGenerator(device=fabric.device)
 
-    def compute_gradients(self, moment: Moment) -> Tensor:
+    def compute(self, moment: Moment) -> Tensor:
         """Forward and backward of all passes of a step; returns the sum of their losses, detached.
 
         With several processes the gradients are those of all, the loss is this process's share.
