@@ -8,8 +8,7 @@ import pytest
 from board_examples import tiny_config, tiny_protocol
 from pydantic import ValidationError
 
-from dlth_bench.protocols.measurements import ForgettingSpec
-from dlth_bench.protocols.metric import ACCURACY, MeasuredValue, Metric
+from dlth_bench.protocols.measurements import ACCURACY, ForgettingSpec, MeasuredValue, Metric
 from dlth_bench.protocols.protocol import Config, ConfigReference, Protocol
 
 EVENTS = Metric(name="forgetting-events", unit="events", direction="lower")

@@ -21,7 +21,7 @@ from dlth_bench.board.rank import (
 from dlth_bench.board.row import Row
 from dlth_bench.board.submission import Submission
 from dlth_bench.board.submission_folder import StoredSubmission
-from dlth_bench.protocols.metric import ACCURACY, amount, column_title, explained
+from dlth_bench.protocols.measurements import ACCURACY, amount, column_title, explained
 from dlth_bench.protocols.protocol import Protocol
 from dlth_bench.scoring.scorecard import CorrelationScore, Scorecard
 from dlth_bench.subsets.subset import REPLACED_TEXT

@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from dlth_bench.cli.shared.options import JsonOption, ProtocolOption
-from dlth_bench.protocols.metric import size
+from dlth_bench.protocols.measurements import size
 from dlth_bench.protocols.protocol import Protocol
 from dlth_bench.protocols.protocol_file import DEFAULT_PROTOCOL, find_protocol
 from dlth_bench.scoring.ceiling import reliability_of

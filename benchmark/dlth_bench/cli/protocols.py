@@ -14,7 +14,7 @@ from rich.text import Text
 
 from dlth_bench.cli.shared.estimates import print_details, recipe_details
 from dlth_bench.datasets.dataset import DataSpec
-from dlth_bench.protocols.metric import ACCURACY, amount, column_title, explained
+from dlth_bench.protocols.measurements import ACCURACY, amount, column_title, explained
 from dlth_bench.protocols.protocol import Config, Protocol
 from dlth_bench.protocols.protocol_file import (
     DRAFTS,

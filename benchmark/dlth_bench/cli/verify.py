@@ -37,7 +37,7 @@ from dlth_bench.cli.shared.options import (
     use_data_dir,
 )
 from dlth_bench.cli.shared.train import train_plan
-from dlth_bench.protocols.metric import Metric
+from dlth_bench.protocols.measurements import Metric
 from dlth_bench.protocols.protocol import Protocol
 from dlth_bench.protocols.protocol_file import find_protocol
 from dlth_bench.runs.plan import make_plan

@@ -10,9 +10,8 @@ from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from dlth_bench.datasets.dataset import DataSpec, Slug
-from dlth_bench.protocols.measurements import MeasurementSpec, measurement_problem
+from dlth_bench.protocols.measurements import ACCURACY, MeasurementSpec, Metric, measurement_problem
 from dlth_bench.protocols.methods import METHODS, EvaluationSpec, MethodSpec
-from dlth_bench.protocols.metric import ACCURACY, Metric
 from dlth_bench.protocols.recipe import Backbone, EvalViewSpec, TrainSpec, Unit
 from dlth_bench.protocols.tickets import PruningSpec, RemovalSpec
 from dlth_bench.subsets.subset import SubsetRule

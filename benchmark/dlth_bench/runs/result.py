@@ -8,7 +8,7 @@ from typing import Annotated, Literal, NamedTuple, Self
 
 from pydantic import Field, model_validator
 
-from dlth_bench.protocols.metric import ACCURACY, Measured, Metric
+from dlth_bench.protocols.measurements import ACCURACY, Measured, Metric
 from dlth_bench.protocols.protocol import Accuracy, Cost
 from dlth_bench.protocols.tickets import PracFacts, PracLevel, SearchData
 from dlth_bench.subsets.subset import Replaced

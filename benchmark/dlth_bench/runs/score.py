@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dlth_bench.protocols.metric import Metric
+from dlth_bench.protocols.measurements import Metric
 from dlth_bench.protocols.protocol import ConfigReference, Cost, Protocol, Reference
 from dlth_bench.runs.plan import chosen_configs, full_data, grid_runs, stored_result
 from dlth_bench.runs.result import TRAINING_VERSION, Result

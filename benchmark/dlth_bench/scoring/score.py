@@ -10,7 +10,7 @@ from typing import get_args
 import numpy as np
 
 import dlth_bench
-from dlth_bench.protocols.metric import ACCURACY, Metric
+from dlth_bench.protocols.measurements import ACCURACY, Metric
 from dlth_bench.protocols.protocol import Config, Cost, Protocol, Reference
 from dlth_bench.scoring.ceiling import disattenuated, noise_ceiling, reliability_of
 from dlth_bench.scoring.correlation import (

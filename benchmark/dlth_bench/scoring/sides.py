@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import brentq
 from scipy.special import polygamma, psi
 
-from dlth_bench.protocols.metric import ACCURACY, Metric
+from dlth_bench.protocols.measurements import ACCURACY, Metric
 from dlth_bench.protocols.protocol import Reference
 from dlth_bench.scoring.correlation import MINIMUM_CONFIGS, FloatArray, as_configs
 

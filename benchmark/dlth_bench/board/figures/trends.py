@@ -20,7 +20,7 @@ from dlth_bench.board.figures.style import (
     save,
     title,
 )
-from dlth_bench.protocols.metric import ACCURACY
+from dlth_bench.protocols.measurements import ACCURACY
 from dlth_bench.protocols.protocol import Protocol
 from dlth_bench.scoring.scorecard import Scorecard
 from dlth_bench.util.text import correlation

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from dlth_bench.protocols.metric import ACCURACY, Metric
+from dlth_bench.protocols.measurements import ACCURACY, Metric
 from dlth_bench.scoring.scorecard import ConfigScore, CorrelationScore
 
 BAR_WIDTH, BAR_HEIGHT = 132, 18

@@ -15,7 +15,7 @@ from dlth_bench.board.site.templates import submission_path
 from dlth_bench.board.submission_folder import SUBSET, StoredSubmission
 from dlth_bench.datasets.catalog import ClassCatalog
 from dlth_bench.datasets.registry import class_catalog
-from dlth_bench.protocols.metric import ACCURACY, Metric
+from dlth_bench.protocols.measurements import ACCURACY, Metric
 from dlth_bench.protocols.protocol import Cost
 from dlth_bench.runs.result import Environment, Result
 from dlth_bench.scoring.scorecard import ConfigScore, Scorecard

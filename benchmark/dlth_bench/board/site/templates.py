@@ -16,7 +16,7 @@ from markupsafe import Markup
 import dlth_bench
 from dlth_bench.board.site import charts
 from dlth_bench.board.submission import Submission
-from dlth_bench.protocols import metric as metric_text
+from dlth_bench.protocols import measurements as metric_text
 from dlth_bench.protocols.protocol import Protocol
 from dlth_bench.subsets.subset import REPLACED_TEXT
 from dlth_bench.util import text as number_text

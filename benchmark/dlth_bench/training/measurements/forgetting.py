@@ -8,8 +8,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
-from dlth_bench.protocols.measurements import ForgettingSpec
-from dlth_bench.protocols.metric import Measured
+from dlth_bench.protocols.measurements import ForgettingSpec, Measured
 from dlth_bench.protocols.tickets import RemovalSpec
 from dlth_bench.training.data import Resident
 from dlth_bench.training.loop import History
