@@ -11,7 +11,7 @@ import pytest
 
 from dlth_bench.protocols.protocol_file import find_protocol
 from dlth_bench.runs.plan import grid_runs
-from dlth_bench.runs.result import Result
+from dlth_bench.runs.run import Result
 from dlth_bench.runs.store import Store
 from dlth_bench.subsets.find import find_subset
 

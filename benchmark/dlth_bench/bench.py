@@ -33,8 +33,7 @@ from dlth_bench.engines.slurm import SlurmEngine
 from dlth_bench.protocols.protocol import Protocol, Reference
 from dlth_bench.protocols.protocol_file import DEFAULT_PROTOCOL, find_protocol
 from dlth_bench.runs.plan import Plan, PlannedRun, check_subset, chosen_configs, full_data, make_plan, subset_for
-from dlth_bench.runs.result import Result
-from dlth_bench.runs.run import Run, Tuning
+from dlth_bench.runs.run import Result, Run, Tuning
 from dlth_bench.runs.score import (
     make_reference,
     read_accuracy_table,

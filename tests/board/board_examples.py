@@ -13,7 +13,7 @@ from dlth_bench.protocols.methods import SupervisedSpec
 from dlth_bench.protocols.protocol import Config, ConfigReference, Cost, Protocol, Reference, UnderfitGate
 from dlth_bench.protocols.recipe import AugmentSpec, Duration, OptimizerSpec, ResNetSpec, TrainSpec
 from dlth_bench.runs.plan import grid_runs
-from dlth_bench.runs.result import Environment, Result
+from dlth_bench.runs.run import Environment, Result
 from dlth_bench.runs.score import score_results
 from dlth_bench.scoring.scorecard import ConfigScore, CorrelationScore, Scorecard
 from dlth_bench.subsets.subset import Subset, SubsetRule

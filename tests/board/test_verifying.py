@@ -16,7 +16,7 @@ from dlth_bench.board.row import flags
 from dlth_bench.board.submission_folder import StoredSubmission, read_submission, write_verification
 from dlth_bench.board.verification import Commitment, Verification, commitment_of, draw
 from dlth_bench.board.verify import draw_cells, noise_of, verification_of
-from dlth_bench.runs.result import Result
+from dlth_bench.runs.run import Result
 from dlth_bench.util.errors import InputError
 
 NONCE = "ab" * 32

@@ -14,8 +14,7 @@ from command_line import refused, run
 
 from dlth_bench.engines import smoke
 from dlth_bench.protocols.protocol_file import draft_protocols, find_protocol, shipped_protocols
-from dlth_bench.runs.result import Result
-from dlth_bench.runs.run import Run
+from dlth_bench.runs.run import Result, Run
 from imagenet_files import write_image_folder, write_parquet
 
 pytest.importorskip("pyarrow")

@@ -11,7 +11,7 @@ import pytest
 from dlth_bench.datasets.entry import DatasetEntry
 from dlth_bench.datasets.registry import DATASETS
 from dlth_bench.util.errors import InputError
-from dlth_bench.util.registry import Registry, import_attribute
+from dlth_bench.util.model import Registry, import_attribute
 
 
 def test_lookups_import_no_heavy_library() -> None:

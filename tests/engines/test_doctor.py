@@ -32,7 +32,7 @@ from dlth_bench.engines.doctor import (
     version_checks,
 )
 from dlth_bench.engines.golden_run import GoldenCell, first_departure, golden_cell, golden_checks
-from dlth_bench.runs.result import Result
+from dlth_bench.runs.run import Result
 from imagenet_files import write_image_folder
 
 SUBMISSIONS = Path(__file__).parents[2] / "submissions" / "glyphs-ssl"

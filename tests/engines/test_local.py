@@ -18,8 +18,7 @@ from dlth_bench.engines.engine import Finished, Progressed
 from dlth_bench.engines.local import LocalEngine
 from dlth_bench.protocols.protocol import Protocol
 from dlth_bench.runs.plan import Plan, make_plan
-from dlth_bench.runs.result import Result
-from dlth_bench.runs.run import Run
+from dlth_bench.runs.run import Result, Run
 from dlth_bench.runs.store import Store
 from tiny_grid import CLASSES, SUBSET
 

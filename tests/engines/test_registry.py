@@ -10,7 +10,7 @@ import pytest
 from dlth_bench.engines import engine as registry
 from dlth_bench.engines.engine import ENGINES, check_engine
 from dlth_bench.util.errors import InputError
-from dlth_bench.util.registry import import_attribute
+from dlth_bench.util.model import import_attribute
 
 
 @pytest.mark.parametrize(("engine", "library"), [("slurm", "submitit"), ("ray", "ray")])

@@ -10,7 +10,7 @@ from board_examples import COST, DEVICE, FULL, SUBSET, results_of, tiny_protocol
 from scipy import stats
 
 from dlth_bench.protocols.protocol import ConfigReference, Cost, Protocol
-from dlth_bench.runs.result import Result
+from dlth_bench.runs.run import Result
 from dlth_bench.runs.score import cell_of, score_results
 from dlth_bench.scoring.score import Cell, NotScorable, make_scorecard
 from dlth_bench.scoring.scorecard import Scorecard

@@ -27,8 +27,7 @@ from dlth_bench.datasets.registry import protocol_dataset
 from dlth_bench.protocols.protocol_file import find_protocol
 from dlth_bench.protocols.recipe import Duration
 from dlth_bench.runs.plan import grid_runs
-from dlth_bench.runs.result import Result
-from dlth_bench.runs.run import Run
+from dlth_bench.runs.run import Result, Run
 from dlth_bench.runs.store import Store
 from dlth_bench.subsets.find import find_subset
 from dlth_bench.training import loop
@@ -108,7 +107,7 @@ def dino_run() -> Run:
 
 
 def of_one_step(train: Callable[[], Any]) -> set[str]:
-    """A step of a training's first stage that makes its views; on a processor those of eight steps are made in one go."""
+    """A step of a training's first stage that makes its views; on a processor those of eight are made in one go."""
     found: list[set[str]] = []
     plain = loop.Trainer.step
 

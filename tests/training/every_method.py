@@ -23,8 +23,7 @@ from dlth_bench.protocols.methods import LinearSpec, MethodSpec, SupervisedSpec,
 from dlth_bench.protocols.protocol import Config
 from dlth_bench.protocols.protocol_file import find_protocol
 from dlth_bench.protocols.recipe import AugmentSpec, LibrarySpec, OptimizerSpec
-from dlth_bench.runs.result import Result
-from dlth_bench.runs.run import Run, Tuning
+from dlth_bench.runs.run import Result, Run, Tuning
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "datasets"))  # agnews_files, when this is a script
 

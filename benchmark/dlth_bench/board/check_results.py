@@ -12,8 +12,7 @@ from dlth_bench.datasets.registry import published_size, validation_counts
 from dlth_bench.protocols.protocol import Protocol
 from dlth_bench.protocols.tickets import PruningSpec
 from dlth_bench.runs.plan import grid_runs
-from dlth_bench.runs.result import Result, TicketFacts, contradictions
-from dlth_bench.runs.run import Run
+from dlth_bench.runs.run import Result, Run, TicketFacts, contradictions
 from dlth_bench.subsets.subset import Subset
 from dlth_bench.util.text import quoted
 

@@ -27,7 +27,7 @@ from pydantic_core import ErrorDetails
 from dlth_bench.board.submission import Finding, Invalid, Submission, findings_of, require_none
 from dlth_bench.board.verification import Verification, claim_digest
 from dlth_bench.datasets.registry import class_catalog, nameable_samples
-from dlth_bench.runs.result import Result
+from dlth_bench.runs.run import Result
 from dlth_bench.scoring.scorecard import Scorecard
 from dlth_bench.subsets.subset import MAX_SUBSET_BYTES, Subset, parse_subset
 from dlth_bench.util.errors import InputError

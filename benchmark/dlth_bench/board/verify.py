@@ -15,7 +15,7 @@ from dlth_bench.board.submission_folder import StoredSubmission
 from dlth_bench.board.verification import Caught, Commitment, Verification, VerifiedCell, commitment_of, draw, overall
 from dlth_bench.protocols.measurements import ACCURACY, Metric
 from dlth_bench.protocols.protocol import Protocol
-from dlth_bench.runs.result import Result
+from dlth_bench.runs.run import Result
 from dlth_bench.scoring.sides import SeedNoise, seed_noise
 from dlth_bench.util.errors import InputError
 

@@ -30,8 +30,7 @@ from dlth_bench.engines.engine import check_device
 from dlth_bench.protocols.protocol import Config, Protocol
 from dlth_bench.protocols.protocol_file import DEFAULT_PROTOCOL, find_protocol
 from dlth_bench.runs.plan import chosen_configs, grid_runs, subset_for
-from dlth_bench.runs.result import Result
-from dlth_bench.runs.run import Run
+from dlth_bench.runs.run import Result, Run
 from dlth_bench.runs.store import DEFAULT_STORE, Store
 from dlth_bench.util.errors import InputError
 from dlth_bench.util.model import Frozen

@@ -29,7 +29,7 @@ from dlth_bench.engines.engine import check_device
 from dlth_bench.engines.golden_run import GoldenCell, golden_cell, golden_checks, train_golden
 from dlth_bench.protocols.protocol import Protocol
 from dlth_bench.protocols.protocol_file import find_protocol
-from dlth_bench.runs.result import Result
+from dlth_bench.runs.run import Result
 from dlth_bench.runs.store import DEFAULT_STORE
 from dlth_bench.util.errors import InputError
 from dlth_bench.util.text import printable

@@ -16,7 +16,7 @@ from dlth_bench.cli.shared.options import DEFAULT_SUBMISSIONS, ProtocolOption, S
 from dlth_bench.protocols.protocol import Protocol
 from dlth_bench.protocols.protocol_file import DEFAULT_PROTOCOL, find_protocol, reference_results_path
 from dlth_bench.runs.plan import chosen_configs
-from dlth_bench.runs.result import Result
+from dlth_bench.runs.run import Result
 from dlth_bench.runs.score import full_data_results
 from dlth_bench.selection.accuracies import read_results
 from dlth_bench.util.errors import InputError

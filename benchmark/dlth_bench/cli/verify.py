@@ -41,7 +41,7 @@ from dlth_bench.protocols.measurements import Metric
 from dlth_bench.protocols.protocol import Protocol
 from dlth_bench.protocols.protocol_file import find_protocol
 from dlth_bench.runs.plan import make_plan
-from dlth_bench.runs.result import Result
+from dlth_bench.runs.run import Result
 from dlth_bench.runs.store import Store
 from dlth_bench.util.errors import InputError
 from dlth_bench.util.files import read_text_file, write_atomically

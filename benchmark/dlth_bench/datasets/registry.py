@@ -17,7 +17,7 @@ from dlth_bench.datasets.entry import DatasetEntry, PublishedSize
 from dlth_bench.datasets.glyphs.classes import GLYPHS
 from dlth_bench.datasets.imagenet.classes import IMAGENET
 from dlth_bench.util.errors import InputError
-from dlth_bench.util.registry import Registry, import_attribute
+from dlth_bench.util.model import Registry, import_attribute
 
 DATASETS: Registry[DatasetEntry] = Registry("dataset", (AGNEWS, CIFAR10, CIFAR100, GLYPHS, IMAGENET))
 """All datasets; another one is a module with an entry, and its place here."""

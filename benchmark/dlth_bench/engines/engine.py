@@ -11,11 +11,10 @@ from importlib.util import find_spec
 from typing import Protocol, cast
 
 from dlth_bench.engines.batch import Grid
-from dlth_bench.runs.result import Result
-from dlth_bench.runs.run import Run, Tuning
+from dlth_bench.runs.run import Result, Run, Tuning
 from dlth_bench.runs.store import Store
 from dlth_bench.util.errors import InputError
-from dlth_bench.util.registry import Registry, import_attribute
+from dlth_bench.util.model import Registry, import_attribute
 from dlth_bench.util.text import quoted
 
 

@@ -22,8 +22,7 @@ from dlth_bench.engines.doctor import Check
 from dlth_bench.engines.heartbeat import Report
 from dlth_bench.protocols.protocol import Accuracy
 from dlth_bench.protocols.protocol_file import find_protocol
-from dlth_bench.runs.result import Environment, Result
-from dlth_bench.runs.run import Run
+from dlth_bench.runs.run import Environment, Result, Run
 from dlth_bench.subsets.subset import Subset
 from dlth_bench.util.model import Frozen
 

@@ -18,8 +18,7 @@ from dlth_bench.engines.attempt import ATTEMPTS, attempt, checkpoints, failed, g
 from dlth_bench.engines.data_parallel import DataParallelEngine
 from dlth_bench.engines.engine import EngineSettings, Event, Finished, Progressed
 from dlth_bench.engines.heartbeat import Pulse
-from dlth_bench.runs.result import Result
-from dlth_bench.runs.run import Run, Tuning
+from dlth_bench.runs.run import Result, Run, Tuning
 from dlth_bench.runs.store import Busy, Store
 from dlth_bench.util.errors import InputError
 

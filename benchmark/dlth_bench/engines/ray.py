@@ -19,8 +19,7 @@ from dlth_bench.engines.attempt import attempt, given_up
 from dlth_bench.engines.batch import BatchFolder, new_batch
 from dlth_bench.engines.batch_state import Follower
 from dlth_bench.engines.engine import EngineSettings, Event, Finished, key_values, number
-from dlth_bench.runs.result import Result
-from dlth_bench.runs.run import Run
+from dlth_bench.runs.run import Result, Run
 from dlth_bench.runs.store import Busy, Store
 from dlth_bench.util.errors import InputError
 from dlth_bench.util.text import printable, quoted

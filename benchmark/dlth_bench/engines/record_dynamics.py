@@ -15,8 +15,7 @@ from dlth_bench.protocols.methods import METHODS
 from dlth_bench.protocols.protocol import Config, Protocol
 from dlth_bench.runs.dynamics_file import Convention, DynamicsHeader
 from dlth_bench.runs.plan import chosen_configs
-from dlth_bench.runs.result import Result
-from dlth_bench.runs.run import Run
+from dlth_bench.runs.run import Result, Run
 from dlth_bench.subsets.subset import Subset
 from dlth_bench.util.errors import InputError
 

@@ -25,8 +25,7 @@ from dlth_bench.engines.batch_state import follow
 from dlth_bench.engines.engine import EngineSettings, Event, Finished, key_values, number, whole
 from dlth_bench.engines.heartbeat import STALE_SECONDS, Listener, file_clock
 from dlth_bench.engines.local import LocalEngine
-from dlth_bench.runs.result import Result
-from dlth_bench.runs.run import Run
+from dlth_bench.runs.run import Result, Run
 from dlth_bench.runs.store import Store
 from dlth_bench.util.errors import InputError
 from dlth_bench.util.text import printable, quoted

@@ -9,8 +9,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 
 from dlth_bench.protocols.recipe import EMA, AugmentSpec, Probability, Temperature, TrainSpec
-from dlth_bench.util.model import Frozen
-from dlth_bench.util.registry import Registry
+from dlth_bench.util.model import Frozen, Registry
 
 Width = Annotated[int, Field(gt=0)]
 Weight = Annotated[float, Field(ge=0)]

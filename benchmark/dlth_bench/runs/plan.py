@@ -9,8 +9,7 @@ from pathlib import Path
 from dlth_bench.datasets.catalog import SampleCatalog
 from dlth_bench.datasets.registry import class_catalog, sample_catalog
 from dlth_bench.protocols.protocol import Config, Cost, Protocol
-from dlth_bench.runs.result import Result
-from dlth_bench.runs.run import Run
+from dlth_bench.runs.run import Result, Run
 from dlth_bench.runs.store import Store
 from dlth_bench.subsets.find import SubsetFile, find_subset
 from dlth_bench.subsets.subset import REPLACED_TEXT, Subset, check_size

@@ -19,7 +19,7 @@ import numpy as np
 from dlth_bench.protocols.measurements import Metric
 from dlth_bench.protocols.protocol import ConfigReference, Cost, Protocol, Reference
 from dlth_bench.runs.plan import chosen_configs, full_data, grid_runs, stored_result
-from dlth_bench.runs.result import TRAINING_VERSION, Result
+from dlth_bench.runs.run import TRAINING_VERSION, Result
 from dlth_bench.runs.store import Store
 from dlth_bench.scoring.correlation import FloatArray
 from dlth_bench.scoring.power import left_out, racing_note

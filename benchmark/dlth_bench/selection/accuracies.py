@@ -23,8 +23,7 @@ from pydantic import ValidationError
 from dlth_bench.datasets.catalog import ClassCatalog
 from dlth_bench.protocols.protocol import Protocol
 from dlth_bench.protocols.protocol_file import find_protocol
-from dlth_bench.runs.result import Result
-from dlth_bench.runs.run import Run
+from dlth_bench.runs.run import Result, Run
 from dlth_bench.runs.store import read_stored_run
 from dlth_bench.util.errors import InputError
 from dlth_bench.util.files import LINE_BREAK, read_text_file

@@ -21,7 +21,7 @@ from dlth_bench.selection.wec_sec import SEC, WEC
 from dlth_bench.selection.wnh import WNH
 from dlth_bench.subsets.subset import Subset, SubsetUnit
 from dlth_bench.util.errors import InputError
-from dlth_bench.util.registry import Registry, unknown
+from dlth_bench.util.model import Registry, unknown
 from dlth_bench.util.tables import file_digest
 from dlth_bench.util.text import printable
 

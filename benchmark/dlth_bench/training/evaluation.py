@@ -21,7 +21,7 @@ from dlth_bench.protocols.measurements import Measured
 from dlth_bench.protocols.methods import Features, FinetuneSpec, LinearSpec
 from dlth_bench.protocols.protocol import Cost
 from dlth_bench.protocols.recipe import AugmentSpec
-from dlth_bench.runs.result import Curves, TicketFacts
+from dlth_bench.runs.run import Curves, TicketFacts
 from dlth_bench.training.data import Resident
 from dlth_bench.training.environment import peak_memory_bytes
 from dlth_bench.training.flops import forward_flops, stage_flops

@@ -15,8 +15,7 @@ from tiny_training import BATCH, RESNET, tiny_run
 
 from dlth_bench.datasets.glyphs.dataset import Glyphs
 from dlth_bench.protocols.tickets import EarlyBirdSpec
-from dlth_bench.runs.result import Result
-from dlth_bench.runs.run import Run
+from dlth_bench.runs.run import Result, Run
 from dlth_bench.selection.by_dynamics import forgetting
 from dlth_bench.training import loop
 from dlth_bench.training.checkpoint import load_tensors

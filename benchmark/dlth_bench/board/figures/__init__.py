@@ -18,7 +18,7 @@ from dlth_bench.board.figures.trends import accuracy_trends
 from dlth_bench.board.row import Row
 from dlth_bench.datasets.registry import class_catalog
 from dlth_bench.protocols.protocol import Protocol
-from dlth_bench.runs.result import Result
+from dlth_bench.runs.run import Result
 from dlth_bench.scoring.decisions import steps_of
 from dlth_bench.scoring.scorecard import Scorecard
 from dlth_bench.selection.accuracies import mean_class_accuracies

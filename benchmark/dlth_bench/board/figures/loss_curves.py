@@ -22,7 +22,7 @@ from dlth_bench.board.figures.style import (
     title,
 )
 from dlth_bench.protocols.protocol import Config, Protocol
-from dlth_bench.runs.result import Result
+from dlth_bench.runs.run import Result
 from dlth_bench.util.errors import InputError
 
 _COLUMNS = 3

@@ -17,7 +17,7 @@ from dlth_bench.datasets.catalog import ClassCatalog
 from dlth_bench.datasets.registry import class_catalog
 from dlth_bench.protocols.measurements import ACCURACY, Metric
 from dlth_bench.protocols.protocol import Cost
-from dlth_bench.runs.result import Environment, Result
+from dlth_bench.runs.run import Environment, Result
 from dlth_bench.scoring.scorecard import ConfigScore, Scorecard
 
 

@@ -34,7 +34,7 @@ from dlth_bench.bench import (
 from dlth_bench.engines.batch import BatchFolder, Purpose
 from dlth_bench.engines.engine import ENGINES, Finished, Progressed
 from dlth_bench.runs.plan import Plan, PlannedRun
-from dlth_bench.runs.result import Result
+from dlth_bench.runs.run import Result
 from dlth_bench.runs.store import Store
 from dlth_bench.util.text import duration, percent, printable
 

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from dlth_bench.protocols.recipe import Duration
 from dlth_bench.protocols.tickets import EarlyBirdSpec, PracLevel, PracSpec
-from dlth_bench.runs.result import Level
+from dlth_bench.runs.run import Level
 from dlth_bench.training.evaluation import in_batches
 from dlth_bench.training.flops import forward_flops
 from dlth_bench.training.methods.supervised import Supervised, as_classifier

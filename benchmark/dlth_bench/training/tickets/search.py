@@ -20,7 +20,7 @@ from torch import Tensor
 from dlth_bench.protocols.methods import METHODS
 from dlth_bench.protocols.protocol import Config
 from dlth_bench.protocols.tickets import PruningSpec, SearchData, SearchSpec
-from dlth_bench.runs.result import TRAINING_VERSION, Level
+from dlth_bench.runs.run import TRAINING_VERSION, Level
 from dlth_bench.training.checkpoint import usable
 from dlth_bench.training.data import UNLABELLED, Resident, visible_labels
 from dlth_bench.training.evaluation import in_batches, top1
