@@ -1,4 +1,4 @@
-"""A run, the unit that is trained, cached, resumed and verified: how its steps are computed, and the result it leaves."""
+"""A run, the unit that is trained, cached, resumed and verified; how steps are computed; and the result it leaves."""
 
 from __future__ import annotations
 
