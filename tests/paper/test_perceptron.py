@@ -14,8 +14,8 @@ from typer.testing import CliRunner
 from dlth_bench.cli.main import app
 from dlth_bench.paper.perceptron import (
     RULES,
+    MarginSelection,
     Rule,
-    Selection,
     Setting,
     analytic_error,
     generalisation_error,
@@ -35,7 +35,7 @@ def test_hebb_on_all_data_is_the_textbook_s() -> None:
 def test_known_limits() -> None:
     """All samples are a margin subset of share 1; little data teach little; the largest margin errs as .5 / alpha."""
     for penalty in (0.0, 0.3, math.inf):
-        whole = ridge_overlap(4, penalty, Selection(1 - 1e-9, by_margin=True, angle=0.6))
+        whole = ridge_overlap(4, penalty, MarginSelection(1 - 1e-9, by_margin=True, angle=0.6))
         assert whole == pytest.approx(ridge_overlap(4, penalty), abs=1e-4)
     assert max_margin_overlap(1e-3) == pytest.approx(math.sqrt(2e-3 / math.pi), rel=0.02)
     # Opper et al. 1990: 0.5005 / alpha for many samples.

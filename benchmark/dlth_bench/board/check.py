@@ -161,7 +161,7 @@ def _differences(claimed: Any, computed: Any, where: str = "") -> Iterator[tuple
         yield where, claimed, computed
 
 
-Step = Literal["files", "content", "score"]
+CheckStep = Literal["files", "content", "score"]
 """How far a check came; each step needs the one before to find nothing that it rests on."""
 
 
@@ -175,7 +175,7 @@ class Checked:
     """
 
     folder: Path
-    reached: Step
+    reached: CheckStep
     findings: tuple[Finding, ...]
     stored: StoredSubmission | None = None
 

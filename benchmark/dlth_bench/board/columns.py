@@ -30,7 +30,7 @@ from dlth_bench.protocols.protocol import Cost
 from dlth_bench.scoring.scorecard import CorrelationScore, CostScore, DecisionScore, Scorecard
 from dlth_bench.util.text import correlation, factor, percent, probability
 
-Cell = str | int | float | bool | None
+FieldValue = str | int | float | bool | None
 SortValue = str | float | None
 
 
@@ -48,7 +48,7 @@ class Field:
     key: str
     kind: Literal["string", "int64", "double", "bool"]
     meaning: str
-    value: Callable[[Row], Cell]
+    value: Callable[[Row], FieldValue]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,14 +119,14 @@ def _of_rank(read: Callable[[Rank], T]) -> Callable[[Row], T | None]:
 
 
 def _data_file(
-    key: str, kind: Literal["string", "int64", "double", "bool"], meaning: str, value: Callable[[Row], Cell]
+    key: str, kind: Literal["string", "int64", "double", "bool"], meaning: str, value: Callable[[Row], FieldValue]
 ) -> Column:
     """A column of the data files only, with one value."""
     return Column(key=key, fields=(Field(key, kind, meaning, value),))
 
 
 def _correlation(key: str, name: str, score: Callable[[Scorecard], CorrelationScore]) -> tuple[Field, ...]:
-    found: tuple[tuple[str, str, Callable[[CorrelationScore], Cell]], ...] = (
+    found: tuple[tuple[str, str, Callable[[CorrelationScore], FieldValue]], ...] = (
         ("", f"{name} of subset and full-data accuracies over the configs", lambda c: c.value),
         ("_low", f"lower end of {name}'s 95 % interval over seeds", lambda c: c.low),
         ("_high", "upper end of that interval", lambda c: c.high),
@@ -136,7 +136,7 @@ def _correlation(key: str, name: str, score: Callable[[Scorecard], CorrelationSc
         ("_ceiling", f"noise ceiling: {name} of two full-data replicates", lambda c: c.ceiling),
     )
 
-    def value(read: Callable[[CorrelationScore], Cell]) -> Callable[[Row], Cell]:
+    def value(read: Callable[[CorrelationScore], FieldValue]) -> Callable[[Row], FieldValue]:
         return _of_card(lambda card: read(score(card)))
 
     return tuple(Field(f"{key}{part}", "double", meaning, value(read)) for part, meaning, read in found)

@@ -8,11 +8,11 @@ import json
 from collections.abc import Iterable, Sequence
 
 from dlth_bench.board.board import Board, Reported
-from dlth_bench.board.columns import FIELDS, Cell
+from dlth_bench.board.columns import FIELDS, FieldValue
 from dlth_bench.protocols.protocol import Protocol
 from dlth_bench.util.errors import InputError
 
-Record = dict[str, Cell]
+Record = dict[str, FieldValue]
 
 REPORTED = "reported"
 """Status of a row that a publication prints and that no results stand behind."""
@@ -103,7 +103,7 @@ def parquet_bytes(records: Sequence[Record]) -> bytes:
     return sink.getvalue()
 
 
-def _csv_cell(value: Cell) -> Cell:
+def _csv_cell(value: FieldValue) -> FieldValue:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, str) and value.lstrip(" ").startswith(_FORMULA_STARTS):

@@ -104,7 +104,7 @@ def _ascii(text: str) -> str:
     return text
 
 
-Line = Annotated[str, AfterValidator(_visible_line)]
+OneLine = Annotated[str, AfterValidator(_visible_line)]
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
@@ -113,7 +113,7 @@ class MissingRun(Frozen):
 
     config: Slug
     seed: Annotated[int, Field(ge=-(2**63), lt=2**63)]
-    reason: Annotated[Line, Field(min_length=1, max_length=200, description="Why it is missing.")]
+    reason: Annotated[OneLine, Field(min_length=1, max_length=200, description="Why it is missing.")]
 
 
 class Submission(Frozen):
@@ -132,15 +132,15 @@ class Submission(Frozen):
         int | None, Field(gt=0, lt=2**31, description="Number of samples in a sample subset; None: all of its classes.")
     ] = None
     policy: Annotated[
-        Line,
+        OneLine,
         AfterValidator(_ascii),
         Field(min_length=1, max_length=60, description="How the members were selected, e.g. RS."),
     ]
     authors: Annotated[
-        tuple[Annotated[Line, Field(min_length=1, max_length=80)], ...],
+        tuple[Annotated[OneLine, Field(min_length=1, max_length=80)], ...],
         Field(max_length=50, description="Names of the submitters."),
     ] = ()
-    description: Annotated[Line, Field(max_length=500, description="What a reader of the board should know.")] = ""
+    description: Annotated[OneLine, Field(max_length=500, description="What a reader of the board should know.")] = ""
     url: Annotated[str, Field(max_length=300, description="Page about the subset; https only.")] = ""
     selection_cost: Annotated[
         Cost | None,
@@ -151,7 +151,7 @@ class Submission(Frozen):
         Field(max_length=10_000, description="Runs of the protocol that the submission does not have, and why."),
     ] = ()
     date: Annotated[datetime.date, Field(description="Day of the submission (UTC).")]
-    package: Annotated[Line, Field(min_length=1, max_length=40, description="Version of dlth-bench that wrote it.")]
+    package: Annotated[OneLine, Field(min_length=1, max_length=40, description="Version of dlth-bench that wrote it.")]
 
     @field_validator("url")
     @classmethod

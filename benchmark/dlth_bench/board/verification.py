@@ -9,7 +9,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from dlth_bench.board.submission import Digest, Line
+from dlth_bench.board.submission import Digest, OneLine
 from dlth_bench.datasets.dataset import Slug
 from dlth_bench.runs.run import Result
 from dlth_bench.util.model import Frozen, digest_of
@@ -100,9 +100,9 @@ class Verification(Frozen):
 
     schema_version: Literal[1] = 1
     claim_digest: Annotated[Digest, Field(description="Of the protocol, subset and results that were verified.")]
-    by: Annotated[Line, Field(min_length=1, max_length=80, description="Who trained the cells again.")]
+    by: Annotated[OneLine, Field(min_length=1, max_length=80, description="Who trained the cells again.")]
     date: Annotated[datetime.date, Field(description="Day of the verification (UTC).")]
-    package: Annotated[Line, Field(min_length=1, max_length=40, description="Version of dlth-bench that verified.")]
+    package: Annotated[OneLine, Field(min_length=1, max_length=40, description="Version of dlth-bench that verified.")]
     device: Annotated[str, Field(max_length=200, description="What the cells were trained on.")] = ""
     nonce: Annotated[Nonce, Field(description="The revealed nonce.")]
     commitment: Annotated[

@@ -31,11 +31,11 @@ NamesOption = Annotated[
     str | None,
     typer.Option("--names", help="Only these submissions, separated by commas. Default: the best, or all."),
 ]
-ConfigsOption = Annotated[
+PlotConfigsOption = Annotated[
     str | None, typer.Option("--configs", help="classes, loss: only these configs, separated by commas.")
 ]
 CostOption = Annotated[str | None, typer.Option("--cost", help="pareto: images (default), flops or device-time.")]
-OutputOption = Annotated[
+FigureOption = Annotated[
     Path | None, typer.Option("--output", help="The files to write, without .svg and .png. Default: the kind.")
 ]
 
@@ -45,9 +45,9 @@ def plot(
     protocol: ProtocolOption = DEFAULT_PROTOCOL,
     submissions: SubmissionsOption = DEFAULT_SUBMISSIONS,
     names: NamesOption = None,
-    configs: ConfigsOption = None,
+    configs: PlotConfigsOption = None,
     cost: CostOption = None,
-    output: OutputOption = None,
+    output: FigureOption = None,
 ) -> None:
     """Draw a figure of the board, as SVG and PNG.
 

@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from dlth_bench.cli.shared.estimates import print_details, recipe_details
+from dlth_bench.cli.shared.options import TableJsonOption
 from dlth_bench.datasets.dataset import DataSpec
 from dlth_bench.protocols.measurements import ACCURACY, amount, column_title, explained
 from dlth_bench.protocols.protocol import Config, Protocol
@@ -37,14 +38,13 @@ app = typer.Typer(
     add_completion=False, name="protocols", help="List, show and check the frozen protocols.", no_args_is_help=True
 )
 
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 DraftsOption = Annotated[
     bool, typer.Option("--drafts", help="List the drafts instead: they may still change and are on no board.")
 ]
 
 
 @app.command("list")
-def list_protocols(drafts: DraftsOption = False, as_json: JsonOption = False) -> None:
+def list_protocols(drafts: DraftsOption = False, as_json: TableJsonOption = False) -> None:
     """List the protocols that come with the package.
 
     Example: dlth-bench protocols list
@@ -77,7 +77,7 @@ def show_protocol(
     details: Annotated[
         bool, typer.Option("--details", help="Also steps, learning rates, crops, parameter counts and notes.")
     ] = False,
-    as_json: JsonOption = False,
+    as_json: TableJsonOption = False,
 ) -> None:
     """Show a protocol's grid with its full-data reference.
 

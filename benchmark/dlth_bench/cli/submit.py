@@ -54,7 +54,9 @@ SelectionCostOption = Annotated[
 MissingOption = Annotated[
     str | None, typer.Option("--missing", help="Submit without the runs that are not stored; say why they are not.")
 ]
-ReplaceOption = Annotated[bool, typer.Option("--replace", help="Replace this name's submission of another subset.")]
+ReplaceSubmissionOption = Annotated[
+    bool, typer.Option("--replace", help="Replace this name's submission of another subset.")
+]
 
 
 def submit(
@@ -69,7 +71,7 @@ def submit(
     missing: MissingOption = None,
     out: StoreOption = DEFAULT_STORE,
     submissions: SubmissionsOption = DEFAULT_SUBMISSIONS,
-    replace: ReplaceOption = False,
+    replace: ReplaceSubmissionOption = False,
     hub: HubOption = None,
 ) -> None:
     """Make a submission folder from the stored runs of a subset; nothing is trained.

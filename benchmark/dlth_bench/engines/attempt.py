@@ -68,7 +68,7 @@ def record_attempt(folder: Path, batch: str = "") -> int:
 
 
 def read_attempts(folder: Path) -> list[Attempt]:
-    """All attempts at the run in a folder, oldest first; a line that a kill cut off is passed over."""
+    """All attempts at the run in a folder, oldest first; a line that a kill cut off is skipped."""
     try:
         return _parsed((folder / ATTEMPTS_FILE).read_bytes())
     except FileNotFoundError:
@@ -262,7 +262,7 @@ def failed(run: Run, reason: str) -> Result:
 
 
 def given_up(run: Run, store: Store, reason: str) -> Result:
-    """Store that a run broke down, unless it is settled or in other hands; returns what is then known of it.
+    """Store that a run broke down, unless it is settled or another process trains it; returns what is then known of it.
 
     It is told even where it cannot be stored: a full disk may be what broke the run.
     """

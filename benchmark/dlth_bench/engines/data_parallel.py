@@ -28,7 +28,8 @@ class DataParallelEngine:
     checkpoint_seconds: float = 15.0
 
     def run_all(self, runs: Sequence[Run]) -> Iterator[Event]:
-        """Train all runs; yields progress and, once a run, its result. Those in other hands are passed over."""
+        """Train all runs; yields progress and, once a run, its result. Runs that another process trains are
+        skipped."""
         for run in runs:
             events: SimpleQueue[Event | None] = SimpleQueue()
             # Trained in a thread of its own, so that this one can draw the progress and hear an interrupt.

@@ -60,7 +60,7 @@ def call_followers(run: Run, device: str, tuning: Tuning) -> None:
 
 
 def leave() -> None:
-    """Part from the other processes; those that are in the middle of a run end with an error."""
+    """Close the process group; processes in the middle of a run end with an error."""
     import torch.distributed as dist
 
     if dist.is_initialized():

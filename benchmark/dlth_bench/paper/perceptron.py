@@ -25,7 +25,7 @@ _TAIL = 12.0
 
 
 @dataclass(frozen=True)
-class Selection:
+class MarginSelection:
     """What is kept: a share of all samples, at random or by small margin.
 
     Attributes:
@@ -59,7 +59,7 @@ def generalisation_error(overlap: float) -> float:
     return math.acos(max(-1.0, min(1.0, overlap))) / math.pi
 
 
-def ridge_overlap(alpha: float, penalty: float, selection: Selection | None = None) -> float:
+def ridge_overlap(alpha: float, penalty: float, selection: MarginSelection | None = None) -> float:
     """R of the student w = (X'X / P + penalty)^-1 X'y / P; an infinite penalty is the Hebb rule.
 
     By the deterministic equivalent of a sample covariance: a penalty acts on the population's covariance as a larger
@@ -70,7 +70,7 @@ def ridge_overlap(alpha: float, penalty: float, selection: Selection | None = No
         alpha: samples kept over dimensions.
         penalty: 0 is the limit of a vanishing one, the fit of least norm.
     """
-    moments = _moments(selection or Selection())
+    moments = _moments(selection or MarginSelection())
     signal = [t * b for t, b in zip(moments.teacher, moments.slope, strict=True)]
     power = [b * b for b in moments.slope]
     residual = 1 - sum(p * v for p, v in zip(power, moments.variance, strict=True))
@@ -127,7 +127,7 @@ def _effective_penalty(alpha: float, penalty: float) -> float:
     return float(brentq(lambda k: k - penalty - k / (1 + k) / alpha, 0.0, penalty + 1 / alpha))
 
 
-def _moments(selection: Selection) -> _Moments:
+def _moments(selection: MarginSelection) -> _Moments:
     if not selection.by_margin or selection.kept == 1:
         return _Moments((1.0, 0.0), (1.0, 1.0), (math.sqrt(2 / math.pi), 0.0))
     cosine, sine = math.cos(selection.angle), math.sin(selection.angle)
@@ -197,19 +197,19 @@ class Setting:
     angle: float = math.radians(20)
 
     @property
-    def selections(self) -> Mapping[str, Selection]:
+    def selections(self) -> Mapping[str, MarginSelection]:
         """The full data, then subsets of small margins, then random ones of the same sizes, by name."""
         margins = {
-            f"margin {100 * share:g} %": Selection(share, by_margin=True, angle=self.angle) for share in self.kept
+            f"margin {100 * share:g} %": MarginSelection(share, by_margin=True, angle=self.angle) for share in self.kept
         }
-        randoms = {f"random {100 * share:g} %": Selection(share) for share in self.kept}
-        return {"full data": Selection(), **margins, **randoms}
+        randoms = {f"random {100 * share:g} %": MarginSelection(share) for share in self.kept}
+        return {"full data": MarginSelection(), **margins, **randoms}
 
-    def samples(self, selection: Selection) -> int:
+    def samples(self, selection: MarginSelection) -> int:
         return round(selection.kept * self.alpha * self.dimensions)
 
 
-def analytic_error(setting: Setting, selection: Selection, rule: Rule) -> float | None:
+def analytic_error(setting: Setting, selection: MarginSelection, rule: Rule) -> float | None:
     """The student's error in the limit of many dimensions; None where no solution is at hand."""
     alpha = selection.kept * setting.alpha
     if rule.penalty is not None:

@@ -243,7 +243,7 @@ MethodSpec = Annotated[
     Field(discriminator="kind"),
 ]
 
-Views = Callable[[Any], list[tuple[str, AugmentSpec | None]]]
+ViewTexts = Callable[[Any], list[tuple[str, AugmentSpec | None]]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -259,7 +259,7 @@ class MethodEntry:
     """
 
     spec: type[Frozen]
-    views: Views
+    views: ViewTexts
     labels: Literal["none", "some", "all"] = "none"
     backbone: str = ""
 
@@ -282,7 +282,7 @@ def _exemplar_views(method: ExemplarSpec) -> list[tuple[str, AugmentSpec | None]
     return [(f"{method.views} crops, turned by up to {method.rotation:g} degrees: {{}}", method.augment)]
 
 
-def _one_view(text: str) -> Views:
+def _one_view(text: str) -> ViewTexts:
     return lambda method: [(text, method.augment)]
 
 

@@ -49,7 +49,7 @@ class Duration(Frozen):
 Probability = Annotated[float, Field(ge=0, le=1)]
 Temperature = Annotated[float, Field(gt=0)]
 EMA = Annotated[float, Field(ge=0, le=1, description="Weight of the old value in the moving average.")]
-Interval = tuple[float, float]
+Range = tuple[float, float]
 
 
 class ResNetSpec(Frozen):
@@ -160,11 +160,11 @@ class AugmentSpec(Frozen):
     """
 
     size: Annotated[int | None, Field(gt=0, description="Side of the view in pixels; None: the image's own.")] = None
-    crop_scale: Annotated[Interval, Field(description="Area of the crop as a fraction of the image's.")] = (
+    crop_scale: Annotated[Range, Field(description="Area of the crop as a fraction of the image's.")] = (
         1.0,
         1.0,
     )
-    crop_ratio: Annotated[Interval, Field(description="Width over height of the crop.")] = (0.75, 4 / 3)
+    crop_ratio: Annotated[Range, Field(description="Width over height of the crop.")] = (0.75, 4 / 3)
     interpolation: Annotated[
         Literal["bilinear", "bicubic"], Field(description="Kernel of the resampling; bicubic as PIL's, a = -1/2.")
     ] = "bilinear"
@@ -178,7 +178,7 @@ class AugmentSpec(Frozen):
     ] = 0.0
     grayscale: Annotated[Probability, Field(description="Chance of losing all colour.")] = 0.0
     blur: Annotated[Probability, Field(description="Chance of a Gaussian blur.")] = 0.0
-    blur_sigma: Annotated[Interval, Field(description="Standard deviation of the blur in pixels.")] = (
+    blur_sigma: Annotated[Range, Field(description="Standard deviation of the blur in pixels.")] = (
         0.1,
         2.0,
     )

@@ -29,7 +29,7 @@ from dlth_bench.util.errors import InputError
 
 
 @dataclass(frozen=True, eq=False)
-class ForgettingCounts:
+class ForgettingEvents:
     """What a training did to each sample.
 
     events: int64 (samples,), from correct in one epoch to wrong in the next.
@@ -40,7 +40,7 @@ class ForgettingCounts:
     learned: npt.NDArray[np.bool_]
 
 
-def forgetting(correct: Iterable[npt.NDArray[np.bool_]]) -> ForgettingCounts:
+def forgetting(correct: Iterable[npt.NDArray[np.bool_]]) -> ForgettingEvents:
     """Events of one training.
 
     Args:
@@ -53,19 +53,19 @@ def forgetting(correct: Iterable[npt.NDArray[np.bool_]]) -> ForgettingCounts:
         events += before & ~now
         learned |= now
         before = now
-    return ForgettingCounts(events, learned)
+    return ForgettingEvents(events, learned)
 
 
-def summed(trainings: Sequence[ForgettingCounts]) -> ForgettingCounts:
+def summed(trainings: Sequence[ForgettingEvents]) -> ForgettingEvents:
     """Several trainings on the same samples: the sum of events, and whether any of them learned the sample."""
-    return ForgettingCounts(
+    return ForgettingEvents(
         np.sum([training.events for training in trainings], axis=0),
         np.any([training.learned for training in trainings], axis=0),
     )
 
 
 def most_forgotten(
-    statistics: ForgettingCounts,
+    statistics: ForgettingEvents,
     size: int,
     never_learned: NeverLearned = NeverLearned.FIRST,
     *,
@@ -94,7 +94,7 @@ def most_forgotten(
     return take(order, size, labels)
 
 
-def read_forgetting(dynamics: Sequence[Dynamics]) -> ForgettingCounts:
+def read_forgetting(dynamics: Sequence[Dynamics]) -> ForgettingEvents:
     """The summed statistics of recorded trainings."""
     return summed([forgetting(recorded.correct()) for recorded in dynamics])
 

@@ -96,7 +96,7 @@ def _known_samples(dataset: str, protocol: str | None) -> frozenset[str] | None:
         return None
 
 
-Columns = dict[str, list[str]]
+SampleColumns = dict[str, list[str]]
 
 
 def read_samples(path: Path, catalog: ClassCatalog) -> SampleCatalog:
@@ -188,7 +188,7 @@ def _is_number(cell: str) -> bool:
     return True
 
 
-def _sample_column(path: Path, columns: Columns) -> list[str]:
+def _sample_column(path: Path, columns: SampleColumns) -> list[str]:
     ids = columns.get("sample")
     if ids is None:
         raise InputError("needs a column 'sample' of sample IDs", source=path)
@@ -211,11 +211,11 @@ def _is_parquet(path: Path) -> bool:
     return path.suffix.lower() in {".parquet", ".pq"}
 
 
-def _read_columns(path: Path) -> Columns:
+def _read_columns(path: Path) -> SampleColumns:
     return read_parquet_columns(path) if _is_parquet(path) else _read_csv_columns(path)
 
 
-def _read_csv_columns(path: Path) -> Columns:
+def _read_csv_columns(path: Path) -> SampleColumns:
     """Cells by column; every line is a row, so that line numbers follow."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as stream:

@@ -123,7 +123,7 @@ def shown_paths(paths: list[str], limit: int = 3) -> str:
     return named if len(paths) <= limit else f"{named} and {len(paths) - limit} more"
 
 
-Result = TypeVar("Result")
+Answer = TypeVar("Answer")
 
 _CONFLICT = 412
 """What the Hub answers when ``parent_commit`` is no longer the head."""
@@ -154,7 +154,7 @@ class Patience:
     tell: Callable[[str], None] = _silent
 
 
-def persistently(act: Callable[[], Result], repository: HubRepository, patience: Patience) -> Result:
+def persistently(act: Callable[[], Answer], repository: HubRepository, patience: Patience) -> Answer:
     """What ``act`` returns, after repeating it while it fails for a reason that may pass.
 
     ``act`` must be safe to repeat, also when an earlier call of it took effect and only the answer was lost.

@@ -32,6 +32,7 @@ RacingOption = Annotated[
     typer.Option("--racing", help="Spend no further seed on a config whose place is settled. Then there is no rank."),
 ]
 StoreOption = Annotated[Path, typer.Option("--out", "-o", help="Folder of the store of runs.")]
+TableJsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON on stdout; progress goes to stderr.")]
 WorkersOption = Annotated[
     int | None,

@@ -25,10 +25,10 @@ from dlth_bench.datasets.packed.shard import (
     Broken,
     Decoded,
     EncodedImage,
-    Entry,
     ImageSource,
     Resolution,
     Shard,
+    ShardEntry,
     UnreadableImage,
     Wanted,
     decode,
@@ -59,7 +59,9 @@ class PackedCache:
     def shard(self, split: Split, class_id: str) -> Shard:
         return Shard(self.folder / split, class_id)
 
-    def entries(self, split: Split, wanted: Wanted, *, check: bool, report: PackReport) -> dict[str, dict[str, Entry]]:
+    def entries(
+        self, split: Split, wanted: Wanted, *, check: bool, report: PackReport
+    ) -> dict[str, dict[str, ShardEntry]]:
         """The wanted images by class ID and name, after packing those that are not there.
 
         A shard that does not match its digests or the source's images is deleted and made again.
@@ -88,13 +90,13 @@ class PackedCache:
         _check_unreadable(broken, _count(wanted), split)
         return chosen
 
-    def _found(self, split: Split, wanted: Wanted, *, check: bool) -> dict[str, dict[str, Entry]]:
+    def _found(self, split: Split, wanted: Wanted, *, check: bool) -> dict[str, dict[str, ShardEntry]]:
         """What the shards hold of the wanted classes; nothing for a shard that is not to be trusted."""
         with ThreadPoolExecutor(_threads()) as pool:
             found = pool.map(lambda item: self._trusted(split, *item, check=check), wanted.items())
             return dict(zip(wanted, found, strict=True))
 
-    def _trusted(self, split: Split, class_id: str, names: Collection[str], *, check: bool) -> dict[str, Entry]:
+    def _trusted(self, split: Split, class_id: str, names: Collection[str], *, check: bool) -> dict[str, ShardEntry]:
         shard = self.shard(split, class_id)
         try:
             entries = shard.entries()
@@ -126,7 +128,7 @@ class PackedCache:
     def _fill(
         self, split: Split, shards: dict[str, Shard], todo: dict[str, set[str]], total: int, report: PackReport
     ) -> None:
-        done, unreadable = total - _count(todo), list[Entry]()
+        done, unreadable = total - _count(todo), list[ShardEntry]()
         for batch in self._decoded(split, todo):
             for class_id, images in batch.items():
                 shards[class_id].add(images)
@@ -160,7 +162,7 @@ class PackedCache:
             return Decoded(image.name, len(encoded), None, str(error))
 
 
-def _opened(shard: Shard, trusted: dict[str, Entry]) -> dict[str, Entry]:
+def _opened(shard: Shard, trusted: dict[str, ShardEntry]) -> dict[str, ShardEntry]:
     """The images of a shard that is now ready to be added to; an untrusted one is deleted first."""
     if not trusted:
         shard.remove()
@@ -174,11 +176,11 @@ def _by_class(decoded: list[tuple[str, Future[Decoded]]]) -> dict[str, list[Deco
     return images
 
 
-def _unreadable_entry(class_id: str, image: Decoded) -> Entry:
-    return Entry(name=f"{class_id}/{image.name}", encoded_size=image.encoded_size, unreadable=image.unreadable)
+def _unreadable_entry(class_id: str, image: Decoded) -> ShardEntry:
+    return ShardEntry(name=f"{class_id}/{image.name}", encoded_size=image.encoded_size, unreadable=image.unreadable)
 
 
-def _check_unreadable(entries: list[Entry], total: int, split: Split) -> None:
+def _check_unreadable(entries: list[ShardEntry], total: int, split: Split) -> None:
     """Raise InputError when these undecodable images are too many of ``total``."""
     if len(entries) > MOST_UNREADABLE * total:
         shown = ", ".join(printable(f"{entry.name} ({entry.unreadable})", 100) for entry in entries[:3])

@@ -28,7 +28,7 @@ class Broken(ValueError):
     """A shard's files do not fit each other."""
 
 
-class Entry(Frozen):
+class ShardEntry(Frozen):
     """An image of a shard; one that could not be decoded has no pixels."""
 
     name: str
@@ -62,7 +62,7 @@ class Shard:
         self.index_path = folder / f"{class_id}.jsonl"
         self._end = 0
 
-    def entries(self) -> dict[str, Entry]:
+    def entries(self) -> dict[str, ShardEntry]:
         """All images by name.
 
         Raises:
@@ -72,7 +72,7 @@ class Shard:
             return {}
         lines = self.index_path.read_bytes().split(b"\n")[:-1]  # behind the last line break: nothing, or half a line
         try:
-            entries = [Entry.model_validate_json(line) for line in lines]
+            entries = [ShardEntry.model_validate_json(line) for line in lines]
         except ValidationError:
             raise Broken("a line of the index cannot be read") from None
         size = self.pixels_path.stat().st_size if self.pixels_path.exists() else 0
@@ -80,7 +80,7 @@ class Shard:
             raise Broken("pixels are missing")
         return {entry.name: entry for entry in entries}
 
-    def open_to_add(self) -> dict[str, Entry]:
+    def open_to_add(self) -> dict[str, ShardEntry]:
         """The images as they stand, after cutting off what a killed process left unfinished.
 
         Raises:
@@ -110,11 +110,11 @@ class Shard:
         with self.index_path.open("ab") as file:
             file.write("".join(lines).encode())
 
-    def _placed(self, image: Decoded) -> Entry:
+    def _placed(self, image: Decoded) -> ShardEntry:
         if image.pixels is None:
-            return Entry(name=image.name, encoded_size=image.encoded_size, unreadable=image.unreadable)
+            return ShardEntry(name=image.name, encoded_size=image.encoded_size, unreadable=image.unreadable)
         height, width, _ = image.pixels.shape
-        return Entry(
+        return ShardEntry(
             name=image.name,
             encoded_size=image.encoded_size,
             start=self._end,
