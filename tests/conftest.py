@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from dlth_bench.datasets.registry import image_dataset
 from dlth_bench.protocols.protocol import Protocol
@@ -17,6 +18,10 @@ from tiny_grid import SUBSET, tiny_text
 # Modules of examples that several folders of tests use.
 for folder in ("board", "board/site", "datasets", "cli", "protocols", "speed", "training", "training/methods"):
     sys.path.insert(0, str(Path(__file__).parent / folder))
+
+# By default an example that takes longer than 200 ms fails, which on a busy machine any may.
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 
 
 @pytest.fixture(scope="session")

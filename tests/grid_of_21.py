@@ -13,8 +13,7 @@ from dlth_bench.protocols.protocol import Config, Protocol
 from dlth_bench.protocols.protocol_file import find_protocol
 from dlth_bench.protocols.recipe import Duration
 from dlth_bench.runs.plan import grid_runs
-from dlth_bench.runs.result import Result
-from dlth_bench.runs.run import Run
+from dlth_bench.runs.run import Result, Run
 from dlth_bench.runs.store import Store
 from tiny_grid import SUBSET
 

@@ -9,6 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from dlth_bench.protocols.protocol_file import find_protocol
+from dlth_bench.runs.plan import grid_runs
+from dlth_bench.runs.run import Result
+from dlth_bench.runs.store import Store
+from dlth_bench.subsets.find import find_subset
+
 CHECKOUT = Path(__file__).parents[1]
 
 
@@ -19,16 +25,41 @@ def python(code: str) -> str:
 
 
 def test_command_line_starts_without_heavy_libraries() -> None:
-    """``dlth-bench --help`` loads neither torch nor numpy, scipy, scikit-learn or matplotlib."""
-    heavy = ("torch", "numpy", "scipy", "sklearn", "matplotlib")
-    code = f"import sys, dlth_bench.cli.main; print([name for name in {heavy} if name in sys.modules])"
-    assert python(code).strip() == "[]"
+    """``dlth-bench --help`` loads no library but the command line's own, and of the package next to nothing."""
+    code = (
+        "import sys; from dlth_bench.cli.main import main\n"
+        "sys.argv = ['dlth-bench', '--help']\n"
+        "try: main()\n"
+        "except SystemExit: print('LOADED', *sys.modules)"
+    )
+    loaded = python(code).partition("LOADED")[2].split()
+    assert not {"torch", "numpy", "scipy", "sklearn", "matplotlib", "pydantic", "yaml"}.intersection(loaded)
+    assert len([name for name in loaded if name.startswith("dlth_bench")]) < 10
 
 
 def test_scoring_needs_no_torch() -> None:
     """Scoring stored results loads no torch, so it is done in a moment."""
     code = "import sys, dlth_bench.runs.score; print('torch' in sys.modules)"
     assert python(code).strip() == "False"
+
+
+def test_a_run_with_everything_stored_loads_no_torch(tmp_path: Path) -> None:
+    """The score comes at once where nothing is left to train."""
+    folder = CHECKOUT / "submissions" / "glyphs-ssl" / "rs-0"
+    protocol, store = find_protocol("glyphs-ssl@3"), Store(tmp_path / "runs")
+    subset = find_subset(str(folder / "subset.txt"), "glyphs").subset
+    lines = (folder / "results.jsonl").read_text(encoding="utf-8").splitlines()
+    results = {result.run: result for result in map(Result.model_validate_json, lines)}
+    for run in grid_runs(protocol, subset):
+        store.save(run, results[run.digest])
+    words = ["dlth-bench", "run", "--subset", str(folder / "subset.txt"), "--out", str(store.root)]
+    code = (
+        "import sys; from dlth_bench.cli.main import main\n"
+        f"sys.argv = {words}\n"
+        "try: main()\n"
+        "except SystemExit as end: print('ENDED', end.code, 'torch' in sys.modules)"
+    )
+    assert python(code).strip().endswith("ENDED None False")
 
 
 @pytest.fixture(scope="module")

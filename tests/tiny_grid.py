@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from dlth_bench.protocols.protocol import Protocol
-from dlth_bench.protocols.reference import ConfigReference, Cost, Reference
-from dlth_bench.runs.result import Result
-from dlth_bench.runs.run import Run
+from dlth_bench.protocols.protocol import ConfigReference, Cost, Protocol, Reference
+from dlth_bench.runs.run import Result, Run
 from dlth_bench.subsets.subset import Subset
 
 CLASSES = ("U+0041", "U+0042", "U+0043", "U+0044")

@@ -29,9 +29,11 @@ from build_glyphs import characters
 from build_glyphs import faces as licences
 from build_glyphs.characters import distinct_across_scripts, face_distances, look_alike_rate, script
 from build_glyphs.faces import Design, Face, find_faces, packages_of
+from build_glyphs.frozen_files import CLASS_COLUMNS, FACE_COLUMNS, write_arrays, write_manifest, write_table
 from build_glyphs.render import Ink, draw_face, render_face
 from dlth_bench.datasets.catalog import Split
-from dlth_bench.datasets.glyphs import archive
+from dlth_bench.datasets.glyphs.classes import CLASSES, FOLDER
+from dlth_bench.datasets.glyphs.dataset import ARRAYS, FACES, MANIFEST, SPLITS, digest, read_digest
 
 NEAR_DUPLICATE = 0.2
 """Of faces nearer than this (neighbouring weights, clones) one is kept."""
@@ -216,7 +218,7 @@ def select(folders: Sequence[Path], console: Console) -> Selection:
     console.print(f"nearest faces across the split are {nearest:.3f} apart")
     return Selection(
         tuple(letters[position] for position in distinct),
-        {split: [faces[position] for position in order[split]] for split in archive.SPLITS},
+        {split: [faces[position] for position in order[split]] for split in SPLITS},
     )
 
 
@@ -246,39 +248,39 @@ def face_row(face: Face, split: Split) -> tuple[str, ...]:
 
 def write(folder: Path, selection: Selection) -> str:
     """Renders the selection and writes the frozen files; returns the digest."""
-    faces = {split: with_packages(selection.faces[split]) for split in archive.SPLITS}
+    faces = {split: with_packages(selection.faces[split]) for split in SPLITS}
     classes = [class_row(letter) for letter in selection.characters]
-    rows = [face_row(face, split) for split in archive.SPLITS for face in faces[split]]
+    rows = [face_row(face, split) for split in SPLITS for face in faces[split]]
     arrays: dict[Split, npt.NDArray[np.uint8]] = {}
-    for split in archive.SPLITS:
+    for split in SPLITS:
         arrays[split], reasons = render_all(faces[split], selection.characters)
         if reasons:
             raise RuntimeError(f"faces became unfit between trial and final rendering: {reasons}")
-    face_ids = {split: [face.id for face in faces[split]] for split in archive.SPLITS}
-    digest = archive.digest(arrays, [row[0] for row in classes], face_ids)
-    archive.write_arrays(folder / archive.ARRAYS, arrays)
-    archive.write_table(folder / archive.CLASSES, archive.CLASS_COLUMNS, classes)
-    archive.write_table(folder / archive.FACES, archive.FACE_COLUMNS, rows)
-    used = {face.package: face.version for split in archive.SPLITS for face in faces[split]}
+    face_ids = {split: [face.id for face in faces[split]] for split in SPLITS}
+    found = digest(arrays, [row[0] for row in classes], face_ids)
+    write_arrays(folder / ARRAYS, arrays)
+    write_table(folder / CLASSES, CLASS_COLUMNS, classes)
+    write_table(folder / FACES, FACE_COLUMNS, rows)
+    used = {face.package: face.version for split in SPLITS for face in faces[split]}
     (folder / "LICENSES.md").write_text(licences.markdown(used), encoding="utf-8")
     versions = {"pillow": pillow_version, "freetype": str(features.version("freetype2"))}
-    archive.write_manifest(folder / archive.MANIFEST, {"digest": digest, "rendered_with": versions})
-    return digest
+    write_manifest(folder / MANIFEST, {"digest": found, "rendered_with": versions})
+    return found
 
 
 def main(
     fonts: Annotated[list[Path] | None, typer.Option(help="Folder with font files; may be given again.")] = None,
-    output: Annotated[Path, typer.Option(help="Where the frozen files go.")] = Path(archive.__file__).parent,
+    output: Annotated[Path, typer.Option(help="Where the frozen files go.")] = FOLDER,
 ) -> None:
     """Render Glyphs and compare its digest with the recorded one."""
     console = Console()
     selection = select(fonts or [Path("/usr/share/fonts")], console)
-    recorded = output / archive.MANIFEST
-    before = archive.read_digest(recorded) if recorded.exists() else None
-    digest = write(output, selection)
-    counts = ", ".join(f"{len(selection.faces[split])} {split} faces" for split in archive.SPLITS)
+    recorded = output / MANIFEST
+    before = read_digest(recorded) if recorded.exists() else None
+    found = write(output, selection)
+    counts = ", ".join(f"{len(selection.faces[split])} {split} faces" for split in SPLITS)
     console.print(f"{len(selection.characters)} characters, {counts}")
-    console.print(f"digest {digest}" + (", as recorded" if digest == before else f", before: {before}"))
+    console.print(f"digest {found}" + (", as recorded" if found == before else f", before: {before}"))
 
 
 if __name__ == "__main__":

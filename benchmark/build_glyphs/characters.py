@@ -1,4 +1,4 @@
-"""How alike rendered characters and faces are.
+"""Which characters Glyphs has, and how alike rendered characters and faces are.
 
 The distance of two images, or stacks of images, a and b is ``|a - b| / min(|a|, |b|)``, Euclidean: 0 for equal
 ones, about 0.2 for neighbouring weights of a family, 0.5 and more for different designs.

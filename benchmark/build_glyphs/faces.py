@@ -1,4 +1,4 @@
-"""Licences and copyright holders of the fonts, as /usr/share/doc/PACKAGE/copyright and the font files state them.
+"""The typefaces of Glyphs: font files, the designs that they belong to, and their licences.
 
 All are free and allow the redistribution of text set in them. Fonts under the GPL and AGPL say so in a font
 exception; the shipped images contain no font program, outline or hinting.

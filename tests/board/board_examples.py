@@ -10,11 +10,10 @@ from dlth_bench.board.submission import Submission
 from dlth_bench.board.submission_folder import StoredSubmission, read_submission, write_submission
 from dlth_bench.datasets.dataset import DataSpec
 from dlth_bench.protocols.methods import SupervisedSpec
-from dlth_bench.protocols.protocol import Config, Protocol, UnderfitGate
+from dlth_bench.protocols.protocol import Config, ConfigReference, Cost, Protocol, Reference, UnderfitGate
 from dlth_bench.protocols.recipe import AugmentSpec, Duration, OptimizerSpec, ResNetSpec, TrainSpec
-from dlth_bench.protocols.reference import ConfigReference, Cost, Reference
 from dlth_bench.runs.plan import grid_runs
-from dlth_bench.runs.result import Environment, Result
+from dlth_bench.runs.run import Environment, Result
 from dlth_bench.runs.score import score_results
 from dlth_bench.scoring.scorecard import ConfigScore, CorrelationScore, Scorecard
 from dlth_bench.subsets.subset import Subset, SubsetRule

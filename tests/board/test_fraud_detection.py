@@ -7,7 +7,7 @@ from statistics import fmean
 import numpy as np
 import pytest
 
-from dlth_bench.board.verify import Rule, caught
+from dlth_bench.board.verify import VerdictRule, caught
 from dlth_bench.datasets.registry import image_dataset
 from dlth_bench.protocols.protocol import Protocol
 from dlth_bench.protocols.protocol_file import read_protocol
@@ -36,7 +36,7 @@ def disputed(pool: dict[str, list[float]], fraud: float, *, trials: int = 1000) 
 
     Retraining as on other hardware: by a seed that was not claimed.
     """
-    rng, rule = np.random.default_rng(7), Rule(cells=2)
+    rng, rule = np.random.default_rng(7), VerdictRule(cells=2)
     caught_here, stated = 0, []
     for _ in range(trials):
         orders = {name: rng.permutation(values).tolist() for name, values in pool.items()}

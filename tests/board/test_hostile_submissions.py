@@ -22,7 +22,7 @@ from dlth_bench.board.verification import claim_digest
 from dlth_bench.board.verify import draw_cells, noise_of, verification_of
 from dlth_bench.protocols.protocol import Protocol
 from dlth_bench.runs import score as scored
-from dlth_bench.runs.result import Result
+from dlth_bench.runs.run import Result
 from dlth_bench.runs.score import score_results
 from dlth_bench.scoring.scorecard import Scorecard
 from dlth_bench.subsets.subset import Subset

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from board_examples import COST, OTHER_SUBSET, card_with, stored_with, tiny_protocol
 
-from dlth_bench.board.columns import COLUMNS
+from dlth_bench.board.columns import BOARD_COLUMNS
 from dlth_bench.board.markdown import board_rows
 from dlth_bench.board.rank import random_peers, same_cost, standing_among_random, told
-from dlth_bench.protocols.reference import Cost
+from dlth_bench.protocols.protocol import Cost
 from dlth_bench.scoring.scorecard import CostScore, Scorecard
 
 SPENT = CostScore(subset=COST, full=None)
@@ -60,6 +60,6 @@ def test_the_board_shows_both() -> None:
         stored_with("r", random_card(0.5, 1), policy="rs", subset_digest=OTHER_SUBSET.digest),
     ]
     mine, other = board_rows(stored, tiny_protocol())
-    shown = {column.key: column.show(mine) for column in COLUMNS}
+    shown = {column.key: column.show(mine) for column in BOARD_COLUMNS}
     assert (shown["random"], shown["selection_cost"], shown["same_cost"]) == ("100 % of 1", "10 s", "– (2)")
-    assert {column.key: column.show(other) for column in COLUMNS}["selection_cost"] == "none"
+    assert {column.key: column.show(other) for column in BOARD_COLUMNS}["selection_cost"] == "none"

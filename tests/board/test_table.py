@@ -7,9 +7,10 @@ from pathlib import Path
 
 from board_examples import COST, OTHER_SUBSET, card_with, results_of, stored_with, submit, tiny_protocol
 
-from dlth_bench.board.columns import COLUMNS, Row, flags
+from dlth_bench.board.columns import BOARD_COLUMNS
 from dlth_bench.board.markdown import board_markdown, board_rows
-from dlth_bench.protocols.reference import Cost
+from dlth_bench.board.row import Row, flags
+from dlth_bench.protocols.protocol import Cost
 from dlth_bench.scoring.scorecard import CorrelationScore, CostScore, DecisionScore
 from dlth_bench.util.text import escaped
 
@@ -70,7 +71,7 @@ def test_hostile_text_stays_text() -> None:
     text = HOSTILE[:60]
     board = board_markdown([stored_with("mine", card_with(0.5), policy=text)], [tiny_protocol()])
     cells = _line(board, "mine")
-    assert len(cells) == len(COLUMNS)
+    assert len(cells) == len(BOARD_COLUMNS)
     assert "<script" not in board
     assert not set("|[]<>`*_~\\!${}@") & set(cells[3])
 
@@ -143,4 +144,4 @@ def test_flags_tell_underfit_from_incomplete(tmp_path: Path) -> None:
         "underfit": (["underfit"], True),
     }
     claimed = stored_with("odd", card_with(0.5, complete=False))
-    assert flags(Row(claimed, None)) == ["incomplete"]
+    assert flags(Row(protocol, claimed, None)) == ["incomplete"]

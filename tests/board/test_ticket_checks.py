@@ -11,7 +11,7 @@ from board_examples import results_of, submit, tiny_protocol
 from dlth_bench.board.check import check_submission
 from dlth_bench.board.check_results import ticket_contradictions
 from dlth_bench.protocols.tickets import PracFacts, PracLevel, PracSpec, PruningSpec
-from dlth_bench.runs.result import Level, TicketFacts
+from dlth_bench.runs.run import Level, TicketFacts
 from dlth_bench.util.errors import InputError
 
 TICKET = TicketFacts(

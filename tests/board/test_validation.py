@@ -13,7 +13,7 @@ from dlth_bench.board.check_results import result_findings
 from dlth_bench.board.submission_folder import read_submission, write_submission
 from dlth_bench.datasets.dataset import DataSpec
 from dlth_bench.datasets.registry import image_dataset
-from dlth_bench.runs.result import Curves
+from dlth_bench.runs.run import Curves
 from dlth_bench.runs.score import score_results
 from dlth_bench.subsets.subset import Subset
 from dlth_bench.util.errors import InputError

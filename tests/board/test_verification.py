@@ -9,7 +9,7 @@ from statistics import fmean
 import numpy as np
 import pytest
 
-from dlth_bench.board.verify import Rule, caught
+from dlth_bench.board.verify import VerdictRule, caught
 from dlth_bench.scoring.sides import SeedNoise, seed_noise
 
 CONFIGS, SEEDS = 7, 3
@@ -23,7 +23,7 @@ def rates(fraud: float, *, spread: float, trials: int, cells: int = 2, seed: int
         spread: standard deviation of the log of the configs' noise.
     """
     rng = np.random.default_rng(seed)
-    rule, stated, verdicts = Rule(cells), [], []
+    rule, stated, verdicts = VerdictRule(cells), [], []
     for _ in range(trials):
         true_std = np.exp(spread * rng.standard_normal(CONFIGS))
         claimed = true_std[:, None] * rng.standard_normal((CONFIGS, SEEDS))
@@ -51,7 +51,7 @@ def test_frauds_are_disputed_as_often_as_stated(spread: float) -> None:
 
 def test_all_draws_are_weighed() -> None:
     """The probability is the mean over every possible draw."""
-    rule = Rule(cells=3)
+    rule = VerdictRule(cells=3)
     noise = [SeedNoise(1.0 + 0.1 * index, 5.0 + index) for index in range(7)]
     fraud = [0.0, 0.0, 6.0, 6.0, 0.0, 3.0, 9.0]
     passes = [rule.passes(size, own) for size, own in zip(fraud, noise, strict=True)]

@@ -10,12 +10,13 @@ import pytest
 from board_examples import results_of, submit, tiny_protocol
 
 from dlth_bench.board.check import content_findings
-from dlth_bench.board.columns import COLUMNS, flags
+from dlth_bench.board.columns import BOARD_COLUMNS
 from dlth_bench.board.markdown import board_markdown, board_rows
+from dlth_bench.board.row import flags
 from dlth_bench.board.submission_folder import StoredSubmission, read_submission, write_verification
 from dlth_bench.board.verification import Commitment, Verification, commitment_of, draw
 from dlth_bench.board.verify import draw_cells, noise_of, verification_of
-from dlth_bench.runs.result import Result
+from dlth_bench.runs.run import Result
 from dlth_bench.util.errors import InputError
 
 NONCE = "ab" * 32
@@ -90,7 +91,7 @@ def test_status_is_on_the_board(
     stored = verified(submit(tmp_path, "mine"), retrain)
     assert not list(content_findings(stored, tiny_protocol()))
     (row,) = board_rows([stored], tiny_protocol())
-    column = next(column for column in COLUMNS if column.key == "status")
+    column = next(column for column in BOARD_COLUMNS if column.key == "status")
     assert (column.value(row)["status"], flags(row), row.rank is None) == (status, flagged, bool(flagged))
     assert stored.verification is not None
     if status != "self-reported":

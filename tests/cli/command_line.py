@@ -23,5 +23,5 @@ def refused(*arguments: object) -> InputError:
     """The error that ``main`` prints as one line, with exit code 2; nothing was printed before it."""
     result = CliRunner().invoke(app, [str(argument) for argument in arguments])
     assert isinstance(result.exception, InputError), (result.output, result.exception)
-    assert result.output == ""
+    assert result.output.strip() == ""  # before rich 14.3 a progress bar that is taken away leaves an empty line
     return result.exception

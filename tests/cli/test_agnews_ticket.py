@@ -11,7 +11,6 @@ import yaml
 from agnews_files import write_dataset
 from command_line import run
 
-from dlth_bench.datasets.agnews import agnews
 from dlth_bench.util.files import shipped_folder
 
 pytest.importorskip("pyarrow")
@@ -35,9 +34,6 @@ def news(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Generated texts where the command line finds AG News."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("DLTH_BENCH_DATA", str(write_dataset(tmp_path / "agnews", train=60, test=30).parent))
-    agnews.cache_clear()
-    yield
-    agnews.cache_clear()
 
 
 def test_from_parquet_to_a_score_on_a_ticket(protocol: Path, news: None) -> None:

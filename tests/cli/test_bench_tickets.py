@@ -11,9 +11,9 @@ from dlth_bench.datasets.registry import class_catalog
 from dlth_bench.protocols.protocol_file import find_protocol
 from dlth_bench.protocols.tickets import PracFacts
 from dlth_bench.runs.plan import grid_runs
-from dlth_bench.runs.result import TicketFacts
+from dlth_bench.runs.run import TicketFacts
 from dlth_bench.runs.store import Store
-from dlth_bench.subsets.subset_file import load_subset
+from dlth_bench.subsets.subset import load_subset
 from dlth_bench.util.files import shipped_folder
 from tiny_grid import finished
 

@@ -13,7 +13,8 @@ import yaml
 from command_line import refused, run
 from rich.console import Console
 
-from dlth_bench.cli.shared.train import pack_images
+from dlth_bench.bench import pack_images
+from dlth_bench.cli.shared.train import TrainingDisplay
 from dlth_bench.datasets.dataset import DataSpec
 from dlth_bench.datasets.download import located
 from dlth_bench.datasets.registry import protocol_dataset
@@ -110,7 +111,8 @@ def test_a_few_corrupt_images_are_named_and_left_out(place: Path) -> None:
     config = find_protocol("tiny.yaml").configs[0]
     console = Console(file=io.StringIO(), width=200)
     with located("imagenet", folder):
-        pack_images(protocol_dataset(data), Run(data=data, config=config, class_ids=WNIDS[:2], seed=0), console)
+        run_on_two = Run(data=data, config=config, class_ids=WNIDS[:2], seed=0)
+        pack_images(protocol_dataset(data), run_on_two, TrainingDisplay(console))
     told = console.file.getvalue()  # type: ignore[attr-defined]
     assert "1 of 120 train images cannot be decoded and are left out: n01440764/n01440764_10030" in told
 

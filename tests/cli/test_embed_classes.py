@@ -49,7 +49,7 @@ def test_features_of_a_stored_run(tiny: Protocol, store: Store, tmp_path: Path, 
     output = tmp_path / "features.npy"
     printed = run("embed-classes", "--run", stored.digest, "--out", store.root, "--device", "cpu", "-o", output).output
     features = np.load(output)
-    assert printed == f"{output}: 246 classes of glyphs by {features.shape[1]} features\n"
+    assert printed.strip() == f"{output}: 246 classes of glyphs by {features.shape[1]} features"
     pixels = Pixels(32, tiny.data.pixel_mean, tiny.data.pixel_std)
     encoder = build_method(stored.config, pixels=pixels, classes=4).encoder
     encoder.load_state_dict(load_file(weights))

@@ -13,7 +13,7 @@ from command_line import refused
 
 import dlth_bench
 from dlth_bench.cli.shared.options import chosen_tuning
-from dlth_bench.runs.result import Result
+from dlth_bench.runs.run import Result
 from dlth_bench.runs.store import Store
 from dlth_bench.util.errors import InputError
 from tiny_grid import CLASSES

@@ -17,8 +17,7 @@ from dlth_bench.protocols.protocol import Protocol
 from dlth_bench.protocols.protocol_file import find_protocol
 from dlth_bench.protocols.tickets import PracFacts, PruningSpec
 from dlth_bench.runs.critical_set_file import CriticalSetHeader
-from dlth_bench.runs.result import TicketFacts
-from dlth_bench.runs.run import Run
+from dlth_bench.runs.run import Run, TicketFacts
 from dlth_bench.runs.store import Store
 from dlth_bench.subsets.subset import Subset
 from tiny_grid import finished

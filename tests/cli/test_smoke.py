@@ -12,12 +12,9 @@ import cifar_files
 import pytest
 from command_line import refused, run
 
-from dlth_bench.datasets.agnews import agnews
-from dlth_bench.datasets.cifar import cifar100
 from dlth_bench.engines import smoke
 from dlth_bench.protocols.protocol_file import draft_protocols, find_protocol, shipped_protocols
-from dlth_bench.runs.result import Result
-from dlth_bench.runs.run import Run
+from dlth_bench.runs.run import Result, Run
 from imagenet_files import write_image_folder, write_parquet
 
 pytest.importorskip("pyarrow")
@@ -41,8 +38,6 @@ DATA: dict[str, tuple[Callable[[Path], Path], ...]] = {
 
 def smoke_tested(protocol: str, folder: Path | None) -> dict[str, bool]:
     """Whether each config ran, from the command's JSON."""
-    for known in (agnews, cifar100):
-        known.cache_clear()
     place = () if folder is None else ("--data-dir", folder)
     printed = run("run", "--protocol", protocol, "--smoke", "--device", "cpu", "--json", *place)
     document = json.loads(printed.stdout)

@@ -11,7 +11,7 @@ from board_examples import OTHER_SUBSET, SUBSET, tiny_protocol
 from dlth_bench.board.check import check_submission
 from dlth_bench.board.submission_folder import read_submission
 from dlth_bench.protocols import protocol_file
-from dlth_bench.protocols.reference import Cost
+from dlth_bench.protocols.protocol import Cost
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from dlth_bench.datasets.label_catalogs import cifar100_catalog
+from dlth_bench.datasets.cifar import cifar100_catalog
 
 HUB_NAMES = ["cra" if name == "crab" else name for name in cifar100_catalog().ids]
 """The fine labels as the Hub's files have them, with their misspelt crab."""

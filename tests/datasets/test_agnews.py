@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 from agnews_files import TOPICS, generated, write_dataset, write_file
 
-from dlth_bench.datasets import agnews as dataset
-from dlth_bench.datasets.agnews import AGNews
+from dlth_bench.datasets import parquet as files
+from dlth_bench.datasets.agnews import AGNEWS
+from dlth_bench.datasets.parquet import ParquetTexts
 from dlth_bench.datasets.registry import class_catalog, image_dataset
 from dlth_bench.datasets.tokens import basic_english, build_vocabulary, encode
 from dlth_bench.util.errors import InputError
@@ -62,12 +63,14 @@ def test_vocabulary_is_by_frequency_and_unknown_words_are_zero() -> None:
 
 def test_a_subset_is_encoded_with_the_vocabulary_of_the_whole_training_split(folder: Path) -> None:
     """As the original does: the IDs of a text's tokens do not depend on which samples are asked for."""
-    whole = AGNews(folder).load("train", class_catalog("agnews").ids)
-    part = AGNews(folder).load("train", ["Business"])
+    whole = ParquetTexts(AGNEWS, folder).load("train", class_catalog("agnews").ids)
+    part = ParquetTexts(AGNEWS, folder).load("train", ["Business"])
     rows = [whole.sample_ids.index(sample_id) for sample_id in part.sample_ids]
     np.testing.assert_array_equal(part.images.tokens, whole.images[rows].tokens)
     texts, _ = generated("train", 6, 12)
-    assert AGNews(folder).vocabulary_size == 1 + len(Counter(token for text in texts for token in text.split()))
+    assert ParquetTexts(AGNEWS, folder).vocabulary_size == 1 + len(
+        Counter(token for text in texts for token in text.split())
+    )
 
 
 # --- samples ------------------------------------------------------------------------------------------------
@@ -76,7 +79,7 @@ def test_a_subset_is_encoded_with_the_vocabulary_of_the_whole_training_split(fol
 def test_load_gives_the_texts_in_order(folder: Path) -> None:
     """Samples come class by class as asked for, in the files' order, with IDs that name their row."""
     texts, labels = generated("train", 6, 12)
-    arrays = AGNews(folder).load("train", ["Sci-Tech", "World"], images_per_class=2)
+    arrays = ParquetTexts(AGNEWS, folder).load("train", ["Sci-Tech", "World"], images_per_class=2)
     rows = [*np.flatnonzero(np.array(labels) == 3)[:2], *np.flatnonzero(np.array(labels) == 0)[:2]]
     assert arrays.labels.tolist() == [0, 0, 1, 1]
     names = ["Sci-Tech"] * 2 + ["World"] * 2
@@ -86,9 +89,9 @@ def test_load_gives_the_texts_in_order(folder: Path) -> None:
 
 def test_samples_are_those_that_load_gives(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The catalog of samples lists the IDs of all classes' training samples, without reading a text."""
-    loaded = AGNews(folder).load("train", class_catalog("agnews").ids)
-    monkeypatch.setattr(dataset, "_texts_of", None)
-    samples = AGNews(folder).samples()
+    loaded = ParquetTexts(AGNEWS, folder).load("train", class_catalog("agnews").ids)
+    monkeypatch.setattr(files, "_texts_of", None)
+    samples = ParquetTexts(AGNEWS, folder).samples()
     assert samples.sample_ids == loaded.sample_ids
     assert list(samples.labels) == loaded.labels.tolist()
 
@@ -100,8 +103,8 @@ def test_digest_is_of_texts_and_labels_not_of_files(folder: Path, tmp_path: Path
         write_file(tmp_path / "same" / f"{split}-0.parquet", texts[:5], labels[:5])
         write_file(tmp_path / "same" / f"{split}-1.parquet", texts[5:], labels[5:])
         write_file(tmp_path / "other" / f"{split}.parquet", [texts[0] + "s", *texts[1:]], labels)
-    assert AGNews(tmp_path / "same").manifest_digest == AGNews(folder).manifest_digest
-    assert AGNews(tmp_path / "other").manifest_digest != AGNews(folder).manifest_digest
+    assert ParquetTexts(AGNEWS, tmp_path / "same").manifest_digest == ParquetTexts(AGNEWS, folder).manifest_digest
+    assert ParquetTexts(AGNEWS, tmp_path / "other").manifest_digest != ParquetTexts(AGNEWS, folder).manifest_digest
 
 
 def test_without_a_folder_the_pinned_revision_is_asked_for(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -114,18 +117,18 @@ def test_without_a_folder_the_pinned_revision_is_asked_for(folder: Path, monkeyp
 
     monkeypatch.delenv("DLTH_BENCH_DATA", raising=False)
     monkeypatch.setattr("huggingface_hub.snapshot_download", snapshot_download)
-    assert len(AGNews().load("val", ["World"]).labels) == 3
-    assert asked == [("fancyzhx/ag_news", dataset.HUB.revision, "dataset")]
+    assert len(ParquetTexts(AGNEWS).load("val", ["World"]).labels) == 3
+    assert asked == [("fancyzhx/ag_news", AGNEWS.hub_files().revision, "dataset")]
 
 
 def test_broken_files_are_named(folder: Path, tmp_path: Path) -> None:
     """A missing split, a foreign file, other label names, a label or text that is none: one line with file and row."""
     with pytest.raises(InputError, match=r"no train\*\.parquet here; AG News is one such file a split"):
-        AGNews(tmp_path).load("train", ["World"])
+        ParquetTexts(AGNEWS, tmp_path).load("train", ["World"])
     path = tmp_path / "train.parquet"
     path.write_bytes(b"no parquet")
     with pytest.raises(InputError, match="not a readable Parquet file"):
-        AGNews(tmp_path).load("train", ["World"])
+        ParquetTexts(AGNEWS, tmp_path).load("train", ["World"])
     for texts, labels, names, message in (
         (["a", "b"], [0, 4], None, "row 1: the label '4' is not 0 to 3"),
         (["a", None], [0, 2], TOPICS, "row 1: the text is 'None', not a string"),
@@ -135,9 +138,9 @@ def test_broken_files_are_named(folder: Path, tmp_path: Path) -> None:
     ):
         write_file(path, texts, labels, names)
         with pytest.raises(InputError, match=message):
-            AGNews(tmp_path).load("train", ["Business"])
+            ParquetTexts(AGNEWS, tmp_path).load("train", ["Business"])
     with pytest.raises(InputError, match="agnews has no class 'Sport'; did you mean 'Sports'"):
-        AGNews(folder).load("train", ["Sport"])
+        ParquetTexts(AGNEWS, folder).load("train", ["Sport"])
     with pytest.raises(InputError, match="agnews has texts; this needs images"):
         image_dataset("agnews")
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from cifar_files import generated, png
 
-from dlth_bench.datasets.cifar import CIFAR10
-from dlth_bench.datasets.label_catalogs import cifar10_catalog
+from dlth_bench.datasets.cifar import CIFAR10, cifar10_catalog
+from dlth_bench.datasets.parquet import SmallImages
 from dlth_bench.datasets.registry import class_catalog, dataset_names
 from dlth_bench.util.errors import InputError
 
@@ -43,7 +43,7 @@ def test_the_ten_classes_in_their_usual_order() -> None:
 
 def test_images_are_those_of_the_files(tmp_path: Path) -> None:
     """Class by class as asked for, with IDs that name the class and the row of its split."""
-    dataset = CIFAR10(write(tmp_path))
+    dataset = SmallImages(CIFAR10, write(tmp_path))
     pixels, labels = generated("train", 3, classes=10)
     arrays = dataset.load("train", ["truck", "bird"], images_per_class=2)
     rows = [*np.flatnonzero(np.array(labels) == 9)[:2], *np.flatnonzero(np.array(labels) == 2)[:2]]
@@ -56,4 +56,4 @@ def test_images_are_those_of_the_files(tmp_path: Path) -> None:
 def test_files_of_cifar100_are_refused(tmp_path: Path) -> None:
     """The columns' names tell the two apart."""
     with pytest.raises(InputError, match="needs the columns img and label, as in uoft-cs/cifar10"):
-        CIFAR10(write(tmp_path, "fine_label")).samples()
+        SmallImages(CIFAR10, write(tmp_path, "fine_label")).samples()

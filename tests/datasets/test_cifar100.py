@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from cifar_files import HUB_NAMES, generated, png, write_dataset, write_file
 
-from dlth_bench.datasets import cifar as files
-from dlth_bench.datasets.cifar import CIFAR100
+from dlth_bench.datasets import parquet as files
+from dlth_bench.datasets.cifar import CIFAR100, cifar100_catalog
 from dlth_bench.datasets.download import dataset_folder
-from dlth_bench.datasets.label_catalogs import cifar100_catalog
+from dlth_bench.datasets.parquet import SmallImages
 from dlth_bench.datasets.registry import class_catalog
 from dlth_bench.util.errors import InputError
 
@@ -53,7 +53,7 @@ def test_spellings() -> None:
 def test_load_gives_the_classes_pixels_in_order(folder: Path) -> None:
     """Samples come class by class as asked for, in the files' order, with the bytes that were stored."""
     pixels, labels = generated("train", 4)
-    arrays = CIFAR100(folder).load("train", ["worm", "apple"], images_per_class=3)
+    arrays = SmallImages(CIFAR100, folder).load("train", ["worm", "apple"], images_per_class=3)
     rows = [*np.flatnonzero(np.array(labels) == 99)[:3], *np.flatnonzero(np.array(labels) == 0)[:3]]
     assert arrays.images.shape == (6, 3, 32, 32)
     assert arrays.images.dtype == np.uint8
@@ -61,25 +61,25 @@ def test_load_gives_the_classes_pixels_in_order(folder: Path) -> None:
     assert arrays.labels.tolist() == [0, 0, 0, 1, 1, 1]
     names = ["worm"] * 3 + ["apple"] * 3
     assert arrays.sample_ids == tuple(f"{name}/{row:05d}" for name, row in zip(names, rows, strict=True))
-    val = CIFAR100(folder).load("val", ["worm", "apple"])
+    val = SmallImages(CIFAR100, folder).load("val", ["worm", "apple"])
     assert val.labels.tolist() == [0, 0, 1, 1]
 
 
 def test_samples_are_those_that_load_gives(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The catalog of samples lists the IDs of all classes' training samples, without decoding an image."""
     names = cifar100_catalog().ids
-    loaded = CIFAR100(folder).load("train", names, images_per_class=3)
+    loaded = SmallImages(CIFAR100, folder).load("train", names, images_per_class=3)
     monkeypatch.setattr(files, "_decoded", None)
-    samples = CIFAR100(folder).samples(images_per_class=3)
+    samples = SmallImages(CIFAR100, folder).samples(images_per_class=3)
     assert samples.sample_ids == loaded.sample_ids
     assert list(samples.labels) == loaded.labels.tolist()
     assert (samples.class_ids, len(samples)) == (names, 300)
-    assert len(CIFAR100(folder).samples()) == 400
+    assert len(SmallImages(CIFAR100, folder).samples()) == 400
 
 
 def test_digest_is_of_pixels_and_labels_not_of_files(folder: Path, tmp_path: Path) -> None:
     """Other compression and two files for one split give the same digest; one changed pixel another."""
-    digest = CIFAR100(folder).manifest_digest
+    digest = SmallImages(CIFAR100, folder).manifest_digest
     pixels, labels = generated("train", 4)
     test_pixels, test_labels = generated("test", 2)
     cut = 150
@@ -89,7 +89,7 @@ def test_digest_is_of_pixels_and_labels_not_of_files(folder: Path, tmp_path: Pat
             path = tmp_path / name / f"train-0000{number}-of-00002.parquet"
             write_file(path, [png(image) for image in train[part]], labels[part], names=None)
         write_file(tmp_path / name / "test.parquet", [png(image) for image in test_pixels], test_labels)
-        return CIFAR100(tmp_path / name).manifest_digest
+        return SmallImages(CIFAR100, tmp_path / name).manifest_digest
 
     assert write("same", pixels) == digest
     changed = pixels.copy()
@@ -102,7 +102,7 @@ def test_folder_comes_from_the_environment(folder: Path, monkeypatch: pytest.Mon
     monkeypatch.delenv("DLTH_BENCH_DATA", raising=False)
     assert dataset_folder("cifar100") is None
     monkeypatch.setenv("DLTH_BENCH_DATA", str(folder.parent))
-    assert dataset_folder("cifar100") == folder == CIFAR100().folder
+    assert dataset_folder("cifar100") == folder == SmallImages(CIFAR100).folder
     assert dataset_folder("imagenet") is None
 
 
@@ -116,9 +116,9 @@ def test_without_a_folder_the_pinned_revision_is_asked_for(folder: Path, monkeyp
 
     monkeypatch.delenv("DLTH_BENCH_DATA", raising=False)
     monkeypatch.setattr("huggingface_hub.snapshot_download", snapshot_download)
-    assert len(CIFAR100().load("val", ["crab"]).labels) == 2
+    assert len(SmallImages(CIFAR100).load("val", ["crab"]).labels) == 2
     assert [(call["repo_id"], call["revision"], call["repo_type"]) for call in asked] == [
-        ("uoft-cs/cifar100", files.HUB.revision, "dataset")
+        ("uoft-cs/cifar100", CIFAR100.hub_files().revision, "dataset")
     ]
 
 
@@ -136,7 +136,7 @@ def test_no_network_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(
         InputError, match=r"the Hub says: no route to host; try again, or name a folder .* DLTH_BENCH_DATA"
     ) as e:
-        CIFAR100().load("train", ["apple"])
+        SmallImages(CIFAR100).load("train", ["apple"])
     assert str(e.value).isprintable()
 
 
@@ -161,7 +161,7 @@ def test_broken_contents_are_named(
     """What is wrong in a file, and in which row and file, in one line."""
     write_file(tmp_path / "train.parquet", images, labels, names)
     with pytest.raises(InputError) as caught:
-        CIFAR100(tmp_path).load("train", ["apple"])
+        SmallImages(CIFAR100, tmp_path).load("train", ["apple"])
     assert words in str(caught.value)
     assert "train.parquet" in str(caught.value)
     assert str(caught.value).isprintable()
@@ -170,20 +170,20 @@ def test_broken_contents_are_named(
 def test_broken_files_are_named(tmp_path: Path) -> None:
     """No file of the split, a file that is no Parquet, a Parquet of other columns, a class without images."""
     with pytest.raises(InputError, match=r"no train\*\.parquet here"):
-        CIFAR100(tmp_path).load("train", ["apple"])
+        SmallImages(CIFAR100, tmp_path).load("train", ["apple"])
     (tmp_path / "train.parquet").write_bytes(b"PAR1 and nothing else")
     with pytest.raises(InputError, match="not a readable Parquet file"):
-        CIFAR100(tmp_path).load("train", ["apple"])
+        SmallImages(CIFAR100, tmp_path).load("train", ["apple"])
     from pyarrow import parquet, table
 
     parquet.write_table(table({"image": [1]}), tmp_path / "train.parquet")
     with pytest.raises(InputError, match="needs the columns img and fine_label"):
-        CIFAR100(tmp_path).load("train", ["apple"])
+        SmallImages(CIFAR100, tmp_path).load("train", ["apple"])
     write_file(tmp_path / "train.parquet", ONE, [0])
     with pytest.raises(InputError, match="the train split has no images of worm"):
-        CIFAR100(tmp_path).load("train", ["apple", "worm"])
+        SmallImages(CIFAR100, tmp_path).load("train", ["apple", "worm"])
     with pytest.raises(InputError, match="cifar100 has no class 'aple'; did you mean 'apple'"):
-        CIFAR100(tmp_path).load("train", ["aple"])
+        SmallImages(CIFAR100, tmp_path).load("train", ["aple"])
 
 
 def test_catalog_loads_no_numpy() -> None:

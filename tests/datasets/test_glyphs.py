@@ -10,19 +10,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import dlth_bench.datasets.glyphs.dataset as package
 from build_glyphs import characters
 from build_glyphs import characters as similarity
+from build_glyphs.frozen_files import write_arrays
 from dlth_bench.datasets.catalog import Split
 from dlth_bench.datasets.dataset import ImageDataset
-from dlth_bench.datasets.glyphs import archive
-from dlth_bench.datasets.glyphs.dataset import Glyphs
+from dlth_bench.datasets.glyphs.classes import FOLDER, read_table
+from dlth_bench.datasets.glyphs.dataset import ARRAYS, Glyphs, digest, read_array
+from dlth_bench.datasets.glyphs.dataset import FACES as FACES_FILE
 from dlth_bench.util.errors import InputError
 
-FOLDER = Path(package.__file__).parent
 DIGEST = "4e99b24d79d5eec3870a6242c083c0a3645f703135c1a8d2f7d265e87c1c3c5e"
 SPLITS: tuple[Split, ...] = ("train", "val")
-FACES = archive.read_table(FOLDER / archive.FACES)
+FACES = read_table(FOLDER / FACES_FILE)
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +47,7 @@ def test_digest_sees_every_kind_of_change(change: str) -> None:
     """The digest covers what the samples show, not the pixels alone."""
     arrays: dict[Split, np.ndarray] = {split: np.zeros((2, 2, 4, 4), dtype=np.uint8) for split in SPLITS}
     classes, faces = ["U+0041", "U+0042"], {"train": ["a", "b"], "val": ["c", "d"]}
-    before = archive.digest(arrays, classes, faces)
+    before = digest(arrays, classes, faces)
     if change == "pixel":
         arrays["val"][0, 0, 0, 0] = 17
     elif change == "class order":
@@ -56,18 +56,16 @@ def test_digest_sees_every_kind_of_change(change: str) -> None:
         faces["train"][0] = "e"
     else:
         faces = {"train": faces["val"], "val": faces["train"]}
-    assert archive.digest(arrays, classes, faces) != before
+    assert digest(arrays, classes, faces) != before
 
 
 def test_array_file_is_reproducible(tmp_path: Path) -> None:
     """Building anew from equal fonts leaves the file in version control as it is."""
-    arrays: dict[Split, np.ndarray] = {
-        split: archive.read_array(FOLDER / archive.ARRAYS, split)[:3] for split in SPLITS
-    }
-    archive.write_arrays(tmp_path / "first.npz", arrays)
-    archive.write_arrays(tmp_path / "second.npz", {split: arrays[split].copy() for split in reversed(SPLITS)})
+    arrays: dict[Split, np.ndarray] = {split: read_array(FOLDER / ARRAYS, split)[:3] for split in SPLITS}
+    write_arrays(tmp_path / "first.npz", arrays)
+    write_arrays(tmp_path / "second.npz", {split: arrays[split].copy() for split in reversed(SPLITS)})
     assert (tmp_path / "first.npz").read_bytes() == (tmp_path / "second.npz").read_bytes()
-    assert np.array_equal(archive.read_array(tmp_path / "first.npz", "val"), arrays["val"])
+    assert np.array_equal(read_array(tmp_path / "first.npz", "val"), arrays["val"])
 
 
 @pytest.mark.parametrize("column", ["design", "family"])
@@ -141,7 +139,7 @@ def test_load_labels_follow_the_request(glyphs: Glyphs) -> None:
     assert loaded.labels.dtype == np.int64
     assert loaded.labels.tolist() == [0, 0, 0, 1, 1, 1]
     assert loaded.sample_ids == tuple(f"{class_id}/{face}" for class_id in ids for face in faces)
-    stored = archive.read_array(FOLDER / archive.ARRAYS, "val")
+    stored = read_array(FOLDER / ARRAYS, "val")
     assert np.array_equal(loaded.images[3, 0], stored[glyphs.catalog.ids.index("U+0041"), 0])
 
 

@@ -13,7 +13,7 @@ import pytest
 from dlth_bench.datasets.imagenet.classes import imagenet_catalog
 from dlth_bench.datasets.registry import class_catalog, dataset_names, image_dataset
 from dlth_bench.subsets.find import find_subset, read_subset, shipped_subsets
-from dlth_bench.subsets.subset_file import SubsetCard, load_card, parse_subset
+from dlth_bench.subsets.subset import SubsetCard, load_card, parse_subset
 from dlth_bench.util.errors import InputError
 from dlth_bench.util.files import shipped_folder
 

@@ -11,7 +11,7 @@ import pytest
 from dlth_bench.engines import attempt as module
 from dlth_bench.engines.attempt import ATTEMPTS, attempt, read_attempts, record_attempt
 from dlth_bench.runs.plan import Plan
-from dlth_bench.runs.result import Result
+from dlth_bench.runs.run import Result
 from dlth_bench.runs.store import Store
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 from statistics import variance
 
@@ -12,9 +13,10 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from scipy.stats import t as student
 
-from dlth_bench.datasets.catalog import PublishedSize
 from dlth_bench.datasets.dataset import DataSpec
 from dlth_bench.datasets.download import HubFiles
+from dlth_bench.datasets.entry import DatasetEntry, PublishedSize
+from dlth_bench.datasets.registry import DATASETS
 from dlth_bench.engines import doctor as data_checks
 from dlth_bench.engines.doctor import (
     Check,
@@ -30,7 +32,7 @@ from dlth_bench.engines.doctor import (
     version_checks,
 )
 from dlth_bench.engines.golden_run import GoldenCell, first_departure, golden_cell, golden_checks
-from dlth_bench.runs.result import Result
+from dlth_bench.runs.run import Result
 from imagenet_files import write_image_folder
 
 SUBMISSIONS = Path(__file__).parents[2] / "submissions" / "glyphs-ssl"
@@ -136,13 +138,17 @@ def test_a_dataset_of_other_size_is_not_the_published_one(tmp_path: Path, monkey
     assert (broken.status, "no such folder" in broken.found) == ("fail", True)
 
 
+def _of_size(size: PublishedSize) -> DatasetEntry:
+    return replace(DATASETS["imagenet"], published=size)
+
+
 def test_a_copy_of_some_classes_is_of_use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Classes that are whole can be trained on, without the others; lost validation images are noticed."""
     monkeypatch.setenv("DLTH_BENCH_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("DLTH_BENCH_DATA_IMAGENET", str(write_image_folder(tmp_path / "imagenet", train=8, val=4)))
-    monkeypatch.setitem(data_checks.PUBLISHED, "imagenet", PublishedSize(8000, (8, 8), 4))
+    monkeypatch.setitem(DATASETS._entries, "imagenet", _of_size(PublishedSize(8000, (8, 8), 4)))
     assert dataset_checks(IMAGENET)[0].status == "warn"
-    monkeypatch.setitem(data_checks.PUBLISHED, "imagenet", PublishedSize(8000, (8, 8), 5))
+    monkeypatch.setitem(DATASETS._entries, "imagenet", _of_size(PublishedSize(8000, (8, 8), 5)))
     assert (
         "3 classes have other numbers of validation samples than the 5 published" in dataset_checks(IMAGENET)[0].advice
     )

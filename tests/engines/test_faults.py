@@ -21,7 +21,7 @@ from dlth_bench.engines.attempt import attempt, given_up
 from dlth_bench.engines.engine import Finished
 from dlth_bench.engines.local import STARTS, LocalEngine
 from dlth_bench.runs.plan import Plan
-from dlth_bench.runs.result import Result
+from dlth_bench.runs.run import Result
 from dlth_bench.runs.store import Store
 from dlth_bench.util.errors import InputError
 from idle_training import begun, idle_environment

@@ -68,7 +68,7 @@ def test_silence_is_measured_by_the_clock_that_dates_the_files(tmp_path: Path) -
     assert silent_seconds(tmp_path, file_clock(tmp_path)) is None
     (tmp_path / "heartbeat.json").write_text("{}")
     silent = silent_seconds(tmp_path, file_clock(tmp_path))
-    assert silent is not None and abs(silent) < 5
+    assert silent is not None and abs(silent) < HOUR / 2
 
 
 def test_a_heartbeat_from_the_future_is_no_sign_of_life() -> None:

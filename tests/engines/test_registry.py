@@ -7,9 +7,10 @@ import sys
 
 import pytest
 
-from dlth_bench.engines import registry
-from dlth_bench.engines.registry import check_engine
+from dlth_bench.engines import engine as registry
+from dlth_bench.engines.engine import ENGINES, check_engine
 from dlth_bench.util.errors import InputError
+from dlth_bench.util.model import import_attribute
 
 
 @pytest.mark.parametrize(("engine", "library"), [("slurm", "submitit"), ("ray", "ray")])
@@ -32,3 +33,9 @@ def test_no_cluster_library_is_loaded_before_it_is_asked_for() -> None:
     code = "import sys, dlth_bench.cli.main; print({'ray', 'submitit', 'torch'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
+
+
+@pytest.mark.parametrize("name", list(ENGINES))
+def test_every_engine_can_be_made(name: str) -> None:
+    """What an entry names is there, though it is imported only when its engine is asked for."""
+    assert callable(import_attribute(ENGINES[name].make))

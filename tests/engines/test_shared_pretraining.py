@@ -11,8 +11,7 @@ from dlth_bench.engines.attempt import FOLDER, attempt, invite, pretraining_fold
 from dlth_bench.protocols.methods import LinearSpec
 from dlth_bench.protocols.protocol import Protocol
 from dlth_bench.runs.plan import make_plan
-from dlth_bench.runs.result import Result
-from dlth_bench.runs.run import Run
+from dlth_bench.runs.run import Result, Run
 from dlth_bench.runs.store import Store
 from tiny_grid import SUBSET, with_reference
 

@@ -7,10 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from dlth_bench.cli.shared.options import worker_count
 from dlth_bench.engines import local as module
 from dlth_bench.engines.engine import Progressed
-from dlth_bench.engines.local import LocalEngine, visible_gpus
+from dlth_bench.engines.local import LocalEngine, visible_gpus, worker_count
 from dlth_bench.runs.plan import Plan
 from dlth_bench.runs.store import Store
 

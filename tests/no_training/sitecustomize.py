@@ -29,8 +29,8 @@ REPLACED = "dlth_bench.engines.attempt"
 
 def trained(run: Any, folder: Path, **settings: object) -> Any:
     """In place of training: a finished result at once."""
-    from dlth_bench.protocols.reference import Cost
-    from dlth_bench.runs.result import Result
+    from dlth_bench.protocols.protocol import Cost
+    from dlth_bench.runs.run import Result
 
     log = os.environ.get("NO_TRAINING_LOG")
     if log:

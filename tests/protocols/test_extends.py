@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from dlth_bench.protocols.extends import MAX_BASES, read_extended
-from dlth_bench.protocols.protocol_file import read_protocol
+from dlth_bench.protocols.protocol_file import MAX_BASES, read_extended, read_protocol
 from dlth_bench.util.errors import InputError
 from tiny_grid import tiny_text
 

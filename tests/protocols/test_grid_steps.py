@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dlth_bench.protocols.comparisons import family_of, steps_of
 from dlth_bench.protocols.protocol import Config
 from dlth_bench.protocols.protocol_file import find_protocol
 from dlth_bench.protocols.recipe import Duration
+from dlth_bench.scoring.decisions import family_of, steps_of
 
 
 def _varied(config: Config, name: str, epochs: float | None = None, batch_size: int | None = None) -> Config:

@@ -8,10 +8,8 @@ import pytest
 from board_examples import tiny_config, tiny_protocol
 from pydantic import ValidationError
 
-from dlth_bench.protocols.measurements import ForgettingSpec
-from dlth_bench.protocols.metric import ACCURACY, MeasuredValue, Metric
-from dlth_bench.protocols.protocol import Config, Protocol
-from dlth_bench.protocols.reference import ConfigReference
+from dlth_bench.protocols.measurements import ACCURACY, ForgettingSpec, MeasuredValue, Metric
+from dlth_bench.protocols.protocol import Config, ConfigReference, Protocol
 
 EVENTS = Metric(name="forgetting-events", unit="events", direction="lower")
 FULL_EVENTS = {"alpha": (1.5, 1.7), "beta": (3.0, 3.2), "gamma": (5.0, 5.4), "delta": (9.0, 9.4)}

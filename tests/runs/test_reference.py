@@ -7,8 +7,7 @@ import datetime
 import pytest
 
 from dlth_bench.protocols.protocol import Protocol
-from dlth_bench.runs.result import Environment, Result
-from dlth_bench.runs.run import Run
+from dlth_bench.runs.run import Environment, Result, Run
 from dlth_bench.runs.score import make_reference
 from dlth_bench.util.errors import InputError
 from tiny_grid import CLASSES, broken, finished

@@ -12,8 +12,7 @@ import pytest
 import dlth_bench
 from dlth_bench.protocols.protocol import Protocol
 from dlth_bench.runs.plan import Plan, grid_runs, stored_result
-from dlth_bench.runs.result import TRAINING_VERSION
-from dlth_bench.runs.run import Run
+from dlth_bench.runs.run import TRAINING_VERSION, Run
 from dlth_bench.runs.store import Busy, Store
 from dlth_bench.util.errors import InputError
 from tiny_grid import SUBSET, broken, finished

@@ -122,7 +122,7 @@ def test_unknown_statistic_lists_the_known() -> None:
 
 def test_scoring_stays_light() -> None:
     """Scoring needs neither torch nor the slow `scipy.stats`, so `score` starts at once."""
-    modules = "ceiling correlation cost decisions influence permutation uncertainty"
+    modules = "ceiling comparison correlation decisions interval_over_configs interval_over_seeds score"
     imports = "; ".join(f"import dlth_bench.scoring.{name}" for name in modules.split())
     program = f"import sys; {imports}; print([m for m in ('torch', 'scipy.stats', 'pandas') if m in sys.modules])"
     shown = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

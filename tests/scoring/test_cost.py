@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from dlth_bench.protocols.reference import Cost
+from dlth_bench.protocols.protocol import Cost
 from dlth_bench.scoring.score import Saving, savings
 
 

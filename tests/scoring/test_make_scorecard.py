@@ -9,9 +9,8 @@ import pytest
 from board_examples import COST, DEVICE, FULL, SUBSET, results_of, tiny_protocol
 from scipy import stats
 
-from dlth_bench.protocols.protocol import Protocol
-from dlth_bench.protocols.reference import ConfigReference, Cost
-from dlth_bench.runs.result import Result
+from dlth_bench.protocols.protocol import ConfigReference, Cost, Protocol
+from dlth_bench.runs.run import Result
 from dlth_bench.runs.score import cell_of, score_results
 from dlth_bench.scoring.score import Cell, NotScorable, make_scorecard
 from dlth_bench.scoring.scorecard import Scorecard

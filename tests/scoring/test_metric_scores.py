@@ -14,8 +14,8 @@ from dlth_bench.board.board import Board
 from dlth_bench.board.markdown import board_markdown, board_rows
 from dlth_bench.board.site.build import site_pages
 from dlth_bench.cli.shared.scorecard import show_scorecard
-from dlth_bench.protocols.metric import Measured, MeasuredValue
-from dlth_bench.runs.result import Result
+from dlth_bench.protocols.measurements import Measured, MeasuredValue
+from dlth_bench.runs.run import Result
 from dlth_bench.runs.score import read_accuracy_table, score_results
 from dlth_bench.util.errors import InputError
 

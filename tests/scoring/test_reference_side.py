@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 
-from dlth_bench.protocols.reference import ConfigReference, Reference
+from dlth_bench.protocols.protocol import ConfigReference, Reference
 from dlth_bench.scoring.sides import Published, ReferenceSide, reference_side, summarise
 
 

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from dlth_bench.protocols.comparisons import Step
-from dlth_bench.scoring.decisions import least_significant_gap, step_scores
+from dlth_bench.scoring.decisions import Step, least_significant_gap, step_scores
 from dlth_bench.scoring.sides import Published, Side, summarise
 
 CONFIGS = ("short", "long", "longer")

@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import pytest
 
-from dlth_bench.selection.by_dynamics import Forgetting, forgetting, most_forgotten, summed
+from dlth_bench.selection.by_dynamics import ForgettingCounts, forgetting, most_forgotten, summed
 from dlth_bench.selection.policy import NeverLearned
 from dlth_bench.util.errors import InputError
 
@@ -79,7 +79,7 @@ def test_balanced_takes_the_most_forgotten_of_each_class() -> None:
 
 def test_trainings_add_up() -> None:
     """Events of several trainings are summed; a sample is learned if one of them learned it."""
-    first = Forgetting(np.array([0, 1, 2]), np.array([False, True, True]))
-    second = Forgetting(np.array([0, 3, 0]), np.array([False, True, False]))
+    first = ForgettingCounts(np.array([0, 1, 2]), np.array([False, True, True]))
+    second = ForgettingCounts(np.array([0, 3, 0]), np.array([False, True, False]))
     both = summed([first, second])
     assert (both.events.tolist(), both.learned.tolist()) == ([0, 4, 2], [False, True, True])

@@ -10,8 +10,7 @@ import pytest
 from dlth_bench.datasets.registry import class_catalog
 from dlth_bench.protocols.protocol import Protocol
 from dlth_bench.protocols.protocol_file import find_protocol, reference_results_path
-from dlth_bench.runs.result import Result
-from dlth_bench.runs.run import Run
+from dlth_bench.runs.run import Result, Run
 from dlth_bench.runs.store import Store, read_stored_run
 from dlth_bench.selection.accuracies import mean_class_accuracies, read_class_accuracies, read_pool, read_results
 from dlth_bench.util.errors import InputError

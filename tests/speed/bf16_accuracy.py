@@ -19,11 +19,10 @@ from precisions import in_precision
 from scipy.stats import ttest_ind
 from tabulate import tabulate
 
-from dlth_bench.cli.run import subset_for
 from dlth_bench.engines.engine import Finished
 from dlth_bench.engines.local import LocalEngine
 from dlth_bench.protocols.protocol_file import find_protocol
-from dlth_bench.runs.plan import chosen_configs, grid_runs
+from dlth_bench.runs.plan import chosen_configs, grid_runs, subset_for
 from dlth_bench.runs.run import Run
 from dlth_bench.runs.store import Store
 

@@ -26,12 +26,10 @@ from tabulate import tabulate
 
 from dlth_bench.engines.attempt import read_attempts
 from dlth_bench.engines.batch import Grid
-from dlth_bench.engines.engine import EngineSettings, Finished
-from dlth_bench.engines.registry import make_engine
+from dlth_bench.engines.engine import EngineSettings, Finished, make_engine
 from dlth_bench.protocols.protocol_file import find_protocol
 from dlth_bench.runs.plan import grid_runs
-from dlth_bench.runs.result import Result
-from dlth_bench.runs.run import Run
+from dlth_bench.runs.run import Result, Run
 from dlth_bench.runs.store import Store
 from dlth_bench.subsets.subset import Subset
 

@@ -14,9 +14,9 @@ from pathlib import Path
 import torch
 from torch.autograd import DeviceType
 from torch.profiler import ProfilerActivity, profile
-from torch.utils.flop_counter import FlopCounterMode
 
 from dlth_bench.cli.shared.estimates import GPUS
+from dlth_bench.training.flops import FlopCounter
 
 Step = Callable[[], object]
 
@@ -125,9 +125,9 @@ def fastest_convolutions() -> Iterator[None]:
 
 def counted_flops(step: Step) -> float:
     """Floating-point operations of one step, a multiply-add counted as two."""
-    with FlopCounterMode(display=False) as counter:
+    with FlopCounter() as counter:
         step()
-    return float(counter.get_total_flops())
+    return counter.flops
 
 
 def peak(device: torch.device, *, half: bool, convolutions: bool) -> Peak | None:

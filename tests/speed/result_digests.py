@@ -25,8 +25,7 @@ from dlth_bench.datasets.registry import protocol_dataset
 from dlth_bench.protocols.protocol import Config
 from dlth_bench.protocols.protocol_file import find_protocol
 from dlth_bench.protocols.recipe import Duration
-from dlth_bench.runs.result import Result
-from dlth_bench.runs.run import Run
+from dlth_bench.runs.run import Result, Run
 from dlth_bench.training.checkpoint import load_tensors
 from dlth_bench.training.environment import quiet_libraries
 from dlth_bench.training.train_run import train_run

@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from dlth_bench.datasets.catalog import ClassCatalog, ClassInfo
-from dlth_bench.subsets.subset import Subset, check_size
-from dlth_bench.subsets.subset_file import load_subset, parse_subset
+from dlth_bench.subsets.subset import Subset, check_size, load_subset, parse_subset
 from dlth_bench.util.errors import InputError
 
 

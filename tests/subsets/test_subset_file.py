@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dlth_bench.datasets.catalog import ClassCatalog, ClassInfo
-from dlth_bench.subsets.subset_file import MAX_SUBSET_BYTES, load_subset
+from dlth_bench.subsets.subset import MAX_SUBSET_BYTES, load_subset
 from dlth_bench.util.errors import InputError
 from dlth_bench.util.text import printable, quoted
 

@@ -23,8 +23,7 @@ from dlth_bench.protocols.methods import LinearSpec, MethodSpec, SupervisedSpec,
 from dlth_bench.protocols.protocol import Config
 from dlth_bench.protocols.protocol_file import find_protocol
 from dlth_bench.protocols.recipe import AugmentSpec, LibrarySpec, OptimizerSpec
-from dlth_bench.runs.result import Result
-from dlth_bench.runs.run import Run, Tuning
+from dlth_bench.runs.run import Result, Run, Tuning
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "datasets"))  # agnews_files, when this is a script
 
@@ -130,7 +129,8 @@ class Stopped(Exception):
 def _text_run() -> tuple[Run, Dataset]:
     from agnews_files import write_dataset
 
-    from dlth_bench.datasets.agnews import AGNews
+    from dlth_bench.datasets.agnews import AGNEWS
+    from dlth_bench.datasets.parquet import ParquetTexts
 
     protocol = find_protocol("agnews-text")
     config = protocol.config("c1")
@@ -141,7 +141,7 @@ def _text_run() -> tuple[Run, Dataset]:
         class_ids=("World", "Sports", "Business"),
         seed=0,
     )
-    return run, AGNews(write_dataset(Path(tempfile.mkdtemp()) / "agnews", train=20, test=10))
+    return run, ParquetTexts(AGNEWS, write_dataset(Path(tempfile.mkdtemp()) / "agnews", train=20, test=10))
 
 
 def main() -> None:

@@ -8,6 +8,7 @@ import pytest
 from cifar_files import write_dataset
 
 from dlth_bench.datasets.cifar import CIFAR100
+from dlth_bench.datasets.parquet import SmallImages
 from dlth_bench.protocols.protocol import Config, Protocol
 from dlth_bench.protocols.protocol_file import find_protocol
 from dlth_bench.protocols.recipe import Duration, TrainSpec
@@ -74,8 +75,8 @@ def test_backbone_is_resnet18(protocol: Protocol) -> None:
 
 
 @pytest.fixture(scope="module")
-def dataset(tmp_path_factory: pytest.TempPathFactory) -> CIFAR100:
-    return CIFAR100(write_dataset(tmp_path_factory.mktemp("cifar100"), train=8, test=2, classes=4))
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> SmallImages:
+    return SmallImages(CIFAR100, write_dataset(tmp_path_factory.mktemp("cifar100"), train=8, test=2, classes=4))
 
 
 def _shortened(config: Config) -> Config:
@@ -93,7 +94,7 @@ def _shortened(config: Config) -> Config:
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
-def test_every_config_trains_on_files_like_the_hub_s(protocol: Protocol, dataset: CIFAR100, name: str) -> None:
+def test_every_config_trains_on_files_like_the_hub_s(protocol: Protocol, dataset: SmallImages, name: str) -> None:
     """From Parquet to accuracy: each method takes its updates with finite losses, and its probe is scored."""
     classes = dataset.catalog.ids[:4]
     run = Run(data=protocol.data, config=_shortened(protocol.config(name)), class_ids=classes, seed=0)

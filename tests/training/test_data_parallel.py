@@ -14,7 +14,7 @@ from every_method import EVERY, NAMES, STEPS, train_named
 from safetensors.torch import load_file
 
 import dlth_bench
-from dlth_bench.runs.result import Result
+from dlth_bench.runs.run import Result
 
 SCRIPT = Path(__file__).parent / "every_method.py"
 QUICK = ("mixing-odd", "simclr-odd")

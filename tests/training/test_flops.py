@@ -6,11 +6,13 @@ from functools import partial
 
 import pytest
 import torch
+import torch.nn.functional as F
 from tiny_training import BATCH, CLASSES, CONFIGS, GREY, IMAGES_PER_CLASS, SGD, VIT, random_images, tiny_run, train_spec
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from dlth_bench.datasets.glyphs.dataset import Glyphs
-from dlth_bench.training.flops import forward_flops, stage_flops
+from dlth_bench.training.flops import FlopCounter, forward_flops, stage_flops
 from dlth_bench.training.methods.method import Method, Moment
 from dlth_bench.training.networks import build_backbone
 from dlth_bench.training.run_context import prepare_run
@@ -69,6 +71,33 @@ def test_transformer_backward_counts_attention() -> None:
     block = 3 * 2 * n * 12 * d * d + 3.5 * 2 * 2 * n * n * d
     embedding = 2 * 2 * 16 * (8 * 8) * d
     assert _counted(net, 32) == STEPS * BATCH * (VIT.depth * block + embedding)
+
+
+HEADS = 2 * 3
+QUERIES, KEYS, WIDTH, VALUE_WIDTH = 17, 23, 16, 8
+SCORES, VALUES = 2 * HEADS * QUERIES * KEYS * WIDTH, 2 * HEADS * QUERIES * KEYS * VALUE_WIDTH
+
+
+def _attention(device: str) -> tuple[Tensor, Tensor, Tensor]:
+    """Query, key and value of two samples and three heads."""
+    shapes = (QUERIES, WIDTH), (KEYS, WIDTH), (KEYS, VALUE_WIDTH)
+    query, key, value = (torch.randn(2, 3, *shape, device=device, requires_grad=True) for shape in shapes)
+    return query, key, value
+
+
+@pytest.mark.parametrize("device", ["cpu", "meta"])
+@pytest.mark.parametrize("kernel", ["chosen", "plain products", "dropout"])
+def test_attention_counts_the_same_whatever_computes_it(device: str, kernel: str) -> None:
+    """A kernel that torch does not count, one that it does, and plain matrix products cost what the shapes say."""
+    backends = [SDPBackend.MATH] if kernel == "plain products" else list(SDPBackend.__members__.values())[1:]
+    dropout = 0.1 if kernel == "dropout" else 0.0
+    query, key, value = _attention(device)
+    with sdpa_kernel(backends), FlopCounter() as counter:
+        F.scaled_dot_product_attention(query, key, value, dropout_p=dropout)
+    assert counter.flops == SCORES + VALUES
+    with sdpa_kernel(backends), FlopCounter() as counter:
+        F.scaled_dot_product_attention(query, key, value=value, dropout_p=dropout).sum().backward()
+    assert counter.flops == (SCORES + VALUES) + (3 * SCORES + 2 * VALUES)
 
 
 @pytest.mark.parametrize("kind", CONFIGS)

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from dlth_bench.datasets.glyphs.dataset import Glyphs
 from dlth_bench.protocols.protocol import Config
-from dlth_bench.runs.result import Result
+from dlth_bench.runs.run import Result
 from dlth_bench.training import loop
 from dlth_bench.training.checkpoint import load_tensors
 from dlth_bench.training.loop import Diverged, train

@@ -11,8 +11,7 @@ from test_data_parallel import assert_same_losses
 from torch import Tensor
 
 from dlth_bench.protocols.recipe import LibrarySpec
-from dlth_bench.runs.result import Result
-from dlth_bench.runs.run import Tuning
+from dlth_bench.runs.run import Result, Tuning
 from dlth_bench.training import train_stage as fitting
 from dlth_bench.training.methods.dino import DINO
 from dlth_bench.training.methods.method import Method

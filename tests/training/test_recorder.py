@@ -13,7 +13,7 @@ from tiny_training import CONFIGS, GREY, IMAGES_PER_CLASS, tiny_run
 from dlth_bench.datasets.glyphs.dataset import Glyphs
 from dlth_bench.protocols.protocol import Config
 from dlth_bench.runs.dynamics_file import Convention
-from dlth_bench.runs.result import Result
+from dlth_bench.runs.run import Result
 from dlth_bench.training import train_stage as fitting
 from dlth_bench.training.dynamics import DynamicsRecorder, sample_scores
 from dlth_bench.training.loop import AfterStep

@@ -11,8 +11,7 @@ from tiny_training import BATCH, CLASSES, CONFIGS, IMAGES_PER_CLASS, tiny_run
 
 from dlth_bench.datasets.glyphs.dataset import Glyphs
 from dlth_bench.protocols.protocol import Config
-from dlth_bench.runs.result import Result
-from dlth_bench.runs.run import Run
+from dlth_bench.runs.run import Result, Run
 from dlth_bench.subsets.subset import Subset
 from dlth_bench.training.run_context import prepare_run
 from dlth_bench.training.train_run import train_run

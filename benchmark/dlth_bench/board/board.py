@@ -1,4 +1,4 @@
-"""Rows of the board that somebody reported and nobody verified: correlations printed in a paper.
+"""A board: the ranked rows of a protocol, and those that somebody reported and nobody verified.
 
 No results stand behind them, so they have no rank, and they stand in a table of their own below the submissions.
 """
@@ -11,7 +11,7 @@ from typing import Any
 
 from tabulate import tabulate
 
-from dlth_bench.board.columns import Row
+from dlth_bench.board.row import Row
 from dlth_bench.paper.tables import PaperTable, check_rows, paper_tables, row_note
 from dlth_bench.protocols.protocol import Protocol
 from dlth_bench.util.text import correlation, escaped, interval

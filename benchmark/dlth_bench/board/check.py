@@ -1,4 +1,4 @@
-"""Is a submission what its protocol asks for, and does its score follow from its results?
+"""Everything that is wrong with a submission: its files, their content, whether the score follows from the results.
 
 All that is wrong is found, in three steps, each of which needs the one before: the files (`submissions`), their content
 under the protocol, the score.
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from dlth_bench.board.check_results import result_findings
-from dlth_bench.board.findings import Finding, Invalid, findings_of, require_none
+from dlth_bench.board.submission import Finding, Invalid, findings_of, require_none
 from dlth_bench.board.submission_folder import (
     FILES,
     METADATA,
@@ -30,6 +30,7 @@ from dlth_bench.datasets.registry import nameable_samples
 from dlth_bench.protocols.protocol import Protocol
 from dlth_bench.protocols.protocol_file import is_draft
 from dlth_bench.runs.plan import check_samples, check_subset, grid_runs
+from dlth_bench.runs.score import score_results
 from dlth_bench.util.errors import InputError
 from dlth_bench.util.text import printable, quoted
 
@@ -132,8 +133,6 @@ def score_findings(stored: StoredSubmission, protocol: Protocol) -> Iterator[Fin
     Args:
         stored: with results that are those of the protocol's runs.
     """
-    from dlth_bench.runs.score import score_results  # numpy and scipy: not needed before
-
     path = stored.folder / SCORECARD
     try:
         expected = score_results(protocol, stored.subset, list(stored.results))

@@ -6,14 +6,13 @@ import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from dlth_bench.board.findings import Finding
-from dlth_bench.datasets.catalog import MOST_UNREADABLE, PUBLISHED
-from dlth_bench.datasets.registry import validation_counts
+from dlth_bench.board.submission import Finding
+from dlth_bench.datasets.catalog import MOST_UNREADABLE
+from dlth_bench.datasets.registry import published_size, validation_counts
 from dlth_bench.protocols.protocol import Protocol
 from dlth_bench.protocols.tickets import PruningSpec
 from dlth_bench.runs.plan import grid_runs
-from dlth_bench.runs.result import Result, TicketFacts, contradictions
-from dlth_bench.runs.run import Run
+from dlth_bench.runs.run import Result, Run, TicketFacts, contradictions
 from dlth_bench.subsets.subset import Subset
 from dlth_bench.util.text import quoted
 
@@ -127,7 +126,7 @@ def _images_seen(result: Result, run: Run) -> tuple[int, int] | None:
     told = run.images_seen_with(prac=prac)
     if told is not None:
         return told, told
-    published = PUBLISHED.get(run.data.dataset)
+    published = published_size(run.data.dataset)
     if published is None:
         return None
     fewest, most = published.train_of_class

@@ -22,7 +22,7 @@ def records(boards: Iterable[Board]) -> list[Record]:
     """One record a row, board by board from top to bottom, reported rows after the ranked ones."""
     found: list[Record] = []
     for board in boards:
-        found += [{field.key: field.value(board.protocol, row) for field in FIELDS} for row in board.rows]
+        found += [{field.key: field.value(row) for field in FIELDS} for row in board.rows]
         found += [_reported(board.protocol, row) for row in board.reported]
     return found
 

@@ -8,7 +8,7 @@ from statistics import fmean
 from tabulate import tabulate
 
 from dlth_bench.board.board import Reported, reported_markdown
-from dlth_bench.board.columns import COLUMNS, Column, Row
+from dlth_bench.board.columns import BOARD_COLUMNS, Column
 from dlth_bench.board.rank import (
     Rank,
     is_random,
@@ -18,9 +18,10 @@ from dlth_bench.board.rank import (
     selection_cost,
     standing_among_random,
 )
+from dlth_bench.board.row import Row
 from dlth_bench.board.submission import Submission
 from dlth_bench.board.submission_folder import StoredSubmission
-from dlth_bench.protocols.metric import ACCURACY, amount, column_title, explained
+from dlth_bench.protocols.measurements import ACCURACY, amount, column_title, explained
 from dlth_bench.protocols.protocol import Protocol
 from dlth_bench.scoring.scorecard import CorrelationScore, Scorecard
 from dlth_bench.subsets.subset import REPLACED_TEXT
@@ -83,15 +84,15 @@ def board_rows(submissions: Iterable[StoredSubmission], protocol: Protocol) -> l
     ranks = ranked({stored.metadata.name: stored.scorecard for stored in trusted})
     random_cards = [stored.scorecard for stored in trusted if is_random(stored.metadata.policy)]
     ranks = {**ranks, **{name: None for name in sorted(own) if name not in ranks}}
-    return [_row(own[name], rank, random_cards) for name, rank in ranks.items()]
+    return [_row(protocol, own[name], rank, random_cards) for name, rank in ranks.items()]
 
 
-def _row(stored: StoredSubmission, rank: Rank | None, random_cards: Sequence[Scorecard]) -> Row:
+def _row(protocol: Protocol, stored: StoredSubmission, rank: Rank | None, random_cards: Sequence[Scorecard]) -> Row:
     if rank is None:
-        return Row(stored, rank)
+        return Row(protocol, stored, rank)
     peers = random_peers(stored.scorecard, random_cards)
     cost = same_cost(stored.scorecard, selection_cost(stored.metadata), peers)
-    return Row(stored, rank, standing_among_random(stored.scorecard, peers), cost)
+    return Row(protocol, stored, rank, standing_among_random(stored.scorecard, peers), cost)
 
 
 def _section(protocol: Protocol, rows: Sequence[Row], reported: Sequence[Reported]) -> str:
@@ -112,9 +113,9 @@ def _section(protocol: Protocol, rows: Sequence[Row], reported: Sequence[Reporte
 
 
 def _table(rows: Sequence[Row]) -> str:
-    body = [[_cell(column, row) for column in COLUMNS] for row in rows]
-    titles = [column.title for column in COLUMNS]
-    alignment = ["left" if column.foreign else "right" for column in COLUMNS]
+    body = [[_cell(column, row) for column in BOARD_COLUMNS] for row in rows]
+    titles = [column.title for column in BOARD_COLUMNS]
+    alignment = ["left" if column.foreign else "right" for column in BOARD_COLUMNS]
     return tabulate(body, titles, tablefmt="pipe", colalign=alignment, disable_numparse=True)
 
 
@@ -122,7 +123,7 @@ def _cell(column: Column, row: Row) -> str:
     text = column.show(row)
     if not column.foreign:
         return text
-    url = row.submission.metadata.url if column.key == "name" else ""
+    url = column.link(row)
     # The metadata's own check leaves nothing in a URL that could end the link; & stays an ampersand in either reading.
     return f"[{escaped(text)}](<{url}>)" if url else escaped(text)
 

@@ -1,23 +1,30 @@
-"""Ranks with ties: no order is claimed between submissions that seed noise does not separate."""
+"""Ranks with ties, the random subsets beside a submission, and where a new scorecard would stand."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import numpy as np
 
 from dlth_bench.board.check import check_content
 from dlth_bench.board.submission import Submission
 from dlth_bench.board.submission_folder import StoredSubmission, read_submissions, write_scorecard
-from dlth_bench.protocols.protocol import Protocol
-from dlth_bench.protocols.reference import Cost
+from dlth_bench.protocols.protocol import Cost, Protocol
+from dlth_bench.runs.score import score_results
+from dlth_bench.scoring.comparison import (
+    AmongRandom,
+    affordable,
+    among_random,
+    averaged_correlation,
+    correlation_draws,
+    separated,
+)
 from dlth_bench.scoring.scorecard import Scorecard
+from dlth_bench.scoring.sides import Published, padded, stack, summarise
 from dlth_bench.util.errors import InputError
 from dlth_bench.util.text import correlation, interval, printable
-
-if TYPE_CHECKING:
-    from dlth_bench.scoring.comparison import AmongRandom
 
 
 @dataclass(frozen=True)
@@ -93,11 +100,6 @@ def _separated(scorecards: Sequence[Scorecard]) -> list[list[bool]]:
     tables = {index: table for index, card in enumerate(scorecards) if (table := _accuracies(card, scorecards[0]))}
     if len(tables) < 2 or any(score.reference_noise is None for score in scorecards[0].configs):
         return better
-    import numpy as np  # numpy and scipy are slow to import
-
-    from dlth_bench.scoring.comparison import correlation_draws, separated
-    from dlth_bench.scoring.sides import Published, padded, stack, summarise
-
     scores = scorecards[0].configs
     reference = Published(
         np.array([score.reference_mean for score in scores]),
@@ -175,8 +177,6 @@ def random_peers(scorecard: Scorecard, random_cards: Iterable[Scorecard]) -> lis
 
 def standing_among_random(scorecard: Scorecard, peers: Sequence[Scorecard]) -> AmongRandom | None:
     """Where the subset's ρs stands among those of random subsets; None without any, or without a ρs."""
-    from dlth_bench.scoring.comparison import among_random  # numpy is slow to import
-
     values = [card.spearman.value for card in peers if card.spearman.value is not None]
     return None if scorecard.spearman.value is None else among_random(scorecard.spearman.value, values)
 
@@ -189,10 +189,6 @@ def same_cost(scorecard: Scorecard, selection: Cost | None, peers: Sequence[Scor
     own, others = scorecard.cost, [card.cost.subset for card in peers if card.cost is not None]
     if selection is None or own is None or not others:
         return None
-    import numpy as np
-
-    from dlth_bench.scoring.comparison import affordable, averaged_correlation
-
     in_flops = selection.flops > 0 or selection.device_seconds == 0
     spent, trained = (cost.flops if in_flops else cost.device_seconds for cost in (selection, own.subset))
     mean = sum(cost.flops if in_flops else cost.device_seconds for cost in others) / len(others)
@@ -297,8 +293,6 @@ def rescore(submissions: Sequence[StoredSubmission], protocols: Mapping[str, Pro
     Raises:
         InputError: a submission is not what its protocol asks for; no file has been written then.
     """
-    from dlth_bench.runs.score import score_results  # numpy and scipy: slow to import
-
     for stored in submissions:
         check_content(stored, protocols[stored.metadata.protocol])
     fresh = [

@@ -24,14 +24,12 @@ import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from dlth_bench.board.findings import Finding, Invalid, findings_of, require_none
-from dlth_bench.board.submission import Submission
+from dlth_bench.board.submission import Finding, Invalid, Submission, findings_of, require_none
 from dlth_bench.board.verification import Verification, claim_digest
 from dlth_bench.datasets.registry import class_catalog, nameable_samples
-from dlth_bench.runs.result import Result
+from dlth_bench.runs.run import Result
 from dlth_bench.scoring.scorecard import Scorecard
-from dlth_bench.subsets.subset import Subset
-from dlth_bench.subsets.subset_file import MAX_SUBSET_BYTES, parse_subset
+from dlth_bench.subsets.subset import MAX_SUBSET_BYTES, Subset, parse_subset
 from dlth_bench.util.errors import InputError
 from dlth_bench.util.files import read_text_file, write_atomically
 from dlth_bench.util.text import printable, quoted, subset_size
@@ -279,7 +277,7 @@ FILES = (METADATA, SUBSET, RESULTS, SCORECARD)
 MAX_BYTES = {METADATA: 1 << 16, SUBSET: MAX_SUBSET_BYTES, RESULTS: 1 << 26, SCORECARD: 1 << 20, VERIFICATION: 1 << 20}
 """The files of a submission. Several times what the largest protocol leaves; more is a mistake or an attack."""
 
-Part = TypeVar("Part")
+Content = TypeVar("Content")
 
 Status = Literal["self-reported", "verified", "disputed"]
 """Whether anybody but the submitter has retrained runs of a submission, and with what outcome."""
@@ -429,7 +427,7 @@ def _paths(folder: Path, found: list[Finding]) -> dict[str, Path | None]:
     return dict.fromkeys(MAX_BYTES) | plain
 
 
-def _attempt(path: Path | None, read: Callable[[Path], Part], found: list[Finding]) -> Part | None:
+def _attempt(path: Path | None, read: Callable[[Path], Content], found: list[Finding]) -> Content | None:
     """What ``read`` makes of a file; None, with its findings, when it is not valid."""
     if path is None:
         return None

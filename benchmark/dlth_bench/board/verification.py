@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 
 from dlth_bench.board.submission import Digest, Line
 from dlth_bench.datasets.dataset import Slug
-from dlth_bench.runs.result import Result
+from dlth_bench.runs.run import Result
 from dlth_bench.util.model import Frozen, digest_of
 
 Nonce = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$", description="32 random bytes in hex, secret until revealed.")]

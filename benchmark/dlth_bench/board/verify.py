@@ -13,15 +13,15 @@ from scipy.special import stdtr, stdtrit  # of Student's distribution: F(dof, t)
 import dlth_bench
 from dlth_bench.board.submission_folder import StoredSubmission
 from dlth_bench.board.verification import Caught, Commitment, Verification, VerifiedCell, commitment_of, draw, overall
-from dlth_bench.protocols.metric import ACCURACY, Metric
+from dlth_bench.protocols.measurements import ACCURACY, Metric
 from dlth_bench.protocols.protocol import Protocol
-from dlth_bench.runs.result import Result
+from dlth_bench.runs.run import Result
 from dlth_bench.scoring.sides import SeedNoise, seed_noise
 from dlth_bench.util.errors import InputError
 
 
 @dataclass(frozen=True)
-class Rule:
+class VerdictRule:
     """When a cell is disputed and when it is verified.
 
     Attributes:
@@ -63,7 +63,7 @@ class Rule:
         return float(stdtr(noise.dof, beyond - shift) - stdtr(noise.dof, -beyond - shift))
 
 
-def caught(fraud: Sequence[float], noise: Sequence[SeedNoise], rule: Rule) -> float:
+def caught(fraud: Sequence[float], noise: Sequence[SeedNoise], rule: VerdictRule) -> float:
     """The probability that a fraud is disputed, over all equally likely draws of ``rule.cells`` of the cells.
 
     One draw passes with the product of its cells' probabilities, so all draws pass with the mean of such products: an
@@ -145,7 +145,7 @@ def verification_of(
         by: who trained them.
         points: sizes of frauds for which to state the probability of being caught, in points or the metric's unit.
     """
-    rule = Rule(cells=len(drawn.claims))
+    rule = VerdictRule(cells=len(drawn.claims))
     metric = stored.scorecard.metric
     cells = tuple(_cell(claim, retrained[claim.run], noise.get(claim.config), rule, metric) for claim in drawn.claims)
     devices = (result.environment.device for result in retrained.values() if result.environment is not None)
@@ -167,7 +167,7 @@ def verification_of(
 
 
 def caught_of(
-    stored: StoredSubmission, noise: Mapping[str, SeedNoise], rule: Rule, points: Sequence[float]
+    stored: StoredSubmission, noise: Mapping[str, SeedNoise], rule: VerdictRule, points: Sequence[float]
 ) -> tuple[Caught, ...]:
     """The probabilities with which frauds of these sizes would be disputed; none where the noise is unknown."""
     configs = [result.config for result in stored.results if result.status == "finished"]
@@ -190,7 +190,7 @@ def caught_of(
     )
 
 
-def _cell(claim: Result, result: Result, noise: SeedNoise | None, rule: Rule, metric: Metric) -> VerifiedCell:
+def _cell(claim: Result, result: Result, noise: SeedNoise | None, rule: VerdictRule, metric: Metric) -> VerifiedCell:
     claimed, value = claim.value(metric), result.value(metric)
     if claimed is None:
         raise ValueError(f"config {claim.config} seed {claim.seed} claims no {metric.name}")

@@ -13,10 +13,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from dlth_bench.cli.run import subset_for
 from dlth_bench.cli.shared.options import (
-    DEFAULT_PROTOCOL,
-    DEFAULT_STORE,
     ConfigsOption,
     DataDirOption,
     DeviceOption,
@@ -24,18 +21,17 @@ from dlth_bench.cli.shared.options import (
     ProtocolOption,
     StoreOption,
     SubsetOption,
-    checked_device,
     split_names,
     use_data_dir,
 )
 from dlth_bench.datasets.dataset import Dataset
 from dlth_bench.datasets.registry import protocol_dataset
+from dlth_bench.engines.engine import check_device
 from dlth_bench.protocols.protocol import Config, Protocol
-from dlth_bench.protocols.protocol_file import find_protocol
-from dlth_bench.runs.plan import chosen_configs, grid_runs
-from dlth_bench.runs.result import Result
-from dlth_bench.runs.run import Run
-from dlth_bench.runs.store import Store
+from dlth_bench.protocols.protocol_file import DEFAULT_PROTOCOL, find_protocol
+from dlth_bench.runs.plan import chosen_configs, grid_runs, subset_for
+from dlth_bench.runs.run import Result, Run
+from dlth_bench.runs.store import DEFAULT_STORE, Store
 from dlth_bench.util.errors import InputError
 from dlth_bench.util.model import Frozen
 from dlth_bench.util.text import duration, percent
@@ -192,7 +188,9 @@ def _table(rows: Sequence[TicketRow], configs: Sequence[str]) -> Table:
     return table
 
 
-app = typer.Typer(name="bench", help="Measure how fast this machine trains.", no_args_is_help=True)
+app = typer.Typer(
+    add_completion=False, name="bench", help="Measure how fast this machine trains.", no_args_is_help=True
+)
 app.command("tickets")(tickets)
 
 
@@ -218,7 +216,7 @@ def step(
     spec = find_protocol(protocol)
     use_data_dir(context, spec.data.dataset, data_dir)
     picked = chosen_configs(spec, split_names(configs))
-    checked_device(device)
+    check_device(device)
     dataset = protocol_dataset(spec.data)
     table, found = measured_steps(
         spec, picked, dataset, device=device, rounds=rounds, steps=steps, threads=threads, profile=profile

@@ -5,18 +5,16 @@ from __future__ import annotations
 import json
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.text import Text
 
+from dlth_bench.board.check import Checked, check_folder, neighbours, submission_folders, with_duplicates
 from dlth_bench.cli.shared.options import JsonOption
 from dlth_bench.protocols.protocol_file import find_protocol
 from dlth_bench.util.text import printable
-
-if TYPE_CHECKING:
-    from dlth_bench.board.check import Checked
 
 
 def check(
@@ -39,8 +37,6 @@ def check(
 
     Example: dlth-bench check submissions/glyphs-ssl/mine --new --json
     """
-    from dlth_bench.board.check import check_folder, neighbours, submission_folders, with_duplicates
-
     folders = list(dict.fromkeys(folder for path in submissions for folder in submission_folders(path)))
     find = cache(find_protocol)
     checked = with_duplicates([check_folder(folder, find, new=new) for folder in folders], neighbours(folders))

@@ -7,12 +7,12 @@ from rich.console import Console
 
 from dlth_bench.cli.reference import show_reference
 from dlth_bench.cli.run import show_score
-from dlth_bench.cli.shared.options import DEFAULT_STORE, DEFAULT_SUBMISSIONS, JsonOption, StoreOption, SubmissionsOption
+from dlth_bench.cli.shared.options import DEFAULT_SUBMISSIONS, JsonOption, StoreOption, SubmissionsOption
 from dlth_bench.cli.status import BatchArgument, told_counts
 from dlth_bench.engines.batch import find_batch
 from dlth_bench.engines.batch_state import run_states
 from dlth_bench.engines.slurm import queued_jobs
-from dlth_bench.runs.store import Store
+from dlth_bench.runs.store import DEFAULT_STORE, Store
 
 
 def collect(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich import box
@@ -14,25 +14,25 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
-from dlth_bench.cli.shared.options import (
-    DEFAULT_STORE,
-    DataDirOption,
-    DeviceOption,
-    JsonOption,
-    StoreOption,
-    checked_device,
-    use_data_dir,
+from dlth_bench.cli.shared.options import DataDirOption, DeviceOption, JsonOption, StoreOption, use_data_dir
+from dlth_bench.engines.doctor import (
+    Check,
+    dataset_checks,
+    declared_requirements,
+    glyphs_check,
+    healthy,
+    machine_checks,
+    protocols_check,
+    version_checks,
 )
-from dlth_bench.engines.doctor import Check, healthy
+from dlth_bench.engines.engine import check_device
+from dlth_bench.engines.golden_run import GoldenCell, golden_cell, golden_checks, train_golden
+from dlth_bench.protocols.protocol import Protocol
 from dlth_bench.protocols.protocol_file import find_protocol
+from dlth_bench.runs.run import Result
+from dlth_bench.runs.store import DEFAULT_STORE
 from dlth_bench.util.errors import InputError
 from dlth_bench.util.text import printable
-
-if TYPE_CHECKING:
-    from dlth_bench.engines.golden_run import GoldenCell
-    from dlth_bench.protocols.protocol import Protocol
-    from dlth_bench.runs.result import Result
-
 
 _STYLES = {"ok": "green", "warn": "yellow", "fail": "bold red"}
 
@@ -67,7 +67,7 @@ def doctor(
         if spec is None:
             raise InputError("--data-dir: say by --protocol which dataset lies there")
         use_data_dir(context, spec.data.dataset, data_dir)
-    device = checked_device(device)
+    device = check_device(device)
     checks: list[Check] = []
     console = Console(stderr=as_json, highlight=False)
 
@@ -95,14 +95,10 @@ def _examine(
     spec: Protocol | None, *, out: Path, quick: bool, device: str, tell: Tell, console: Console
 ) -> Result | None:
     """Everything in turn, told as it is found; the golden cell's result, or None where it was not trained."""
-    from dlth_bench.engines.doctor import declared_requirements, version_checks
-
     versions = version_checks(declared_requirements())
     tell(versions)
     if not healthy(versions):  # what follows imports them
         return None
-    from dlth_bench.engines.doctor import dataset_checks, glyphs_check, machine_checks, protocols_check
-
     tell(machine_checks(out))
     glyphs = glyphs_check()
     tell([protocols_check(), glyphs])
@@ -110,8 +106,6 @@ def _examine(
         tell(dataset_checks(spec.data, quick=quick))
     if quick or glyphs.status == "fail":
         return None
-    from dlth_bench.engines.golden_run import golden_cell, golden_checks
-
     cell = golden_cell()
     retrained = _train(cell, device, console)
     tell(golden_checks(cell, retrained))
@@ -119,8 +113,6 @@ def _examine(
 
 
 def _train(cell: GoldenCell, device: str, console: Console) -> Result:
-    from dlth_bench.engines.golden_run import train_golden
-
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
         bar = bars.add_task(f"training {cell.label}")

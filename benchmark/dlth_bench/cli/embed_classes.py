@@ -8,10 +8,12 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
+import numpy as np
+import numpy.typing as npt
 import typer
 
 import dlth_bench
-from dlth_bench.cli.shared.options import DEFAULT_STORE, DeviceOption
+from dlth_bench.cli.shared.options import DeviceOption
 from dlth_bench.cli.shared.pretrained import (
     BatchSizeOption,
     DataFolderOption,
@@ -28,15 +30,12 @@ from dlth_bench.cli.shared.pretrained import (
 )
 from dlth_bench.datasets.dataset import ImageArrays
 from dlth_bench.datasets.registry import class_catalog, image_dataset
-from dlth_bench.runs.store import ENCODER_FILE, Store, read_stored_run
+from dlth_bench.runs.store import DEFAULT_STORE, ENCODER_FILE, Store, read_stored_run
 from dlth_bench.util.errors import InputError
 from dlth_bench.util.files import write_atomically
 from dlth_bench.util.text import printable
 
 if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
-
     Features = npt.NDArray[np.float32]
     Found = tuple[Features, str, dict[str, Any]]
     """(classes, width), the dataset's name, and where they are from."""
@@ -126,8 +125,6 @@ def _validation(dataset: str) -> ImageArrays:
 
 def _write(output: Path, features: Features, dataset: str, origin: dict[str, Any]) -> None:
     """The array, and beside it what it is: dataset, shape, where it is from, and its digest."""
-    import numpy as np
-
     stream = io.BytesIO()
     np.save(stream, features, allow_pickle=False)
     data = stream.getvalue()

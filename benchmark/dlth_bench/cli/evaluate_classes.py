@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from dlth_bench.cli.shared.options import DEFAULT_PROTOCOL, DEFAULT_STORE, DeviceOption, ProtocolOption
+from dlth_bench.cli.shared.options import DeviceOption, ProtocolOption
 from dlth_bench.cli.shared.pretrained import (
     BatchSizeOption,
     DataFolderOption,
@@ -23,9 +23,10 @@ from dlth_bench.cli.shared.pretrained import (
     torch_device,
 )
 from dlth_bench.datasets.registry import class_catalog
-from dlth_bench.protocols.protocol_file import find_protocol, reference_results_path
+from dlth_bench.protocols.protocol_file import DEFAULT_PROTOCOL, find_protocol, reference_results_path
 from dlth_bench.runs.plan import chosen_configs
-from dlth_bench.runs.store import Store, read_stored_run
+from dlth_bench.runs.store import DEFAULT_STORE, Store, read_stored_run
+from dlth_bench.selection.accuracies import mean_class_accuracies, read_results
 from dlth_bench.util.errors import InputError
 from dlth_bench.util.files import write_atomically
 from dlth_bench.util.text import percent, printable
@@ -86,8 +87,6 @@ def _check_choice(sources: Mapping[str, str | None], options: Mapping[str, objec
 def _write_config(config: str, protocol: str, results: Path | None, output: Path) -> None:
     spec = find_protocol(protocol)
     chosen_configs(spec, [config])
-    from dlth_bench.selection.accuracies import mean_class_accuracies, read_results
-
     found = read_results(results or reference_results_path(spec))
     means = mean_class_accuracies(spec, config, found, class_catalog(spec.data.dataset))
     _write_accuracies(means, output)

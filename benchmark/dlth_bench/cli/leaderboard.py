@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich import box
@@ -13,6 +13,15 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from dlth_bench.board.board import MARK, Board, Reported, reported_rows
+from dlth_bench.board.check import check_submission
+from dlth_bench.board.columns import BOARD_COLUMNS
+from dlth_bench.board.data_files import record_files, records
+from dlth_bench.board.markdown import board_markdown, board_rows
+from dlth_bench.board.rank import rescore
+from dlth_bench.board.row import Row
+from dlth_bench.board.site.build import check_site_folder, site_pages, write_site
+from dlth_bench.board.submission_folder import StoredSubmission, read_submissions
 from dlth_bench.cli.shared.hub import (
     CreateOption,
     PruneOption,
@@ -32,12 +41,6 @@ from dlth_bench.protocols.protocol_file import find_protocol, lock_state, read_l
 from dlth_bench.util.errors import InputError
 from dlth_bench.util.files import shipped_folder, write_atomically
 from dlth_bench.util.text import correlation, printable
-
-if TYPE_CHECKING:
-    from dlth_bench.board.board import Board, Reported
-    from dlth_bench.board.columns import Row
-    from dlth_bench.board.submission_folder import StoredSubmission
-
 
 _WIDE = 205
 """Columns of a terminal from which on the whole table fits with names of usual length."""
@@ -86,9 +89,6 @@ def leaderboard(
 
     Example: dlth-bench leaderboard --site site --data site/data
     """
-    from dlth_bench.board.board import reported_rows
-    from dlth_bench.board.markdown import board_markdown, board_rows
-
     require_together({"--revision": revision, "--replace": replace}, "--pull", pull_from)
     require_together({"--space": space, "--create": create, "--prune": prune}, "--publish", publish_to)
     require_writable("--publish", publish_to)
@@ -132,8 +132,6 @@ def _show(boards: Mapping[str, Sequence[Row]], reported: Mapping[str, list[Repor
 
 
 def _boards(protocols: list[Protocol], rows: dict[str, list[Row]], reported: dict[str, list[Reported]]) -> list[Board]:
-    from dlth_bench.board.board import Board
-
     lock = read_lock(shipped_folder("protocols"))
     return [
         Board(protocol, rows[protocol.key], reported[protocol.key], lock_state(protocol, lock) == "locked")
@@ -143,9 +141,6 @@ def _boards(protocols: list[Protocol], rows: dict[str, list[Row]], reported: dic
 
 def _write_for_programs_and_browsers(boards: list[Board], data: Path | None, site: Path | None) -> None:
     """All bytes are made before the first file is written, so that an error leaves both folders as they were."""
-    from dlth_bench.board.data_files import record_files, records
-    from dlth_bench.board.site.build import check_site_folder, site_pages, write_site
-
     files = {} if data is None else {data / name: content for name, content in record_files(records(boards)).items()}
     pages = {} if site is None else site_pages(boards)
     if site is not None:
@@ -158,8 +153,6 @@ def _write_for_programs_and_browsers(boards: list[Board], data: Path | None, sit
 
 def _rescore(root: Path) -> None:
     """Replace the scorecards of all submissions by fresh ones; what changed goes to stderr, so that JSON stays JSON."""
-    from dlth_bench.board.rank import rescore
-
     found, protocols = _read(root)
     for one in rescore(found, protocols):
         typer.echo(printable(one.told, 400), err=True)
@@ -167,8 +160,6 @@ def _rescore(root: Path) -> None:
 
 def _checked(root: Path) -> list[StoredSubmission]:
     """All submissions, every one valid under its protocol."""
-    from dlth_bench.board.check import check_submission
-
     found, protocols = _read(root)
     for stored in found:
         check_submission(stored, protocols[stored.metadata.protocol])
@@ -177,8 +168,6 @@ def _checked(root: Path) -> list[StoredSubmission]:
 
 def _read(root: Path) -> tuple[list[StoredSubmission], dict[str, Protocol]]:
     """All submissions, and their protocols by key."""
-    from dlth_bench.board.submission_folder import read_submissions
-
     if not root.is_dir():
         raise InputError("no such folder; name the one that holds the submissions", source=printable(str(root)))
     found = read_submissions(root)
@@ -192,12 +181,10 @@ def _protocols() -> list[Protocol]:
 
 
 def _documents(boards: dict[str, list[Row]]) -> list[dict[str, object]]:
-    from dlth_bench.board.columns import COLUMNS
-
     return [
         {"protocol": key, "subset_digest": row.submission.metadata.subset_digest}
         | {"samples": row.submission.metadata.samples}
-        | {column.key: column.value(row) for column in COLUMNS}
+        | {column.key: column.value(row) for column in BOARD_COLUMNS}
         for key, rows in boards.items()
         for row in rows
     ]
@@ -205,9 +192,7 @@ def _documents(boards: dict[str, list[Row]]) -> list[dict[str, object]]:
 
 def _table(key: str, rows: list[Row], width: int) -> Table:
     """The board's table, or its main columns where the terminal has no room for all."""
-    from dlth_bench.board.columns import COLUMNS
-
-    shown = [column for column in COLUMNS if column.narrow or width >= _WIDE]
+    shown = [column for column in BOARD_COLUMNS if column.narrow or width >= _WIDE]
     table = Table(title=Text(key), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     for column in shown:
         table.add_column(
@@ -224,8 +209,6 @@ def _table(key: str, rows: list[Row], width: int) -> Table:
 
 def _reported_table(key: str, rows: list[Reported]) -> Table:
     """The rows that nobody verified, apart from those that can be ranked."""
-    from dlth_bench.board.board import MARK
-
     table = Table(title=Text(f"{key}: {MARK}"), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     for title in ("Subset", "ρs", "ρp", "Source"):
         table.add_column(title, justify="right" if title in {"ρs", "ρp"} else "left")

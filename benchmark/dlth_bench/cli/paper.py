@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 from rich import box
@@ -13,10 +13,8 @@ from rich.table import Table
 from rich.text import Text
 
 from dlth_bench.cli.shared.options import JsonOption
+from dlth_bench.paper.tables import CheckedRow, FullData, PaperTable, PrintedCheck, check_rows, findings, paper_tables
 from dlth_bench.util.text import correlation, interval, probability
-
-if TYPE_CHECKING:
-    from dlth_bench.paper.tables import Check, CheckedRow, FullData, PaperTable
 
 
 def paper(
@@ -27,8 +25,6 @@ def paper(
 
     Example: dlth-bench paper --table 3
     """
-    from dlth_bench.paper.tables import check_rows, paper_tables
-
     kept = paper_tables()
     tables = kept.tables if table is None else (kept.table(table),)
     checked = [(entry, check_rows(entry)) for entry in tables]
@@ -43,8 +39,6 @@ def paper(
 
 
 def _show(console: Console, table: PaperTable, rows: tuple[CheckedRow, ...]) -> None:
-    from dlth_bench.paper.tables import findings
-
     console.print()
     console.print(Text(f"Table {table.number} ({table.place}): {table.title}", style="bold"))
     if table.full is None:
@@ -103,14 +97,12 @@ def _table(titles: list[str]) -> Table:
     return shown
 
 
-def _pair(check: Check) -> tuple[str, str]:
+def _pair(check: PrintedCheck) -> tuple[str, str]:
     mark = "!" if check.follows is False else ""
     return correlation(check.printed), correlation(check.recomputed) + mark
 
 
 def _document(table: PaperTable, rows: tuple[CheckedRow, ...]) -> dict[str, Any]:
-    from dlth_bench.paper.tables import findings
-
     kept = table.model_dump(mode="json", exclude={"rows", "remarks"})
     return kept | {"rows": [_row_document(row) for row in rows], "findings": findings(table, rows)}
 
@@ -129,11 +121,11 @@ def _row_document(row: CheckedRow) -> dict[str, Any]:
     }
 
 
-def _exchange_document(row: CheckedRow, pearson: Check, spearman: Check) -> dict[str, Any]:
+def _exchange_document(row: CheckedRow, pearson: PrintedCheck, spearman: PrintedCheck) -> dict[str, Any]:
     return {"configs": row.row.exchange, "pearson": pearson.recomputed, "spearman": spearman.recomputed}
 
 
-def _check_document(check: Check) -> dict[str, Any]:
+def _check_document(check: PrintedCheck) -> dict[str, Any]:
     return {
         "printed": check.printed,
         "recomputed": check.recomputed,

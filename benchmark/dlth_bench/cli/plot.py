@@ -3,29 +3,24 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from dlth_bench.cli.shared.options import (
-    DEFAULT_PROTOCOL,
-    DEFAULT_SUBMISSIONS,
-    ProtocolOption,
-    SubmissionsOption,
-    split_names,
-)
+from dlth_bench.board.figures import Kind, Material, find_kind, is_random
+from dlth_bench.board.figures.pareto import Resource
+from dlth_bench.board.markdown import board_rows
+from dlth_bench.board.row import Row
+from dlth_bench.board.submission_folder import read_submissions
+from dlth_bench.cli.shared.options import DEFAULT_SUBMISSIONS, ProtocolOption, SubmissionsOption, split_names
 from dlth_bench.protocols.protocol import Protocol
-from dlth_bench.protocols.protocol_file import find_protocol
+from dlth_bench.protocols.protocol_file import DEFAULT_PROTOCOL, find_protocol, reference_results_path
 from dlth_bench.runs.plan import chosen_configs
+from dlth_bench.runs.run import Result
+from dlth_bench.runs.score import full_data_results
+from dlth_bench.selection.accuracies import read_results
 from dlth_bench.util.errors import InputError
 from dlth_bench.util.text import printable, quoted
-
-if TYPE_CHECKING:
-    from dlth_bench.board.columns import Row
-    from dlth_bench.board.figures import Kind, Material
-    from dlth_bench.board.figures.pareto import Resource
-    from dlth_bench.runs.result import Result
-
 
 _RESOURCES: tuple[Resource, ...] = ("images", "flops", "device-time")
 
@@ -74,8 +69,6 @@ def plot(
 
     Example: dlth-bench plot loss --names my-classes,rs-0 --configs dino-small
     """
-    from dlth_bench.board.figures import find_kind
-
     asked = find_kind(kind)
     _check_taken(asked, configs, cost)
     material = _material(asked, find_protocol(protocol), submissions, split_names(names), split_names(configs), cost)
@@ -93,10 +86,6 @@ def _material(
     Raises:
         InputError: there is no submission, or a name is of none.
     """
-    from dlth_bench.board.figures import Material, is_random
-    from dlth_bench.board.markdown import board_rows
-    from dlth_bench.board.submission_folder import read_submissions
-
     only = None if configs is None else [config.name for config in chosen_configs(spec, configs)]
     rows = board_rows(read_submissions(submissions, spec.name), spec)
     if not rows:
@@ -144,8 +133,4 @@ def _chosen(rows: list[Row], random: list[Row], names: list[str] | None, kind: K
 
 
 def _full_results(protocol: Protocol) -> list[Result]:
-    from dlth_bench.protocols.protocol_file import reference_results_path
-    from dlth_bench.runs.score import full_data_results
-    from dlth_bench.selection.accuracies import read_results
-
     return full_data_results(protocol, read_results(reference_results_path(protocol)))

@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich import box
@@ -14,17 +14,15 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from dlth_bench.cli.shared.options import DEFAULT_PROTOCOL, JsonOption, ProtocolOption
-from dlth_bench.protocols.metric import size
+from dlth_bench.cli.shared.options import JsonOption, ProtocolOption
+from dlth_bench.protocols.measurements import size
 from dlth_bench.protocols.protocol import Protocol
-from dlth_bench.protocols.protocol_file import find_protocol
+from dlth_bench.protocols.protocol_file import DEFAULT_PROTOCOL, find_protocol
+from dlth_bench.scoring.ceiling import reliability_of
+from dlth_bench.scoring.power import Power, power_of_configs, power_of_seeds
+from dlth_bench.scoring.sides import Side, reference_side, summarise
 from dlth_bench.util.errors import InputError
 from dlth_bench.util.text import correlation
-
-if TYPE_CHECKING:
-    from dlth_bench.scoring.power import Power
-    from dlth_bench.scoring.sides import Side
-
 
 _SEEDS = (2, 3, 4, 5, 6, 8, 10, 15, 20, 30, 50)
 _CONFIGS = (5, 7, 10, 15, 20, 30, 50, 75, 100, 150, 200, 300, 500)
@@ -63,8 +61,6 @@ def power(
 
     Example: dlth-bench power --protocol glyphs-ssl --rho 0.8 --difference 0.1
     """
-    from dlth_bench.scoring.power import power_of_configs, power_of_seeds
-
     if rho - difference < -1:
         raise InputError(f"--difference: {rho:g} less {difference:g} is no correlation")
     spec = find_protocol(protocol)
@@ -93,9 +89,6 @@ def power(
 
 
 def _reference(protocol: Protocol) -> Side:
-    from dlth_bench.scoring.ceiling import reliability_of
-    from dlth_bench.scoring.sides import reference_side, summarise
-
     if protocol.reference is None:
         raise InputError(f"{protocol.key} has no full-data reference yet; measure it with: dlth-bench reference")
     found = reference_side(protocol.reference, [config.name for config in protocol.configs], protocol.metric)
@@ -111,8 +104,6 @@ def _reference(protocol: Protocol) -> Side:
 
 def _reliabilities(reference: Side, subset_std: float, seeds: int) -> tuple[float, float]:
     """Of a subset with the reference's true spread, and of the reference."""
-    from dlth_bench.scoring.ceiling import reliability_of
-
     full = reliability_of(reference)
     true = full * float(reference.means.var(ddof=1))
     return true / (true + subset_std**2 / seeds), full

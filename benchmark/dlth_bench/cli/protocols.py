@@ -14,7 +14,7 @@ from rich.text import Text
 
 from dlth_bench.cli.shared.estimates import print_details, recipe_details
 from dlth_bench.datasets.dataset import DataSpec
-from dlth_bench.protocols.metric import ACCURACY, amount, column_title, explained
+from dlth_bench.protocols.measurements import ACCURACY, amount, column_title, explained
 from dlth_bench.protocols.protocol import Config, Protocol
 from dlth_bench.protocols.protocol_file import (
     DRAFTS,
@@ -33,7 +33,9 @@ from dlth_bench.util.errors import InputError
 from dlth_bench.util.files import shipped_folder, write_atomically
 from dlth_bench.util.text import printable
 
-app = typer.Typer(name="protocols", help="List, show and check the frozen protocols.", no_args_is_help=True)
+app = typer.Typer(
+    add_completion=False, name="protocols", help="List, show and check the frozen protocols.", no_args_is_help=True
+)
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 DraftsOption = Annotated[

@@ -9,17 +9,12 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from dlth_bench.cli.shared.options import (
-    DEFAULT_PROTOCOL,
-    DataDirOption,
-    DeviceOption,
-    ProtocolOption,
-    checked_device,
-    use_data_dir,
-)
+from dlth_bench.cli.shared.options import DataDirOption, DeviceOption, ProtocolOption, use_data_dir
+from dlth_bench.engines.engine import check_device
 from dlth_bench.engines.record_dynamics import NotRecorded, RecordedRun, record_run, recording_run
 from dlth_bench.protocols.protocol import Protocol
-from dlth_bench.protocols.protocol_file import find_protocol
+from dlth_bench.protocols.protocol_file import DEFAULT_PROTOCOL, find_protocol
+from dlth_bench.runs.dynamics_file import write_dynamics
 from dlth_bench.runs.plan import full_data
 from dlth_bench.runs.run import Run
 from dlth_bench.subsets.find import find_subset
@@ -54,7 +49,7 @@ def record_dynamics(
     spec = find_protocol(protocol)
     use_data_dir(context, spec.data.dataset, data_dir)
     run = recording_run(spec, config, _training_data(spec, subset), seed, convention)
-    checked_device(device)
+    check_device(device)
     try:
         recorded = _watched(run, spec.key, convention, device)
     except KeyboardInterrupt:
@@ -63,8 +58,6 @@ def record_dynamics(
     except NotRecorded as problem:
         typer.echo(f"nothing was written: {printable(str(problem), 500)}", err=True)
         raise typer.Exit(1) from None
-    from dlth_bench.runs.dynamics_file import write_dynamics
-
     write_dynamics(output, recorded.header, recorded.sample_ids, recorded.labels, recorded.tensors)
     epochs, samples = recorded.tensors["correct"].shape
     told = f"{epochs} epochs of {samples} samples, {run.label}: top-1 {percent(recorded.result.accuracy)}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -10,9 +9,8 @@ import typer
 import yaml
 from rich.console import Console
 
+from dlth_bench.bench import Place, stored_reference
 from dlth_bench.cli.shared.options import (
-    DEFAULT_PROTOCOL,
-    DEFAULT_STORE,
     CheckpointingOption,
     CompileOption,
     ConfigsOption,
@@ -27,7 +25,6 @@ from dlth_bench.cli.shared.options import (
     ProtocolOption,
     StoreOption,
     WorkersOption,
-    chosen_place,
     chosen_tuning,
     split_names,
     take_place,
@@ -35,10 +32,10 @@ from dlth_bench.cli.shared.options import (
 )
 from dlth_bench.cli.shared.train import train_plan
 from dlth_bench.protocols.protocol import Protocol
-from dlth_bench.protocols.protocol_file import find_protocol
-from dlth_bench.runs.plan import full_data, grid_runs, make_plan, stored_result
-from dlth_bench.runs.score import make_reference
-from dlth_bench.runs.store import Store
+from dlth_bench.protocols.protocol_file import DEFAULT_PROTOCOL, find_protocol
+from dlth_bench.runs.plan import full_data, make_plan
+from dlth_bench.runs.score import stored_results
+from dlth_bench.runs.store import DEFAULT_STORE, Store
 from dlth_bench.util.files import write_atomically
 
 
@@ -73,7 +70,7 @@ def reference(
     tuning = chosen_tuning(devices, micro_batch, checkpoint_activations, compile_blocks)
     take_place(context, device, tuning)
     store = Store(out)
-    place = chosen_place(engine, engine_options, device, workers, detach=detach, tuning=tuning)
+    place = Place(engine, tuple(engine_options or ()), device, workers, detach, tuning)
     plan = make_plan(spec, full_data(spec), store, configs=split_names(configs))
     broken = train_plan(
         plan,
@@ -98,11 +95,9 @@ def show_reference(protocol: Protocol, store: Store, results: Path | None = None
     Raises:
         InputError: a config has too few finished seeds.
     """
-    stored = (stored_result(store, run) for run in grid_runs(protocol, full_data(protocol)))
-    found = [result for result in stored if result is not None]
+    found = stored_results(protocol, full_data(protocol), store)
     if results is not None:
         lines = "".join(result.model_dump_json(exclude_defaults=True) + "\n" for result in found)
         write_atomically(results, lines.encode())
-    today = datetime.datetime.now(tz=datetime.UTC).date()
-    document = {"reference": make_reference(protocol, found, today).model_dump(mode="json", exclude_defaults=True)}
+    document = {"reference": stored_reference(protocol, found).model_dump(mode="json", exclude_defaults=True)}
     typer.echo(yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=120), nl=False)

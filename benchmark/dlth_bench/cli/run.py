@@ -10,10 +10,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from dlth_bench.bench import Place, as_subset, check_seeds, race
+from dlth_bench.board.rank import standing
 from dlth_bench.cli.shared.estimates import assumptions, can_estimate, estimates, show_estimates
 from dlth_bench.cli.shared.options import (
-    DEFAULT_PROTOCOL,
-    DEFAULT_STORE,
     DEFAULT_SUBMISSIONS,
     CheckpointingOption,
     CompileOption,
@@ -29,7 +29,6 @@ from dlth_bench.cli.shared.options import (
     KeepWeightsOption,
     MicroBatchOption,
     OptionalSubsetOption,
-    Place,
     ProtocolOption,
     RacingOption,
     SeedsOption,
@@ -37,16 +36,15 @@ from dlth_bench.cli.shared.options import (
     StoreOption,
     SubmissionsOption,
     WorkersOption,
-    checked_device,
-    chosen_place,
-    chosen_seeds,
     chosen_tuning,
     split_names,
     take_place,
     use_data_dir,
 )
-from dlth_bench.cli.shared.train import train_plan
+from dlth_bench.cli.shared.scorecard import show_scorecard
+from dlth_bench.cli.shared.train import show_training, train_plan
 from dlth_bench.datasets.registry import protocol_dataset
+from dlth_bench.engines.engine import check_device
 from dlth_bench.engines.followers import follows
 from dlth_bench.engines.smoke import (
     BATCH,
@@ -58,66 +56,16 @@ from dlth_bench.engines.smoke import (
     temporary_cache,
 )
 from dlth_bench.protocols.protocol import Protocol
-from dlth_bench.protocols.protocol_file import find_protocol
-from dlth_bench.runs.plan import Plan, PlannedRun, check_subset, chosen_configs, make_plan
+from dlth_bench.protocols.protocol_file import DEFAULT_PROTOCOL, find_protocol
+from dlth_bench.runs.plan import Plan, chosen_configs, make_plan
 from dlth_bench.runs.run import Tuning
-from dlth_bench.runs.store import Store
-from dlth_bench.subsets.find import SubsetFile, find_subset
+from dlth_bench.runs.score import score_stored
+from dlth_bench.runs.store import DEFAULT_STORE, Store
+from dlth_bench.scoring.score import NotScorable
+from dlth_bench.subsets.find import find_subset
 from dlth_bench.subsets.subset import Subset
 from dlth_bench.util.errors import InputError
 from dlth_bench.util.text import count, duration, printable
-
-
-def train_racing(
-    protocol: Protocol,
-    file: SubsetFile,
-    store: Store,
-    *,
-    configs: list[str] | None,
-    place: Place,
-    console: Console,
-    keep_weights: bool,
-) -> int:
-    """Train a subset by racing and say what that saved; returns how many of the trained runs broke down.
-
-    Raises:
-        InputError: fewer than three seeds or configs, between which there is nothing to race for, or a detached engine.
-    """
-    from dlth_bench.runs.score import wanted  # numpy and scipy: not needed before
-    from dlth_bench.scoring.power import FIRST_SEEDS
-
-    names = [config.name for config in chosen_configs(protocol, configs)]
-    if len(protocol.seeds) <= FIRST_SEEDS or len(names) <= 2:
-        raise InputError(
-            f"--racing needs more than {FIRST_SEEDS} seeds and 3 or more configs; "
-            f"here are {len(protocol.seeds)} and {len(names)}"
-        )
-    if place.detach:
-        raise InputError("--racing looks at results between seeds: not with --detach")
-    broken, spared = 0, list[PlannedRun]()
-    rounds = [protocol.seeds[:FIRST_SEEDS], *([seed] for seed in protocol.seeds[FIRST_SEEDS:])]
-    for number, seeds in enumerate(rounds):
-        going = names if number == 0 else wanted(protocol, file.subset, store, seeds[0], configs)
-        rest = [name for name in names if name not in going]
-        if rest:
-            plan = make_plan(protocol, file.subset, store, seeds=seeds, configs=rest)
-            spared += plan.pending
-        if going:
-            plan = make_plan(protocol, file.subset, store, seeds=seeds, configs=going)
-            broken += train_plan(plan, store, place=place, console=console, keep_weights=keep_weights, name=file.name)
-    console.print(_saved(spared, len(names) * len(protocol.seeds)), highlight=False)
-    return broken
-
-
-def _saved(spared: list[PlannedRun], runs: int) -> str:
-    if not spared:
-        return "racing left out no run: no config's place was settled before its last seed"
-    costs = [planned.expected for planned in spared]
-    seconds = sum(cost.device_seconds for cost in costs if cost is not None)
-    told = f", about {duration(seconds)} of one device" if seconds else ""
-    names = ", ".join(dict.fromkeys(planned.run.config.name for planned in spared))
-    return f"racing left out {len(spared)} of {runs} runs{told}: the place of {names} was settled"
-
 
 NO_SCORE = (
     f"a smoke test: {STEPS} steps of {TRANSFORMER_BATCH} or {BATCH} samples a stage, stored nowhere. "
@@ -222,17 +170,16 @@ def run(
     use_data_dir(context, spec.data.dataset, data_dir)
     tuning = chosen_tuning(devices, micro_batch, checkpoint_activations, compile_blocks)
     if smoke:
-        named, device = split_names(configs), checked_device(device)
+        named, device = split_names(configs), check_device(device)
         smoke_protocol(spec, subset, configs=named, device=device, as_json=as_json, tuning=tuning)
         return
     take_place(context, device, tuning)
     if subset is None:
         raise InputError("--subset is missing: a file that lists classes or samples, or the name of a shipped subset")
-    file = subset_for(subset, spec)
-    store = Store(out)
-    chosen, named = chosen_seeds(seeds, spec.seeds), split_names(configs)
-    plan = make_plan(spec, file.subset, store, seeds=chosen, configs=named)
-    place = chosen_place(engine, engine_options, device, workers, detach=detach, tuning=tuning)
+    chosen, name = as_subset(subset, spec)
+    store, named = Store(out), split_names(configs)
+    plan = make_plan(spec, chosen, store, seeds=check_seeds(split_names(seeds), spec), configs=named)
+    place = Place(engine, tuple(engine_options or ()), device, workers, detach, tuning)
     if dry_run:
         _show_plan(plan, place.at_once or len(plan.pending) or 1, as_json=as_json)
         return
@@ -240,34 +187,21 @@ def run(
     if racing:
         if seeds is not None:
             raise InputError("--racing decides on seeds itself: not with --seeds")
-        broken = train_racing(spec, file, store, configs=named, place=place, console=console, keep_weights=keep_weights)
+        with show_training(console, place) as show:
+            broken = race(
+                spec, chosen, store, place=place, configs=named, keep_weights=keep_weights, name=name, on_event=show
+            )
     else:
-        broken = train_plan(plan, store, place=place, console=console, keep_weights=keep_weights, name=file.name)
-    show_score(spec, file.subset, file.name, store, submissions, as_json=as_json)
+        broken = train_plan(plan, store, place=place, console=console, keep_weights=keep_weights, name=name)
+    show_score(spec, chosen, name, store, submissions, as_json=as_json)
     if broken:
         raise typer.Exit(1)
-
-
-def subset_for(name_or_path: str, protocol: Protocol) -> SubsetFile:
-    """A subset that the protocol takes.
-
-    Raises:
-        InputError: it is no valid subset of the protocol's training data, or has too few or too many members.
-    """
-    file = find_subset(name_or_path, protocol.data.dataset, protocol.data.images_per_class)
-    check_subset(file.subset, protocol, source=file.path)
-    return file
 
 
 def show_score(
     protocol: Protocol, subset: Subset, name: str, store: Store, submissions: Path, *, as_json: bool
 ) -> None:
     """Print the score of a subset's stored runs, and where it stands among the submissions."""
-    from dlth_bench.board.rank import standing
-    from dlth_bench.cli.shared.scorecard import show_scorecard  # numpy and scipy: not needed before
-    from dlth_bench.runs.score import score_stored
-    from dlth_bench.scoring.score import NotScorable
-
     try:
         scorecard = score_stored(protocol, subset, store)
     except NotScorable as problem:  # what was trained is stored: no error

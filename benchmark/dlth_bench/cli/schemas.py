@@ -12,9 +12,9 @@ from pydantic import BaseModel
 from dlth_bench.board.submission import Submission
 from dlth_bench.board.verification import Commitment, Verification
 from dlth_bench.protocols.protocol import Protocol
-from dlth_bench.runs.result import Result
+from dlth_bench.runs.run import Result
 from dlth_bench.scoring.scorecard import Scorecard
-from dlth_bench.subsets.subset_file import SubsetCard
+from dlth_bench.subsets.subset import SubsetCard
 from dlth_bench.util.files import write_atomically
 from dlth_bench.util.text import printable
 

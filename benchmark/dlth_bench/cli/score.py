@@ -9,14 +9,15 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from dlth_bench.cli.run import subset_for
-from dlth_bench.cli.shared.options import DEFAULT_PROTOCOL, DEFAULT_STORE, JsonOption, ProtocolOption, StoreOption
+from dlth_bench import bench
+from dlth_bench.bench import as_subset, score_table
+from dlth_bench.cli.shared.options import JsonOption, ProtocolOption, StoreOption
+from dlth_bench.cli.shared.scorecard import show_scorecard
 from dlth_bench.protocols.protocol import Protocol
-from dlth_bench.protocols.protocol_file import find_protocol
-from dlth_bench.runs.store import Store
+from dlth_bench.protocols.protocol_file import DEFAULT_PROTOCOL, find_protocol
+from dlth_bench.runs.store import DEFAULT_STORE
 from dlth_bench.scoring.scorecard import Scorecard
 from dlth_bench.util.errors import InputError
-from dlth_bench.util.text import quoted
 
 
 def score(
@@ -40,35 +41,15 @@ def score(
     spec = find_protocol(protocol)
     if (subset is None) == (csv is None):
         raise InputError("give either --subset (stored runs) or --csv (a table of accuracies)")
-    cards = _table_cards(spec, csv) if csv is not None else _stored_card(spec, str(subset), out)
+    cards = score_table(csv, spec) if csv is not None else _stored_card(spec, str(subset), out)
     if as_json:
         documents = {name: card.model_dump(mode="json") for name, card in cards.items()}
         only = next(iter(documents.values()))
         typer.echo(json.dumps(only if csv is None else documents, indent=2))
         return
-    from dlth_bench.cli.shared.scorecard import show_scorecard
-
     for name, card in cards.items():
         show_scorecard(card, name, Console())
 
 
 def _stored_card(protocol: Protocol, subset: str, out: Path) -> dict[str, Scorecard]:
-    from dlth_bench.runs.score import score_results, stored_results
-
-    file = subset_for(subset, protocol)
-    results = stored_results(protocol, file.subset, Store(out))
-    if not results:
-        raise InputError(
-            f"no run of {quoted(file.name)} under {protocol.key}; train them with: dlth-bench run", source=out
-        )
-    return {file.name: score_results(protocol, file.subset, results)}
-
-
-def _table_cards(protocol: Protocol, path: Path) -> dict[str, Scorecard]:
-    from dlth_bench.runs.score import read_accuracy_table, seeds_in
-    from dlth_bench.scoring.score import make_scorecard
-
-    tables = read_accuracy_table(path, protocol)
-    return {
-        name or path.stem: make_scorecard(protocol, cells, seeds=seeds_in([cells])) for name, cells in tables.items()
-    }
+    return {as_subset(subset, protocol)[1]: bench.score(subset, protocol, store=out)}

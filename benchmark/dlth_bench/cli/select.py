@@ -9,30 +9,9 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from dlth_bench.datasets.registry import class_catalog
-from dlth_bench.selection.policy import (
-    Algorithm,
-    Asked,
-    Criterion,
-    Draw,
-    NeverLearned,
-    Option,
-    Policy,
-    Representative,
-    Ties,
-)
-from dlth_bench.selection.registry import (
-    build_request,
-    build_sample_request,
-    choose,
-    class_policies,
-    find_class_policy,
-    find_sample_policy,
-    sample_policies,
-    subset_file_text,
-    subset_of,
-    unit_of,
-)
+from dlth_bench.selection.policy import Algorithm, Criterion, Draw, NeverLearned, Option, Policy, Representative, Ties
+from dlth_bench.selection.registry import class_policies, sample_policies
+from dlth_bench.selection.select import choose_subset
 from dlth_bench.util.files import write_atomically
 from dlth_bench.util.text import printable
 
@@ -122,7 +101,10 @@ POLICY_LIST = "\n\n".join(
     [_listing("Policies that choose classes:", class_policies()), _listing("Samples:", sample_policies())]
 )
 
+app = typer.Typer(add_completion=False)
 
+
+@app.command("select", epilog=POLICY_LIST)
 @with_policy_options
 def select(
     policy: Annotated[str, typer.Argument(help="One of the policies below.")],
@@ -148,25 +130,14 @@ def select(
 
     Example: dlth-bench select prac --search runs/3f/3f20...c1 --size 1152 -o critical.txt
     """
-    options = _said(given)
-    if (unit or unit_of(policy)) == "class":
-        asked = find_class_policy(policy)
-        _write(asked, build_request(asked, class_catalog(dataset), size, options), output)
-    else:
-        chosen = find_sample_policy(policy)
-        _write(chosen, build_sample_request(chosen, dataset, size, options), output)
+    found = choose_subset(policy, _said(given), dataset=dataset, size=size, unit=unit)
+    write_atomically(output, found.text.encode())
+    for note in found.notes:
+        typer.echo(note)
+    typer.echo(f"{printable(str(output))}: {found.subset.counted}, digest {found.subset.digest}")
 
 
 def _said(given: Mapping[str, Any]) -> dict[Option, Any]:
     """What the user gave, repeated options as tuples."""
     values = {option: given[option] for option in OPTIONS if given[option] not in (None, [])}
     return {option: tuple(value) if isinstance(value, list) else value for option, value in values.items()}
-
-
-def _write(policy: Policy[Asked], request: Asked, output: Path) -> None:
-    choice = choose(policy, request)
-    write_atomically(output, subset_file_text(policy, request, choice).encode())
-    for note in choice.notes:
-        typer.echo(note)
-    subset = subset_of(policy, request, choice)
-    typer.echo(f"{printable(str(output))}: {subset.counted}, digest {subset.digest}")

@@ -10,11 +10,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from dlth_bench.cli.shared.options import DEFAULT_STORE, JsonOption, StoreOption
+from dlth_bench.cli.shared.options import JsonOption, StoreOption
 from dlth_bench.engines.batch import BatchFolder, batches, find_batch
 from dlth_bench.engines.batch_state import RunState, counted, run_states
 from dlth_bench.engines.slurm import queued_jobs
-from dlth_bench.runs.store import Store
+from dlth_bench.runs.store import DEFAULT_STORE, Store
 from dlth_bench.util.text import duration, percent, printable
 
 BatchArgument = Annotated[

@@ -14,11 +14,9 @@ from rich.text import Text
 
 import dlth_bench
 from dlth_bench.board.submission import Submission
-from dlth_bench.cli.run import subset_for
+from dlth_bench.board.submission_folder import write_submission
 from dlth_bench.cli.shared.hub import HubOption, propose, require_writable
 from dlth_bench.cli.shared.options import (
-    DEFAULT_PROTOCOL,
-    DEFAULT_STORE,
     DEFAULT_SUBMISSIONS,
     ProtocolOption,
     StoreOption,
@@ -27,9 +25,10 @@ from dlth_bench.cli.shared.options import (
     split_names,
 )
 from dlth_bench.protocols.protocol import Protocol
-from dlth_bench.protocols.protocol_file import find_protocol, is_draft
-from dlth_bench.runs.plan import Plan, make_plan
-from dlth_bench.runs.store import Store
+from dlth_bench.protocols.protocol_file import DEFAULT_PROTOCOL, find_protocol, is_draft
+from dlth_bench.runs.plan import Plan, make_plan, subset_for
+from dlth_bench.runs.score import score_stored, stored_results
+from dlth_bench.runs.store import DEFAULT_STORE, Store
 from dlth_bench.scoring.scorecard import Scorecard
 from dlth_bench.subsets.find import SubsetFile
 from dlth_bench.util.errors import InputError
@@ -79,9 +78,6 @@ def submit(
 
     Example: dlth-bench submit --subset my-classes.txt --name mine --hub my-lab/board
     """
-    from dlth_bench.board.submission_folder import write_submission
-    from dlth_bench.runs.score import score_stored, stored_results  # numpy and scipy: slow to import
-
     require_writable("--hub", hub)
     spec = find_protocol(protocol)
     if is_draft(spec):

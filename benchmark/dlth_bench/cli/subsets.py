@@ -18,7 +18,9 @@ from dlth_bench.util.text import printable, subset_size
 
 _MAX_GROUPS = 12
 
-app = typer.Typer(name="subsets", help="Look at the shipped subsets, and check your own.", no_args_is_help=True)
+app = typer.Typer(
+    add_completion=False, name="subsets", help="Look at the shipped subsets, and check your own.", no_args_is_help=True
+)
 
 DatasetOption = Annotated[str | None, typer.Option("--dataset", "-d", help="Dataset, e.g. imagenet or glyphs.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich import box
@@ -15,15 +16,11 @@ from rich.progress import track
 from rich.table import Table
 from rich.text import Text
 
+from dlth_bench.board.figures.perceptron import perceptron_figure
 from dlth_bench.cli.shared.options import JsonOption, split_names
+from dlth_bench.paper.perceptron import RULES, Line, Rule, Setting, document, lines, simulated
 from dlth_bench.util.errors import InputError
 from dlth_bench.util.text import correlation, printable, quoted
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from dlth_bench.paper.perceptron import Line, Rule
-
 
 _MOST_NUMBERS = 4_000_000
 """Inputs times dimensions of one seed: 32 MB, and minutes for the largest margin."""
@@ -52,9 +49,6 @@ def theory(
 
     Example: dlth-bench theory --angle 40 --output theory-40
     """
-    from dlth_bench.board.figures.perceptron import perceptron_figure
-    from dlth_bench.paper.perceptron import RULES, Setting, document, lines, simulated
-
     setting = Setting(dimensions, alpha, _shares(kept, round(dimensions * alpha)), math.radians(angle))
     if alpha * dimensions**2 > _MOST_NUMBERS:
         raise InputError(f"--dimensions: {dimensions} with {alpha:g} samples a dimension are too many to simulate here")

@@ -8,7 +8,7 @@ import re
 import secrets
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -16,30 +16,36 @@ from rich.table import Table
 from rich.text import Text
 from typer.core import TyperGroup
 
+from dlth_bench.bench import Place
+from dlth_bench.board.check import check_submission
+from dlth_bench.board.submission_folder import (
+    StoredSubmission,
+    parse_json,
+    plain_file,
+    read_submission,
+    write_verification,
+)
 from dlth_bench.board.verification import Commitment, Verification, commitment_of
+from dlth_bench.board.verify import Drawn, draw_cells, noise_of, verification_of
 from dlth_bench.cli.shared.options import (
     DataDirOption,
     DeviceOption,
     DryRunOption,
     JsonOption,
-    Place,
     WorkersOption,
-    chosen_place,
     split_names,
     use_data_dir,
 )
-from dlth_bench.protocols.metric import Metric
+from dlth_bench.cli.shared.train import train_plan
+from dlth_bench.protocols.measurements import Metric
 from dlth_bench.protocols.protocol import Protocol
 from dlth_bench.protocols.protocol_file import find_protocol
+from dlth_bench.runs.plan import make_plan
+from dlth_bench.runs.run import Result
+from dlth_bench.runs.store import Store
 from dlth_bench.util.errors import InputError
 from dlth_bench.util.files import read_text_file, write_atomically
 from dlth_bench.util.text import printable, quoted
-
-if TYPE_CHECKING:
-    from dlth_bench.board.submission_folder import StoredSubmission
-    from dlth_bench.board.verify import Drawn
-    from dlth_bench.runs.result import Result
-
 
 _MAX_COMMITMENT_BYTES = 1 << 14
 
@@ -54,6 +60,7 @@ class _RetrainByDefault(TyperGroup):
 
 
 app = typer.Typer(
+    add_completion=False,
     name="verify",
     cls=_RetrainByDefault,
     help="Train drawn cells of a submission again, and test its claims against seed noise.",
@@ -134,9 +141,6 @@ def retrain(
 
     Example: dlth-bench verify retrain submissions/glyphs-ssl/rs-0 --by "Ada L."
     """
-    from dlth_bench.board.submission_folder import write_verification
-    from dlth_bench.board.verify import draw_cells, noise_of, verification_of
-
     stored, protocol = _valid(submission)
     sizes = _sizes(points)
     name = stored.metadata.name
@@ -146,7 +150,7 @@ def retrain(
             typer.echo(f"{claim.config} seed {claim.seed}")
         return
     use_data_dir(context, protocol.data.dataset, data_dir)
-    place = chosen_place("local", None, device, workers, detach=False)
+    place = Place(device=device, workers=workers)
     retrained = _retrained(stored, protocol, drawn, out, place, Console(stderr=as_json))
     noise = noise_of(stored, protocol)
     try:
@@ -161,9 +165,6 @@ def retrain(
 
 def _valid(folder: Path) -> tuple[StoredSubmission, Protocol]:
     """A submission that passes the check, a verification in it apart, and its protocol."""
-    from dlth_bench.board.check import check_submission
-    from dlth_bench.board.submission_folder import read_submission
-
     folder = folder.absolute()  # its name is checked, and "." has none
     stored = replace(read_submission(folder), verification=None)
     protocol = find_protocol(stored.metadata.protocol)
@@ -181,8 +182,6 @@ def _sizes(text: str) -> list[float]:
 
 def _opened(name: str, commitment: Path | None, nonce_file: Path | None) -> tuple[str, Commitment | None]:
     """The nonce and what was published of it; a fresh nonce where nothing was."""
-    from dlth_bench.board.submission_folder import parse_json, plain_file
-
     public, secret = commitment or Path(f"{name}.commitment.json"), nonce_file or Path(f"{name}.nonce")
     if commitment is None and nonce_file is None and not (public.exists() or secret.exists()):
         typer.echo("no commitment: readers must take your word that you drew only once", err=True)
@@ -202,10 +201,6 @@ def _retrained(
     Raises:
         InputError: one broke down, so that nothing can be said of it.
     """
-    from dlth_bench.cli.shared.train import train_plan
-    from dlth_bench.runs.plan import make_plan
-    from dlth_bench.runs.store import Store
-
     store = Store(out)
     wanted = {claim.run for claim in drawn.claims}
     whole = make_plan(protocol, stored.subset, store)

@@ -1,4 +1,4 @@
-"""The classes of a dataset and how a user may write them."""
+"""The classes and samples of a dataset, and how a user may write them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal
+from typing import Literal, Protocol
 
 from dlth_bench.util.errors import InputError
 from dlth_bench.util.text import quoted
@@ -160,48 +160,49 @@ class SampleCatalog:
 Split = Literal["train", "val"]
 
 
-@dataclass(frozen=True)
-class PublishedSize:
-    """A dataset's numbers of samples.
-
-    Attributes:
-        train: training samples in all.
-        train_of_class: fewest and most of one class.
-        val_of_class: validation samples of each class.
-    """
-
-    train: int
-    train_of_class: tuple[int, int]
-    val_of_class: int
-
-
-PUBLISHED = {
-    "agnews": PublishedSize(120_000, (30_000, 30_000), 1_900),  # Zhang et al. 2015 (arXiv:1509.01626)
-    "cifar10": PublishedSize(50_000, (5_000, 5_000), 1_000),  # Krizhevsky 2009
-    "cifar100": PublishedSize(50_000, (500, 500), 100),  # Krizhevsky 2009
-    # ILSVRC 2012: Russakovsky et al. 2015 (arXiv:1409.0575), table 2.
-    "imagenet": PublishedSize(1_281_167, (732, 1_300), 50),
-}
-
 MOST_UNREADABLE = 0.01
 """Share of the images asked for that may be undecodable; above it something is wrong with a copy."""
 
 
-_ROW_DIGITS = {"agnews": 6, "cifar10": 5, "cifar100": 5}
-"""Of the row in its split, by which a sample is called."""
+class SampleNames(Protocol):
+    """What the training samples of a class may be called, behind the class's ID and a slash."""
+
+    def example(self, class_id: str) -> str:
+        """A name."""
+        ...
+
+    def admits(self, class_id: str, name: str) -> bool:
+        """Whether a sample of the class may have the name."""
+        ...
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
+class RowNumbers:
+    """A sample is called by its row in the training split, of ``rows``, written in so many digits: ``00042``."""
+
+    digits: int
+    rows: int
+
+    def example(self, class_id: str) -> str:
+        return "0" * self.digits
+
+    def admits(self, class_id: str, name: str) -> bool:
+        return re.fullmatch(rf"[0-9]{{{self.digits}}}", name) is not None and int(name) < self.rows
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
 class SamplesByRule(SampleCatalog):
     """The samples that there may be; ``sample_ids`` has one example.
 
     An ID that breaks the rule is no sample of any copy; one that keeps it may still be missing, which a run says.
     """
 
+    names: SampleNames
+
     def index(self, sample_id: str) -> int | None:
         """0 for an ID as the dataset's samples have it, else None."""
         class_id, _, name = sample_id.partition("/")
-        return 0 if class_id in self._classes and _is_a_name(self.dataset, class_id, name) else None
+        return 0 if class_id in self._classes and self.names.admits(class_id, name) else None
 
     @cached_property
     def _classes(self) -> frozenset[str]:
@@ -212,15 +213,8 @@ class SamplesByRule(SampleCatalog):
         return None
 
 
-def samples_by_rule(catalog: ClassCatalog) -> SamplesByRule:
-    """The rule of one of the datasets that are not shipped, with its classes."""
+def samples_by_rule(catalog: ClassCatalog, names: SampleNames) -> SamplesByRule:
+    """All samples that a dataset of these classes may have."""
     first = catalog.ids[0]
-    name = f"{first}_10026" if catalog.dataset == "imagenet" else "0" * _ROW_DIGITS[catalog.dataset]
-    return SamplesByRule(catalog.dataset, (f"{first}/{name}",), (0,), catalog.ids)
-
-
-def _is_a_name(dataset: str, class_id: str, name: str) -> bool:
-    if dataset == "imagenet":  # the file's name, such as n01440764_10026
-        return re.fullmatch(rf"{re.escape(class_id)}_[1-9][0-9]{{0,6}}", name) is not None
-    digits = _ROW_DIGITS[dataset]
-    return re.fullmatch(rf"[0-9]{{{digits}}}", name) is not None and int(name) < PUBLISHED[dataset].train
+    example = (f"{first}/{names.example(first)}",)
+    return SamplesByRule(catalog.dataset, example, (0,), catalog.ids, names=names)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Protocol, Self
+from typing import TYPE_CHECKING, Annotated, Protocol, Self, runtime_checkable
 
 from pydantic import Field, model_validator
 
@@ -73,6 +73,15 @@ class ImageDataset(Protocol):
 
     def samples(self, images_per_class: int | None = None) -> SampleCatalog:
         """The training samples, class by class in the catalog's order; the first so many of each class (None: all)."""
+        ...
+
+
+@runtime_checkable
+class PackedDataset(ImageDataset, Protocol):
+    """Large images of different sizes, which are packed on disk at the resolution that a protocol asks for."""
+
+    def at(self, image_size: int | None, shorter_side: int | None) -> ImageDataset:
+        """The same images at another resolution; see `DataSpec`."""
         ...
 
 

@@ -1,8 +1,13 @@
-"""What datasets of labelled samples in Parquet files share: where the files are, which rows a class has, their IDs."""
+"""Datasets of labelled images or texts in Parquet files, as `datasets` writes them and as they are on the Hub.
+
+A column holds the samples: of images a struct whose ``bytes`` are an encoded image, else strings. Another holds the
+labels, whose names stand in the file's metadata.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 from abc import ABC, abstractmethod
 from array import array
@@ -11,22 +16,22 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 
-from dlth_bench.datasets.catalog import ClassCatalog, SampleCatalog, Split
-from dlth_bench.datasets.dataset import ImageArrays
-from dlth_bench.datasets.download import INSTALL, HubFiles, dataset_folder
+from dlth_bench.datasets.catalog import ClassCatalog, RowNumbers, SampleCatalog, Split
+from dlth_bench.datasets.dataset import ImageArrays, TextDataset
+from dlth_bench.datasets.download import INSTALL, dataset_folder
+from dlth_bench.datasets.entry import DatasetEntry
+from dlth_bench.datasets.tokens import TokenSequences, build_vocabulary, encode
 from dlth_bench.util.errors import InputError
 from dlth_bench.util.text import printable, quoted
 
 if TYPE_CHECKING:
-    import numpy.typing as npt
     from pyarrow.parquet import ParquetFile
-
-    from dlth_bench.datasets.tokens import TokenSequences
 
 
 Labels = npt.NDArray[np.int64]
@@ -124,25 +129,24 @@ class LabelledParquetDataset(ABC):
     """A dataset of one kind of sample; what samples are, and how they are read, is its subclass's.
 
     Args:
+        entry: of the dataset, with a Hub repository, columns and samples that are called by their rows.
         folder: of the Parquet files; None: the one named like the dataset in ``DLTH_BENCH_DATA``, or else the Hub.
+
+    Raises:
+        ValueError: the entry lacks one of these.
     """
 
-    name: str
-    title: str
-    """As people write the name."""
-    hub: HubFiles
-    layout: Layout
-    samples_are: str
-    """``images`` or ``texts``."""
-    row_digits: int
-    """Of the row's number in a sample's ID."""
-
-    def __init__(self, folder: Path | None = None) -> None:
-        self._given_folder = folder
+    def __init__(self, entry: DatasetEntry, folder: Path | None = None) -> None:
+        names = entry.sample_names
+        if entry.hub is None or entry.columns is None or not isinstance(names, RowNumbers):
+            raise ValueError(f"{entry.name}: Parquet files need a Hub repository, columns and RowNumbers")
+        self.name, self.title, self._samples_are = entry.name, entry.title, entry.holds
+        self.layout = Layout(entry.columns.samples, entry.columns.labels, like=entry.hub.repository)
+        self._entry, self._hub, self._row_digits, self._given_folder = entry, entry.hub, names.digits, folder
 
     @property
-    @abstractmethod
-    def catalog(self) -> ClassCatalog: ...
+    def catalog(self) -> ClassCatalog:
+        return self._entry.catalog()
 
     @abstractmethod
     def _contents(self, split: Split) -> Iterable[bytes]:
@@ -155,7 +159,7 @@ class LabelledParquetDataset(ABC):
     @cached_property
     def folder(self) -> Path:
         """Where the files are; downloads them when they are nowhere else."""
-        return self._given_folder or dataset_folder(self.name) or self.hub.folder()
+        return self._given_folder or dataset_folder(self.name) or self._hub.folder()
 
     def split_files(self, split: Split) -> list[Path]:
         """The files of a split, sorted.
@@ -193,7 +197,7 @@ class LabelledParquetDataset(ABC):
         rows = class_rows(self.labels(split), positions, images_per_class)
         for class_id, found in zip(class_ids, rows, strict=True):
             if not len(found):
-                problem = f"the {split} split has no {self.samples_are} of {class_id}"
+                problem = f"the {split} split has no {self._samples_are} of {class_id}"
                 raise InputError(problem, source=self.folder)
         labels = np.repeat(np.arange(len(rows), dtype=np.int64), [len(found) for found in rows])
         return ImageArrays(self._read(split, np.concatenate(rows)), labels, self._sample_ids(positions, rows))
@@ -222,5 +226,123 @@ class LabelledParquetDataset(ABC):
         return self.layout.read_labels(self.split_files("val"), self.catalog, self.title)
 
     def _sample_ids(self, positions: list[int], rows: list[Labels]) -> tuple[str, ...]:
-        ids, digits = self.catalog.ids, self.row_digits
+        ids, digits = self.catalog.ids, self._row_digits
         return tuple(f"{ids[p]}/{row:0{digits}d}" for p, found in zip(positions, rows, strict=True) for row in found)
+
+
+SIDE = 32
+"""Of the images that are read here, in pixels."""
+
+
+class SmallImages(LabelledParquetDataset):
+    """Images of 32 x 32 pixels in colour; IDs like ``apple/00042``.
+
+    A split is decoded when it is first needed, in seconds, and kept: of CIFAR 154 MB for training, 31 MB for
+    validation.
+    """
+
+    image_size = SIDE
+    channels = 3
+
+    def _contents(self, split: Split) -> Iterator[bytes]:
+        yield self._images(split).tobytes()
+
+    def _read(self, split: Split, rows: Labels) -> npt.NDArray[np.uint8]:
+        return self._images(split)[rows]
+
+    def _images(self, split: Split) -> npt.NDArray[np.uint8]:
+        return self._train if split == "train" else self._val
+
+    @cached_property
+    def _train(self) -> npt.NDArray[np.uint8]:
+        return read_images(self.split_files("train"), self.layout)
+
+    @cached_property
+    def _val(self) -> npt.NDArray[np.uint8]:
+        return read_images(self.split_files("val"), self.layout)
+
+
+def read_images(paths: Sequence[Path], layout: Layout) -> npt.NDArray[np.uint8]:
+    """All images of these files, uint8 (samples, 3, 32, 32) in the files' order.
+
+    Raises:
+        InputError: no pyarrow, or a file that is broken or of another dataset; names file and row.
+    """
+    return np.concatenate([_images_of(path, layout) for path in paths])
+
+
+def _images_of(path: Path, layout: Layout) -> npt.NDArray[np.uint8]:
+    with layout.opened(path) as file:
+        column = file.read(columns=[layout.samples]).column(layout.samples).to_pylist()
+    images = [_decoded(image, path, row) for row, image in enumerate(column)]
+    return np.stack(images) if images else np.empty((0, 3, SIDE, SIDE), np.uint8)
+
+
+def _decoded(image: Any, path: Path, row: int) -> npt.NDArray[np.uint8]:
+    """uint8 (3, 32, 32) of a struct with the encoded bytes."""
+    encoded = image.get("bytes") if isinstance(image, dict) else None
+    if not isinstance(encoded, bytes):
+        raise InputError(f"row {row}: the image is not stored in the file", source=path)
+    try:
+        with Image.open(io.BytesIO(encoded)) as picture:
+            pixels = np.asarray(picture.convert("RGB"))
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        raise InputError(f"row {row}: the image cannot be decoded", source=path) from None
+    if pixels.shape != (SIDE, SIDE, 3):
+        size = "x".join(map(str, pixels.shape[:2]))
+        raise InputError(f"row {row}: the image is {size}, not {SIDE}x{SIDE}", source=path)
+    return pixels.transpose(2, 0, 1)
+
+
+class ParquetTexts(LabelledParquetDataset, TextDataset):
+    """Texts as token IDs; IDs like ``Sports/000042``.
+
+    Texts are read when they are first needed and tokenized in seconds; the vocabulary is that of the whole training
+    split, whatever is asked for (see ``tokens``).
+    """
+
+    @property
+    def vocabulary_size(self) -> int:
+        return len(self._vocabulary)
+
+    def _contents(self, split: Split) -> Iterator[bytes]:
+        """Each text in UTF-8, its length in front."""
+        for text in self._train_texts if split == "train" else self._val_texts:
+            encoded = text.encode()
+            yield len(encoded).to_bytes(8, "little")
+            yield encoded
+
+    def _read(self, split: Split, rows: Labels) -> TokenSequences:
+        return (self._train_tokens if split == "train" else self._val_tokens)[rows]
+
+    def _texts(self, split: Split) -> tuple[str, ...]:
+        return tuple(text for path in self.split_files(split) for text in _texts_of(path, self.layout))
+
+    @cached_property
+    def _train_texts(self) -> tuple[str, ...]:
+        return self._texts("train")
+
+    @cached_property
+    def _val_texts(self) -> tuple[str, ...]:
+        return self._texts("val")
+
+    @cached_property
+    def _vocabulary(self) -> dict[str, int]:
+        return build_vocabulary(self._train_texts)
+
+    @cached_property
+    def _train_tokens(self) -> TokenSequences:
+        return encode(self._train_texts, self._vocabulary)
+
+    @cached_property
+    def _val_tokens(self) -> TokenSequences:
+        return encode(self._val_texts, self._vocabulary)
+
+
+def _texts_of(path: Path, layout: Layout) -> list[str]:
+    with layout.opened(path) as file:
+        texts = file.read(columns=[layout.samples]).column(layout.samples).to_pylist()
+    wrong = next((row for row, text in enumerate(texts) if not isinstance(text, str)), None)
+    if wrong is not None:
+        raise InputError(f"row {wrong}: the text is {quoted(str(texts[wrong]))}, not a string", source=path)
+    return list(texts)

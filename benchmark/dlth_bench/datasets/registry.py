@@ -1,24 +1,31 @@
-"""The datasets by name. A dataset's code is imported when it is asked for, so that a lookup stays cheap."""
+"""The datasets by name. A dataset's reader is imported when its samples are asked for, so that a lookup stays cheap."""
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from functools import cache
 from pathlib import Path
+from typing import cast
 
-from dlth_bench.datasets.catalog import PUBLISHED, ClassCatalog, SampleCatalog
-from dlth_bench.datasets.dataset import Dataset, DataSpec, ImageDataset, TextDataset
-from dlth_bench.datasets.download import HubFiles, dataset_folder
+from dlth_bench.datasets.agnews import AGNEWS
+from dlth_bench.datasets.catalog import ClassCatalog, SampleCatalog, samples_by_rule
+from dlth_bench.datasets.cifar import CIFAR10, CIFAR100
+from dlth_bench.datasets.dataset import Dataset, DataSpec, ImageDataset, PackedDataset, TextDataset
+from dlth_bench.datasets.download import HubFiles, cache_folder, dataset_folder, located
+from dlth_bench.datasets.entry import DatasetEntry, PublishedSize
+from dlth_bench.datasets.glyphs.classes import GLYPHS
+from dlth_bench.datasets.imagenet.classes import IMAGENET
 from dlth_bench.util.errors import InputError
-from dlth_bench.util.text import quoted
+from dlth_bench.util.model import Registry, import_attribute
 
-_DATASETS = ("agnews", "cifar10", "cifar100", "glyphs", "imagenet")
+DATASETS: Registry[DatasetEntry] = Registry("dataset", (AGNEWS, CIFAR10, CIFAR100, GLYPHS, IMAGENET))
+"""All datasets; another one is a module with an entry, and its place here."""
 
 
 def dataset_names() -> tuple[str, ...]:
     """All known datasets, sorted."""
-    return _DATASETS
+    return tuple(sorted(DATASETS))
 
 
 def class_catalog(name: str) -> ClassCatalog:
@@ -27,24 +34,7 @@ def class_catalog(name: str) -> ClassCatalog:
     Raises:
         InputError: no such dataset.
     """
-    _check(name)
-    if name == "agnews":
-        from dlth_bench.datasets.label_catalogs import agnews_catalog
-
-        return agnews_catalog()
-    if name == "cifar10":
-        from dlth_bench.datasets.label_catalogs import cifar10_catalog
-
-        return cifar10_catalog()
-    if name == "cifar100":
-        from dlth_bench.datasets.label_catalogs import cifar100_catalog
-
-        return cifar100_catalog()
-    if name == "glyphs":
-        return _glyphs().catalog
-    from dlth_bench.datasets.imagenet.classes import imagenet_catalog
-
-    return imagenet_catalog()
+    return DATASETS.find(name).catalog()
 
 
 def dataset_named(name: str) -> Dataset:
@@ -53,11 +43,13 @@ def dataset_named(name: str) -> Dataset:
     Raises:
         InputError: no such dataset, or not to be had.
     """
-    if name == "agnews":
-        from dlth_bench.datasets.agnews import agnews
+    return _read(DATASETS.find(name), dataset_folder(name), cache_folder())
 
-        return agnews()
-    return image_dataset(name)
+
+@cache
+def _read(entry: DatasetEntry, folder: Path | None, cache_folder: Path) -> Dataset:
+    """One instance a process and places of its files and of what is packed, so that files are read once."""
+    return cast("Dataset", import_attribute(entry.reader)(entry, folder))
 
 
 def image_dataset(name: str) -> ImageDataset:
@@ -66,22 +58,9 @@ def image_dataset(name: str) -> ImageDataset:
     Raises:
         InputError: no such dataset, not to be had, or one of texts.
     """
-    _check(name)
-    if name == "agnews":
-        raise InputError("agnews has texts; this needs images")
-    if name == "cifar10":
-        from dlth_bench.datasets.cifar import cifar10
-
-        return cifar10()
-    if name == "cifar100":
-        from dlth_bench.datasets.cifar import cifar100
-
-        return cifar100()
-    if name == "glyphs":
-        return _glyphs()
-    from dlth_bench.datasets.imagenet.dataset import imagenet
-
-    return imagenet()
+    if DATASETS.find(name).holds == "texts":
+        raise InputError(f"{name} has texts; this needs images")
+    return cast("ImageDataset", dataset_named(name))
 
 
 def hub_files(name: str) -> HubFiles:
@@ -90,29 +69,27 @@ def hub_files(name: str) -> HubFiles:
     Raises:
         InputError: no such dataset, or one that comes with the package.
     """
-    _check(name)
-    if name == "agnews":
-        from dlth_bench.datasets import agnews as agnews_files
+    return DATASETS.find(name).hub_files()
 
-        return agnews_files.HUB
-    if name == "cifar10":
-        from dlth_bench.datasets.cifar import CIFAR10_HUB
 
-        return CIFAR10_HUB
-    if name == "cifar100":
-        from dlth_bench.datasets.cifar import CIFAR100_HUB
+def data_at(name: str, folder: Path | None) -> AbstractContextManager[None]:
+    """Inside the block, and in processes started there, a dataset lies in ``folder``; None changes nothing.
 
-        return CIFAR100_HUB
-    if name == "glyphs":
-        raise InputError("glyphs comes with the package")
-    from dlth_bench.datasets.imagenet import dataset as imagenet_files
-
-    return imagenet_files.HUB
+    Raises:
+        InputError: no such dataset or folder, or the dataset comes with the package.
+    """
+    if folder is not None and DATASETS.find(name).hub is None:
+        raise InputError(f"--data-dir: the images of {name} come with the package")
+    return located(name, folder)
 
 
 def is_packed(name: str) -> bool:
-    """Whether a dataset's images are large ones of different sizes, which are packed on disk before training."""
-    return name == "imagenet"
+    """Whether a dataset's images are large ones of different sizes, which are packed on disk before training.
+
+    Raises:
+        InputError: no such dataset.
+    """
+    return DATASETS.find(name).packed
 
 
 def protocol_dataset(data: DataSpec) -> Dataset:
@@ -121,13 +98,11 @@ def protocol_dataset(data: DataSpec) -> Dataset:
     Raises:
         InputError: no such dataset, not to be had, or one whose images have another, fixed size.
     """
-    if is_packed(data.dataset):
-        from dlth_bench.datasets.imagenet.dataset import imagenet
-
-        return imagenet().at(data.image_size, data.shorter_side)
     dataset = dataset_named(data.dataset)
     if isinstance(dataset, TextDataset):
         return dataset
+    if isinstance(dataset, PackedDataset):
+        return dataset.at(data.image_size, data.shorter_side)
     for field, size in (("image_size", data.image_size), ("shorter_side", data.shorter_side)):
         if size not in (None, dataset.image_size):
             raise InputError(f"{field}: {size} pixels; the images of {data.dataset} have {dataset.image_size}")
@@ -138,32 +113,33 @@ def sample_catalog(name: str, images_per_class: int | None = None) -> SampleCata
     """The training samples of a dataset that a subset may choose from: the first so many of each class (None: all).
 
     Raises:
-        InputError: no such dataset, or one of which this version has the classes but not the images.
+        InputError: no such dataset, or not to be had.
     """
-    return _samples(name, images_per_class, dataset_folder(name))
-
-
-def nameable_samples(name: str, images_per_class: int | None = None) -> SampleCatalog:
-    """What a list of samples may name, on whatever machine it is checked: reads and downloads no data of others.
-
-    Of the shipped dataset these are the samples of `sample_catalog`; of others all that are named by its rule.
-    """
-    if name not in PUBLISHED:
-        return sample_catalog(name, images_per_class)
-    from dlth_bench.datasets.catalog import samples_by_rule
-
-    return samples_by_rule(class_catalog(name))
+    return _samples(DATASETS.find(name), images_per_class, dataset_folder(name))
 
 
 @cache
-def _samples(name: str, images_per_class: int | None, folder: Path | None) -> SampleCatalog:
-    """Once a process and place of the dataset."""
-    return dataset_named(name).samples(images_per_class)
+def _samples(entry: DatasetEntry, images_per_class: int | None, folder: Path | None) -> SampleCatalog:
+    """Listed once a process and place of the dataset."""
+    return dataset_named(entry.name).samples(images_per_class)
 
 
-def published_train_images(name: str) -> int | None:
-    """How many training samples a dataset has that is not shipped, as its publication says; None: not stated here."""
-    return PUBLISHED[name].train if name in PUBLISHED else None
+def nameable_samples(name: str, images_per_class: int | None = None) -> SampleCatalog:
+    """What a list of samples may name, on whatever machine it is checked: downloads nothing and reads no copy.
+
+    Of the shipped dataset these are the samples of `sample_catalog`; of others all that are named by its rule.
+    """
+    names = DATASETS.find(name).sample_names
+    return sample_catalog(name, images_per_class) if names is None else samples_by_rule(class_catalog(name), names)
+
+
+def published_size(name: str) -> PublishedSize | None:
+    """How many samples a dataset has that is not shipped, as its publication says; None: not stated here.
+
+    Raises:
+        InputError: no such dataset.
+    """
+    return DATASETS.find(name).published
 
 
 def validation_counts(data: DataSpec, class_ids: Sequence[str]) -> tuple[int, ...] | None:
@@ -171,29 +147,14 @@ def validation_counts(data: DataSpec, class_ids: Sequence[str]) -> tuple[int, ..
 
     Data of another manifest than the protocol's are not these data.
     """
-    if data.dataset in PUBLISHED:
-        return (PUBLISHED[data.dataset].val_of_class,) * len(class_ids)
+    published = published_size(data.dataset)
+    if published is not None:
+        return (published.val_of_class,) * len(class_ids)
     dataset = image_dataset(data.dataset)
     if data.manifest_digest not in (None, dataset.manifest_digest):
         return None
     labels = dataset.load("val", class_ids).labels.tolist()
     return tuple(labels.count(label) for label in range(len(class_ids)))
-
-
-@cache
-def _glyphs() -> ImageDataset:
-    """One instance a process, so that its files are read once."""
-    from dlth_bench.datasets.glyphs.dataset import Glyphs
-
-    return Glyphs()
-
-
-def _check(name: str) -> None:
-    if name in _DATASETS:
-        return
-    near = difflib.get_close_matches(name, _DATASETS, n=1)
-    guess = f"; did you mean {quoted(near[0])}?" if near else ""
-    raise InputError(f"unknown dataset {quoted(name)}, valid are {', '.join(_DATASETS)}{guess}")
 
 
 def train_sizes(dataset: str, classes: int, images_per_class: int | None = None) -> tuple[int, ...]:
@@ -207,7 +168,7 @@ def train_sizes(dataset: str, classes: int, images_per_class: int | None = None)
     """
     if images_per_class is not None:
         return (images_per_class,) * classes
-    total = published_train_images(dataset)
-    total = len(sample_catalog(dataset)) if total is None else total
+    published = published_size(dataset)
+    total = len(sample_catalog(dataset)) if published is None else published.train
     each, rest = divmod(round(total * classes / len(class_catalog(dataset))), classes)
     return (each + 1,) * rest + (each,) * (classes - rest)

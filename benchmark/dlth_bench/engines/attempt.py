@@ -1,4 +1,4 @@
-"""One attempt at a run, in whatever process an engine chose: claim, train, store."""
+"""One attempt at a run, in whatever process an engine chose: claim, train, store; and pretraining that runs share."""
 
 from __future__ import annotations
 
@@ -19,8 +19,7 @@ from pydantic import ValidationError
 from dlth_bench.datasets.registry import protocol_dataset
 from dlth_bench.engines.followers import call_followers
 from dlth_bench.engines.heartbeat import Pulse, Report
-from dlth_bench.runs.result import Result
-from dlth_bench.runs.run import Run, Tuning
+from dlth_bench.runs.run import Result, Run, Tuning
 from dlth_bench.runs.store import CRITICAL_FILE, ENCODER_FILE, PRETRAINED_FILE, SEARCH_FILE, Busy, Store
 from dlth_bench.util.errors import InputError
 from dlth_bench.util.files import write_atomically

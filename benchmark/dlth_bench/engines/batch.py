@@ -22,8 +22,7 @@ from pydantic import Field, ValidationError
 
 from dlth_bench.protocols.protocol import Protocol
 from dlth_bench.runs.plan import chosen_configs
-from dlth_bench.runs.result import Result
-from dlth_bench.runs.run import Run
+from dlth_bench.runs.run import Result, Run
 from dlth_bench.runs.store import Store
 from dlth_bench.subsets.subset import Subset
 from dlth_bench.util.errors import InputError

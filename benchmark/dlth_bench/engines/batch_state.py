@@ -11,8 +11,7 @@ from typing import Literal
 from dlth_bench.engines.batch import BatchFolder, queue_name
 from dlth_bench.engines.engine import Event, Finished, Progressed
 from dlth_bench.engines.heartbeat import Beat, file_clock, is_fresh, read_beat, silent_seconds
-from dlth_bench.runs.result import Result
-from dlth_bench.runs.run import Run
+from dlth_bench.runs.run import Result, Run
 from dlth_bench.runs.store import Store
 
 State = Literal["finished", "diverged", "failed", "running", "queued", "lost"]

@@ -1,4 +1,4 @@
-"""Whether the data are what they should be: the shipped ones by their digest, others by what is known of them."""
+"""What ``doctor`` looks at: machine, versions, and whether the data are what they should be."""
 
 from __future__ import annotations
 
@@ -17,16 +17,17 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
 import dlth_bench
-from dlth_bench.datasets.catalog import PUBLISHED, PublishedSize
 from dlth_bench.datasets.dataset import Dataset, DataSpec
 from dlth_bench.datasets.download import HubFiles, cache_folder, dataset_folder, quiet_hub
-from dlth_bench.datasets.registry import dataset_named, hub_files, image_dataset
+from dlth_bench.datasets.entry import PublishedSize
+from dlth_bench.datasets.glyphs.dataset import Glyphs
+from dlth_bench.datasets.registry import DATASETS, dataset_named
 from dlth_bench.protocols.protocol_file import lock_state, read_lock, read_protocol, shipped_protocols
 from dlth_bench.util.errors import InputError
 from dlth_bench.util.files import shipped_folder
 from dlth_bench.util.model import Frozen
 
-Status = Literal["ok", "warn", "fail"]
+CheckStatus = Literal["ok", "warn", "fail"]
 
 
 class Check(Frozen):
@@ -40,7 +41,7 @@ class Check(Frozen):
     """
 
     name: str
-    status: Status
+    status: CheckStatus
     found: str
     advice: str = ""
 
@@ -63,8 +64,6 @@ def protocols_check() -> Check:
 
 def glyphs_check() -> Check:
     """Whether the shipped images are to the last pixel those that protocols were frozen with."""
-    from dlth_bench.datasets.glyphs.dataset import Glyphs
-
     dataset = Glyphs()
     try:
         computed = dataset.computed_digest()
@@ -87,9 +86,10 @@ def dataset_checks(data: DataSpec, *, quick: bool = False) -> list[Check]:
     Raises:
         InputError: no such dataset.
     """
-    if data.dataset == "glyphs":
-        return [_frozen_digest_check(image_dataset("glyphs"), data)]
-    hub, folder = hub_files(data.dataset), dataset_folder(data.dataset)
+    entry = DATASETS.find(data.dataset)
+    if entry.hub is None:
+        return [_frozen_digest_check(dataset_named(data.dataset), data)]
+    hub, folder = entry.hub, dataset_folder(data.dataset)
     try:
         folder = folder or hub.cached()
         if folder is None:
@@ -97,7 +97,8 @@ def dataset_checks(data: DataSpec, *, quick: bool = False) -> list[Check]:
         dataset = dataset_named(data.dataset)
         if quick:
             return [Check(name=data.dataset, status="ok", found=f"in {folder}; not looked into")]
-        return [_sizes_check(dataset, PUBLISHED[data.dataset], str(folder)), _frozen_digest_check(dataset, data)]
+        sizes = [] if entry.published is None else [_sizes_check(dataset, entry.published, str(folder))]
+        return [*sizes, _frozen_digest_check(dataset, data)]
     except InputError as error:
         return [Check(name=data.dataset, status="fail", found=error.located)]
 

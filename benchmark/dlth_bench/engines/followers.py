@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from dlth_bench.datasets.registry import protocol_dataset
 from dlth_bench.runs.run import Run, Tuning
 
 
@@ -31,7 +32,6 @@ def follows(devices: int) -> bool:
 
 def follow(device: str, tuning: Tuning) -> None:
     """Train what the first process says, until it says that nothing is left."""
-    from dlth_bench.datasets.registry import protocol_dataset
     from dlth_bench.training.cpu_speed.allocator import keep_freed_memory
     from dlth_bench.training.environment import quiet_libraries
     from dlth_bench.training.parallel.processes import broadcast_from_first, launch

@@ -8,19 +8,21 @@ config was trained with several seeds.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import resources
 from statistics import variance
 from typing import Annotated
 
 from pydantic import Field
+from scipy.special import stdtrit
 
+from dlth_bench.datasets.registry import protocol_dataset
 from dlth_bench.engines.doctor import Check
+from dlth_bench.engines.heartbeat import Report
 from dlth_bench.protocols.protocol import Accuracy
 from dlth_bench.protocols.protocol_file import find_protocol
-from dlth_bench.runs.result import Environment, Result
-from dlth_bench.runs.run import Run
+from dlth_bench.runs.run import Environment, Result, Run
 from dlth_bench.subsets.subset import Subset
 from dlth_bench.util.model import Frozen
 
@@ -29,8 +31,6 @@ REFUSED = 0.01
 
 VISIBLE = 0.01
 """Relative difference of two losses from which on their curves can be told apart by eye."""
-
-Report = Callable[[str, int, int], None]
 
 
 class GoldenCell(Frozen):
@@ -66,8 +66,6 @@ class GoldenCell(Frozen):
     @property
     def accepted(self) -> tuple[float, float]:
         """Lowest and highest top-1 that retraining may give, as fractions."""
-        from scipy.special import stdtrit
-
         std, freedom = self.noise
         reach = float(-stdtrit(freedom, REFUSED / 2)) * math.sqrt(2) * std
         recorded = self.result.accuracy or 0.0
@@ -84,7 +82,6 @@ def train_golden(cell: GoldenCell, device: str, report: Report) -> Result:
     """The cell's run, trained now in this process on one thread, as engines do, and kept nowhere."""
     import torch
 
-    from dlth_bench.datasets.registry import protocol_dataset
     from dlth_bench.training.environment import quiet_libraries
     from dlth_bench.training.train_run import train_run
 

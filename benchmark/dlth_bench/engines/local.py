@@ -15,11 +15,12 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from dlth_bench.engines.attempt import ATTEMPTS, attempt, checkpoints, failed, given_up
-from dlth_bench.engines.engine import Event, Finished, Progressed
+from dlth_bench.engines.data_parallel import DataParallelEngine
+from dlth_bench.engines.engine import EngineSettings, Event, Finished, Progressed
 from dlth_bench.engines.heartbeat import Pulse
-from dlth_bench.runs.result import Result
-from dlth_bench.runs.run import Run, Tuning
+from dlth_bench.runs.run import Result, Run, Tuning
 from dlth_bench.runs.store import Busy, Store
+from dlth_bench.util.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -315,3 +316,35 @@ def visible_gpus(device: str = "auto") -> tuple[str, ...]:
     # CUDA reads the names up to the first that is none.
     end = next((place for place, name in enumerate(names) if not name or name == "-1"), len(names))
     return tuple(names[:end])
+
+
+def worker_count(workers: int | None, device: str) -> int:
+    """How many runs to train at once: as asked, else one on each GPU, and without one as many as there are cores."""
+    if workers is not None:
+        return workers
+    gpus = visible_gpus(device)
+    if gpus or device == "cuda":
+        return max(1, len(gpus))
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def local_engine(settings: EngineSettings) -> LocalEngine | DataParallelEngine:
+    """A pool of processes, or, where a run takes several devices, one run after the other on all of them.
+
+    Raises:
+        InputError: an option is given; it has none.
+    """
+    if settings.options:
+        raise InputError("--engine-option: the local engine has none")
+    if settings.tuning.devices > 1:
+        return DataParallelEngine(
+            settings.store, settings.tuning, device=settings.device, keep_weights=settings.keep_weights
+        )
+    return LocalEngine(
+        settings.store,
+        workers=settings.workers or 1,
+        device=settings.device,
+        gpus=visible_gpus(settings.device),
+        keep_weights=settings.keep_weights,
+        tuning=settings.tuning,
+    )

@@ -19,8 +19,7 @@ from dlth_bench.engines.attempt import attempt, given_up
 from dlth_bench.engines.batch import BatchFolder, new_batch
 from dlth_bench.engines.batch_state import Follower
 from dlth_bench.engines.engine import EngineSettings, Event, Finished, key_values, number
-from dlth_bench.runs.result import Result
-from dlth_bench.runs.run import Run
+from dlth_bench.runs.run import Result, Run
 from dlth_bench.runs.store import Busy, Store
 from dlth_bench.util.errors import InputError
 from dlth_bench.util.text import printable, quoted
@@ -226,3 +225,8 @@ def _reachable(address: str) -> None:
         socket.create_connection((match[1], int(match[2])), timeout=REACH_SECONDS).close()
     except (OSError, OverflowError) as error:
         raise InputError(f"--engine ray: no cluster at {quoted(address)}: {error}") from None
+
+
+def ray_engine(settings: EngineSettings) -> RayEngine:
+    """The engine that settings and their ``key=value`` options describe; raises InputError for an unknown option."""
+    return RayEngine(settings, ray_options(settings.options, settings.workers))

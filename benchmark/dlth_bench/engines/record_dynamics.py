@@ -2,31 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import numpy.typing as npt
+
 import dlth_bench
 from dlth_bench.datasets.registry import protocol_dataset
+from dlth_bench.engines.heartbeat import Report
+from dlth_bench.protocols.methods import METHODS
 from dlth_bench.protocols.protocol import Config, Protocol
 from dlth_bench.runs.dynamics_file import Convention, DynamicsHeader
 from dlth_bench.runs.plan import chosen_configs
-from dlth_bench.runs.result import Result
-from dlth_bench.runs.run import Run
+from dlth_bench.runs.run import Result, Run
 from dlth_bench.subsets.subset import Subset
 from dlth_bench.util.errors import InputError
 
 if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
-
     from dlth_bench.training.dynamics import DynamicsRecorder
     from dlth_bench.training.loop import AfterStep
     from dlth_bench.training.stage import Stage
-
-
-Report = Callable[[str, int, int], None]
-"""Hears (stage, step, of steps)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,10 +52,8 @@ def recorded_stage(config: Config, convention: Convention) -> str:
     """
     if config.pruning is not None:
         raise InputError(f"config {config.name} prunes, and trains many times: take one that does not")
-    if config.method.kind == "supervised":
-        stage, mixup = "pretrain", config.method.mixup
-    elif config.method.kind == "text":
-        stage, mixup = "pretrain", 0.0
+    if METHODS[config.method.kind].labels == "all":
+        stage, mixup = "pretrain", getattr(config.method, "mixup", 0.0)
     elif config.evaluation is not None and config.evaluation.kind == "finetune":
         stage, mixup = "finetune", config.evaluation.mixup
     else:
@@ -74,7 +68,7 @@ def recordable_configs(protocol: Protocol) -> list[str]:
     names = []
     for config in protocol.configs:
         finetuned = config.evaluation is not None and config.evaluation.kind == "finetune"
-        if config.pruning is None and (config.method.kind in {"supervised", "text"} or finetuned):
+        if config.pruning is None and (METHODS[config.method.kind].labels == "all" or finetuned):
             names.append(config.name)
     return names
 

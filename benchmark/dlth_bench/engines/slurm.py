@@ -25,8 +25,7 @@ from dlth_bench.engines.batch_state import follow
 from dlth_bench.engines.engine import EngineSettings, Event, Finished, key_values, number, whole
 from dlth_bench.engines.heartbeat import STALE_SECONDS, Listener, file_clock
 from dlth_bench.engines.local import LocalEngine
-from dlth_bench.runs.result import Result
-from dlth_bench.runs.run import Run
+from dlth_bench.runs.run import Result, Run
 from dlth_bench.runs.store import Store
 from dlth_bench.util.errors import InputError
 from dlth_bench.util.text import printable, quoted
@@ -376,3 +375,8 @@ def _sbatch(folder: BatchFolder, jobs: int, options: SlurmOptions) -> JobNumbers
 
 def _last_line(text: str) -> str:
     return next((line for line in reversed(text.splitlines()) if line.strip()), "sbatch failed")
+
+
+def slurm_engine(settings: EngineSettings) -> SlurmEngine:
+    """The engine that settings and their ``key=value`` options describe; raises InputError for an unknown option."""
+    return SlurmEngine(settings, slurm_options(settings.options, settings.workers))

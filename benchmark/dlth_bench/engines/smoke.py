@@ -16,7 +16,7 @@ from typing import Any
 from dlth_bench.datasets.dataset import Dataset, DataSpec
 from dlth_bench.datasets.download import CACHE_VARIABLE
 from dlth_bench.protocols.measurements import FewShotSpec, MeasurementSpec, TicketProbeSpec, TransferSpec
-from dlth_bench.protocols.methods import MethodSpec, MoCoSpec, NNCLRSpec, SwAVSpec
+from dlth_bench.protocols.methods import MethodSpec
 from dlth_bench.protocols.protocol import Config
 from dlth_bench.protocols.recipe import Duration, TrainSpec
 from dlth_bench.protocols.tickets import PruningSpec, RewindPoint, SearchSpec
@@ -160,10 +160,6 @@ def _short_measurement(spec: MeasurementSpec) -> MeasurementSpec:
 
 
 def _small_queue(method: MethodSpec) -> MethodSpec:
-    """Queues of two batches, and batch norm in two groups where it has groups, to fit the small batch."""
-    if isinstance(method, MoCoSpec):
-        groups = None if method.batch_norm_groups is None else 2
-        return method.model_copy(update={"queue": 2 * BATCH, "batch_norm_groups": groups})
-    if isinstance(method, NNCLRSpec) or (isinstance(method, SwAVSpec) and method.queue):
-        return method.model_copy(update={"queue": 2 * BATCH})
-    return method
+    """Queues of two batches, and batch norm in two groups, where it has a queue or groups, to fit the small batch."""
+    small = {"queue": 2 * BATCH, "batch_norm_groups": 2}
+    return method.model_copy(update={name: value for name, value in small.items() if getattr(method, name, None)})

@@ -1,4 +1,4 @@
-"""The overlap of student and teacher in the limit of many dimensions, for the rules and data where it is known.
+"""The teacher-student perceptron of the DLTH paper's appendix F.1: simulated, and solved for many dimensions.
 
 Inputs are standard normal in N dimensions, labels the sign of the teacher's field, and P = alpha N samples are kept. A
 subset of small margins keeps those with the smallest |z|, z the field of a unit probe at an angle to the teacher.

@@ -1,4 +1,4 @@
-"""What follows from the numbers of a printed row, next to the correlations it prints."""
+"""The DLTH paper's printed tables, and what follows from their numbers."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ _NORMAL_975 = 1.959963984540054
 
 
 @dataclass(frozen=True)
-class Check:
+class PrintedCheck:
     """One correlation of a row, as printed and as our scorer computes it; None where it is not or cannot be."""
 
     printed: float | None
@@ -145,13 +145,13 @@ class CheckedRow:
     """
 
     row: PrintedRow
-    pearson: Check
-    spearman: Check
+    pearson: PrintedCheck
+    spearman: PrintedCheck
     pearson_interval: tuple[float, float]
     pearson_rounding: tuple[float, float] | None
     spearman_untied: float | None
     spearman_p: float | None
-    exchanged: tuple[Check, Check] | None
+    exchanged: tuple[PrintedCheck, PrintedCheck] | None
 
     @property
     def attainable(self) -> bool:
@@ -203,10 +203,10 @@ def _check_row(row: PrintedRow, table: PaperTable, untied: FloatArray) -> Checke
     )
 
 
-def _checks(row: PrintedRow, accuracies: Sequence[float], table: PaperTable) -> tuple[Check, Check]:
+def _checks(row: PrintedRow, accuracies: Sequence[float], table: PaperTable) -> tuple[PrintedCheck, PrintedCheck]:
     return (
-        Check(row.pearson, correlation_with(accuracies, table.full, "pearson")),
-        Check(row.spearman, correlation_with(accuracies, table.full, "spearman")),
+        PrintedCheck(row.pearson, correlation_with(accuracies, table.full, "pearson")),
+        PrintedCheck(row.spearman, correlation_with(accuracies, table.full, "spearman")),
     )
 
 
@@ -320,7 +320,7 @@ def _against(table: PaperTable, full: FullData) -> str:
     pearsons = [pearson for _, pearson, _ in values if pearson is not None]
     spearmans = [spearman for _, _, spearman in values if spearman is not None]
     fitting = sum(
-        Check(row.pearson, pearson).follows is True and Check(row.spearman, spearman).follows is True
+        PrintedCheck(row.pearson, pearson).follows is True and PrintedCheck(row.spearman, spearman).follows is True
         for row, pearson, spearman in values
     )
     return (

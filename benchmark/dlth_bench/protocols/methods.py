@@ -1,13 +1,15 @@
-"""Training methods and evaluations of a config, with all their hyper-parameters."""
+"""Training methods and evaluations of a config, one spec each, with all their hyper-parameters."""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
 from dlth_bench.protocols.recipe import EMA, AugmentSpec, Probability, Temperature, TrainSpec
-from dlth_bench.util.model import Frozen
+from dlth_bench.util.model import Frozen, Registry
 
 Width = Annotated[int, Field(gt=0)]
 Weight = Annotated[float, Field(ge=0)]
@@ -240,6 +242,74 @@ MethodSpec = Annotated[
     MoCoSpec | DINOSpec | MAESpec | SupervisedSpec | TextSpec | TwoViewMethodSpec | PretextMethodSpec,
     Field(discriminator="kind"),
 ]
+
+Views = Callable[[Any], list[tuple[str, AugmentSpec | None]]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class MethodEntry:
+    """What is to be known of a method beside its hyper-parameters; ``training/methods`` has its networks.
+
+    Attributes:
+        spec: of its hyper-parameters; its ``kind`` is the method's name.
+        views: what training sees of a sample, given the hyper-parameters; ``{}`` in a text stands for the view.
+        labels: whose labels it trains with. A method that trains with labels has a head, and takes no evaluation; one
+            that trains with some draws its batches itself.
+        backbone: the only kind that it takes; empty: several.
+    """
+
+    spec: type[Frozen]
+    views: Views
+    labels: Literal["none", "some", "all"] = "none"
+    backbone: str = ""
+
+    @property
+    def name(self) -> str:
+        (kind,) = self.spec.model_fields["kind"].annotation.__args__  # type: ignore[union-attr]  # a Literal of one
+        return str(kind)
+
+
+def _two_views(method: TwoViewSpec) -> list[tuple[str, AugmentSpec | None]]:
+    return [("crop: {}", view) for view in method.views]
+
+
+def _dino_views(method: DINOSpec) -> list[tuple[str, AugmentSpec | None]]:
+    views: list[tuple[str, AugmentSpec | None]] = [("global crop: {}", view) for view in method.global_views]
+    return [*views, (f"{method.local_crops} local crops: {{}}", method.local_view)]
+
+
+def _exemplar_views(method: ExemplarSpec) -> list[tuple[str, AugmentSpec | None]]:
+    return [(f"{method.views} crops, turned by up to {method.rotation:g} degrees: {{}}", method.augment)]
+
+
+def _one_view(text: str) -> Views:
+    return lambda method: [(text, method.augment)]
+
+
+METHODS: Registry[MethodEntry] = Registry(
+    "method",
+    (
+        MethodEntry(spec=BarlowTwinsSpec, views=_two_views),
+        MethodEntry(spec=BYOLSpec, views=_two_views),
+        MethodEntry(spec=NNCLRSpec, views=_two_views),
+        MethodEntry(spec=SimCLRSpec, views=_two_views),
+        MethodEntry(spec=SimSiamSpec, views=_two_views),
+        MethodEntry(spec=SwAVSpec, views=_two_views),
+        MethodEntry(spec=VICRegSpec, views=_two_views),
+        MethodEntry(spec=MoCoSpec, views=_one_view("2 crops: {}")),
+        MethodEntry(spec=DINOSpec, views=_dino_views),
+        MethodEntry(spec=MAESpec, views=_one_view("1 crop: {}"), backbone="vit"),
+        MethodEntry(spec=RotNetSpec, views=_one_view("1 crop in 4 rotations: {}")),
+        MethodEntry(spec=ExemplarSpec, views=_exemplar_views),
+        MethodEntry(spec=S4LSpec, views=_one_view("1 crop in 4 rotations: {}"), labels="some"),
+        MethodEntry(spec=SupervisedSpec, views=_one_view("1 crop: {}"), labels="all"),
+        MethodEntry(
+            spec=TextSpec, views=lambda _: [("texts as they are", None)], labels="all", backbone="embedding_bag"
+        ),
+    ),
+)
+"""All methods."""
+
 
 Features = Literal["pooled", "cls", "cls_last4", "cls_and_mean"]
 

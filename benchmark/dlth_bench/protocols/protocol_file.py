@@ -1,19 +1,283 @@
-"""Protocols as files: YAML to read, and the lock that keeps a frozen one from changing."""
+"""Protocol files: YAML, parts shared by ``extends:``, the shipped ones by name, and the lock that keeps them.
+
+A file's own values win over those of its bases, a later base wins over an earlier one. Mappings are merged key by key,
+everything else is replaced, lists as a whole. Anchors of a base can be used as if they stood in the file itself.
+
+Files are merged as YAML nodes, which know their file and line; so an error still names the place of the wrong value.
+"""
 
 from __future__ import annotations
 
 import difflib
 import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any, TypeVar
 
+import yaml
 from pydantic import ValidationError
 
-from dlth_bench.protocols.extends import place_of, read_extended
 from dlth_bench.protocols.protocol import Protocol
 from dlth_bench.util.errors import InputError
-from dlth_bench.util.files import shipped_folder
-from dlth_bench.util.text import quoted
+from dlth_bench.util.files import read_text_file, shipped_folder
+from dlth_bench.util.text import printable, quoted
 
+EXTENDS = "extends"
+MAX_BASES = 16
+"""Bases of a file in all, those of its bases included: a file of a few lines cannot make the reader read for hours."""
+
+_MERGE_TAG = "tag:yaml.org,2002:merge"
+_NULL_TAG = "tag:yaml.org,2002:null"
+
+T = TypeVar("T")
+
+Location = Sequence[str | int]
+"""The path of a value in a document: keys and indices."""
+
+
+def read_extended(path: Path) -> tuple[Any, yaml.Node | None]:
+    """The document in a YAML file merged into its bases, and the node it was made from; None for an empty file.
+
+    Raises:
+        InputError: with file and line: not YAML; a base that is missing, no mapping or not named by a relative path
+            of a YAML file; bases that extend each other; more than ``MAX_BASES`` of them.
+    """
+    source = _shown(path)
+    node = _Reader().read(path, source, above=()).node
+    return (None if node is None else _built(node, source)), node
+
+
+def place_of(node: yaml.Node, location: Location) -> tuple[str, int]:
+    """File and 1-based line of the key or list item at ``location``, or of the deepest part of it that exists."""
+    mark = node.start_mark
+    for part in location:
+        inner = next((pair for pair in _pairs(node) if pair[0] == part), None)
+        if inner is not None:  # parts that pydantic adds, such as a union's tag, are not in the file
+            _, mark, node = inner
+    return str(mark.name), int(mark.line) + 1
+
+
+def _pairs(node: yaml.Node) -> Iterator[tuple[str | int, Any, yaml.Node]]:
+    """Key or index, mark and value of what a node holds."""
+    if isinstance(node, yaml.SequenceNode):
+        yield from ((index, item.start_mark, item) for index, item in enumerate(node.value))
+    elif isinstance(node, yaml.MappingNode):
+        yield from ((key.value, key.start_mark, value) for key, value in node.value)
+
+
+class _File:
+    """A file merged into its bases.
+
+    Attributes:
+        node: the merged document without ``<<`` and ``extends``; None for an empty file.
+        anchors: the nodes that a file which extends this one may use, by anchor.
+    """
+
+    def __init__(self, node: yaml.Node | None, anchors: Mapping[str, yaml.Node]) -> None:
+        self.node = node
+        self.anchors = anchors
+
+
+class _Reader:
+    """Reads one file and its bases, and counts these."""
+
+    def __init__(self) -> None:
+        self.bases = 0
+
+    def read(self, path: Path, source: str, above: tuple[Path, ...]) -> _File:
+        """A file merged into its bases.
+
+        Args:
+            source: its name in errors.
+            above: the files that extend this one, itself not included.
+        """
+        text = read_text_file(path)
+        named = _named_bases(text, source) if EXTENDS in text else []
+        bases = [self._base(path, source, name, line, (*above, path)) for name, line in named]
+        anchors = {anchor: node for base in bases for anchor, node in base.anchors.items()}
+        loader = _Loader(text, source, anchors)
+        node = _checked(loader.get_single_node, source)
+        if node is None:
+            return _File(None, {})
+        own = _checked(lambda: _without_merge_keys(node, source), source)
+        _built(own, source)  # what cannot be built is said to be of this file, not of one that extends it
+        nodes = [*(base.node for base in bases if base.node is not None), _without_key(own, EXTENDS)]
+        merged = nodes[0]
+        for later in nodes[1:]:
+            merged = _merged(merged, later, {})
+        return _File(merged, anchors | loader.found)
+
+    def _base(self, path: Path, source: str, name: str, line: int, above: tuple[Path, ...]) -> _File:
+        told = f"{EXTENDS}: {quoted(name, 120)}"
+        if Path(name).is_absolute() or Path(name).suffix not in {".yaml", ".yml"}:
+            raise InputError(f"{told} is not the path of a .yaml file relative to this one", source=source, line=line)
+        base = path.parent / name
+        if not _is_file(base):
+            raise InputError(f"{told} is no file; paths are relative to this one", source=source, line=line)
+        if base.resolve() in {file.resolve() for file in above}:
+            raise InputError(f"{told} extends this file in turn", source=source, line=line)
+        self.bases += 1
+        if self.bases > MAX_BASES:
+            raise InputError(f"{told} is one base too many; at most {MAX_BASES} in all", source=source, line=line)
+        found = self.read(base, _shown(base), above)
+        if not isinstance(found.node, yaml.MappingNode):
+            raise InputError(f"{told} is no mapping, so that nothing can be merged with it", source=source, line=line)
+        return found
+
+
+class _Loader(yaml.SafeLoader):
+    """Composes one document, in which anchors of its bases can be used; its marks name the file.
+
+    Attributes:
+        found: the nodes of the file's own anchors.
+    """
+
+    def __init__(self, text: str, source: str, inherited: Mapping[str, yaml.Node] | None) -> None:
+        super().__init__(text)
+        self.name = source
+        self.inherited = inherited
+        self.found: dict[str, yaml.Node] = {}
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        """As YAML does; without ``inherited``, an alias is an empty value."""
+        event: Any = self.peek_event()  # type: ignore[no-untyped-call]
+        is_alias = isinstance(event, yaml.AliasEvent)
+        if is_alias and event.anchor not in self.anchors:
+            known = self._inherited(event)
+            if known is not None:
+                self.get_event()  # type: ignore[no-untyped-call]
+                return known
+        node = super().compose_node(parent, index)
+        if not is_alias and event.anchor is not None and node is not None:
+            self.found[event.anchor] = node
+        return node
+
+    def _inherited(self, alias: Any) -> yaml.Node | None:
+        if self.inherited is None:
+            return yaml.ScalarNode(_NULL_TAG, "", alias.start_mark, alias.end_mark)
+        return self.inherited.get(alias.anchor)
+
+
+def _named_bases(text: str, source: str) -> list[tuple[str, int]]:
+    """The bases that a text names, each with its line; found before the text's aliases can be looked up."""
+    outline = _checked(_Loader(text, source, None).get_single_node, source)
+    found = [] if outline is None else [value for key, _, value in _pairs(outline) if key == EXTENDS]
+    if not isinstance(outline, yaml.MappingNode) or not found:
+        return []
+    items = found[-1].value if isinstance(found[-1], yaml.SequenceNode) else [found[-1]]
+    for item in items or found:
+        if not isinstance(item, yaml.ScalarNode) or not item.value:
+            line = item.start_mark.line + 1
+            raise InputError(f"{EXTENDS}: must be the path of a file, or a list of paths", source=source, line=line)
+    return [(item.value, item.start_mark.line + 1) for item in items]
+
+
+def _shown(path: Path) -> str:
+    return printable(str(path), 4096)
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # a name that is too long, or holds a NUL
+        return False
+
+
+def _checked(compose: Callable[[], T], source: str) -> T:
+    """What ``compose`` returns.
+
+    Raises:
+        InputError: it is not YAML.
+    """
+    try:
+        return compose()
+    except InputError:
+        raise
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        problem = getattr(error, "problem", None) or "cannot be read"
+        place = (source, None) if mark is None else (mark.name, mark.line + 1)
+        raise InputError(f"not YAML: {problem}", source=place[0], line=place[1]) from None
+    except (ValueError, RecursionError) as error:  # a date such as 2026-13-01; a thousand brackets
+        raise InputError(f"not YAML: {error}", source=source) from None
+
+
+def _built(node: yaml.Node, source: str) -> Any:
+    """The values of a node."""
+    return _checked(lambda: yaml.SafeLoader("").construct_document(node), source)
+
+
+def _without_merge_keys(node: yaml.Node, source: str, done: dict[int, yaml.Node | None] | None = None) -> yaml.Node:
+    """A node with the pairs that ``<<`` stands for in its place, so that a base's value cannot win over them.
+
+    Raises:
+        InputError: a node holds itself, or ``<<`` merges something that is no mapping.
+    """
+    done = {} if done is None else done
+    if id(node) in done:
+        known = done[id(node)]
+        if known is None:
+            raise InputError("not YAML: an anchor holds itself", source=source, line=node.start_mark.line + 1)
+        return known
+    done[id(node)] = None
+    result = node
+    if isinstance(node, yaml.SequenceNode):
+        items = [_without_merge_keys(item, source, done) for item in node.value]
+        result = yaml.SequenceNode(node.tag, items, node.start_mark, node.end_mark, node.flow_style)
+    elif isinstance(node, yaml.MappingNode):
+        own = [(key, _without_merge_keys(value, source, done)) for key, value in node.value]
+        merged = [pair for key, value in own if key.tag == _MERGE_TAG for pair in _merge_key_pairs(value)]
+        pairs = [*merged, *((key, value) for key, value in own if key.tag != _MERGE_TAG)]
+        result = _mapping_like(node, _last_of_each(pairs))
+    done[id(node)] = result
+    return result
+
+
+def _merge_key_pairs(value: yaml.Node) -> list[tuple[yaml.Node, yaml.Node]]:
+    """The pairs of what stands after ``<<``: of a mapping, or of a list of mappings of which the first wins."""
+    parts = value.value[::-1] if isinstance(value, yaml.SequenceNode) else [value]
+    for part in parts:
+        if not isinstance(part, yaml.MappingNode):
+            mark = part.start_mark
+            raise InputError("not YAML: << takes a mapping or a list of them", source=mark.name, line=mark.line + 1)
+    return [pair for part in parts for pair in part.value]
+
+
+def _merged(base: yaml.Node, own: yaml.Node, done: dict[tuple[int, int], yaml.Node]) -> yaml.Node:
+    """Two mappings key by key, of anything else the second; ``done`` has what has been merged already."""
+    if not (isinstance(base, yaml.MappingNode) and isinstance(own, yaml.MappingNode)):
+        return own
+    if (id(base), id(own)) not in done:
+        known = {_identity(key): value for key, value in base.value}
+        pairs = [
+            (key, _merged(known[_identity(key)], value, done) if _identity(key) in known else value)
+            for key, value in own.value
+        ]
+        done[id(base), id(own)] = _mapping_like(own, _last_of_each([*base.value, *pairs]))
+    return done[id(base), id(own)]
+
+
+def _without_key(node: yaml.Node, name: str) -> yaml.Node:
+    if not isinstance(node, yaml.MappingNode):
+        return node
+    return _mapping_like(node, [(key, value) for key, value in node.value if key.value != name])
+
+
+def _last_of_each(pairs: Iterable[tuple[yaml.Node, yaml.Node]]) -> list[tuple[yaml.Node, yaml.Node]]:
+    """One pair a key, the last, where the key came first."""
+    return list({_identity(key): (key, value) for key, value in pairs}.values())
+
+
+def _identity(key: yaml.Node) -> object:
+    """Equal for keys that are equal in YAML's eyes; a key that is no scalar equals itself alone."""
+    return (key.tag, key.value) if isinstance(key, yaml.ScalarNode) else id(key)
+
+
+def _mapping_like(node: yaml.MappingNode, pairs: list[tuple[yaml.Node, yaml.Node]]) -> yaml.MappingNode:
+    return yaml.MappingNode(node.tag, pairs, node.start_mark, node.end_mark, node.flow_style)
+
+
+DEFAULT_PROTOCOL = "glyphs-ssl"
 LOCK_NAME = "LOCK.json"
 DRAFTS = "drafts"
 """Folder beside the lock with the protocols that may still change and are on no board."""

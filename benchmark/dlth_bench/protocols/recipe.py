@@ -1,4 +1,4 @@
-"""The parts that training recipes are made of: backbone, augmentation, optimizer."""
+"""The parts that training recipes are made of: backbone, augmentation, optimizer, duration."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from dlth_bench.protocols.methods import ExemplarSpec, RotNetSpec, S4LSpec, SupervisedSpec
+from dlth_bench.protocols.methods import METHODS, ExemplarSpec, RotNetSpec, S4LSpec, SupervisedSpec
 from dlth_bench.protocols.recipe import AugmentSpec, Backbone, Duration, TrainSpec
 from dlth_bench.util.errors import InputError
 from dlth_bench.util.model import Frozen
@@ -60,8 +60,8 @@ class SearchSpec(Frozen):
             return ""
         if method.kind == "supervised" and method.weight_average is not None:
             return "the search takes no weight average"
-        if method.kind == "s4l" and (self.train or train).repeats > 1:
-            return "a search with s4l draws its batches itself and takes no repeats"
+        if METHODS[method.kind].labels == "some" and (self.train or train).repeats > 1:
+            return f"a search with {method.kind} draws its batches itself and takes no repeats"
         if method.kind != "supervised" and score in {"snip", "grasp", "synflow"}:
             return f"score {score} is of supervised searches, the method {method.kind} is none"
         return ""

@@ -1,4 +1,4 @@
-"""Reading a critical set that a stored run left; ``spec.critical_set`` has the layout of the file."""
+"""The file of a critical set, which a stored run leaves: its layout, and reading it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from safetensors import SafetensorError, safe_open
 from dlth_bench.datasets.catalog import SampleCatalog
 from dlth_bench.protocols.tickets import PracFacts
 from dlth_bench.runs.store import CRITICAL_FILE, read_stored_run
-from dlth_bench.subsets.subset_file import misnamed
+from dlth_bench.subsets.subset import misnamed
 from dlth_bench.util.errors import InputError
 from dlth_bench.util.model import Frozen
 

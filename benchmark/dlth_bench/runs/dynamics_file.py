@@ -1,4 +1,4 @@
-"""Reading and writing training dynamics; ``spec.dynamics`` has the layout of the file.
+"""The file of training dynamics: its layout, reading and writing it.
 
 Tensors stay on disk and are read an epoch, or the samples of a class, at a time: those of ImageNet-1K over 90 epochs
 take 0.5 GB each.
@@ -21,7 +21,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from dlth_bench.datasets.catalog import SampleCatalog
-from dlth_bench.subsets.subset_file import misnamed
+from dlth_bench.subsets.subset import misnamed
 from dlth_bench.util.errors import InputError
 from dlth_bench.util.files import write_atomically
 from dlth_bench.util.model import Frozen

@@ -8,11 +8,10 @@ from pathlib import Path
 
 from dlth_bench.datasets.catalog import SampleCatalog
 from dlth_bench.datasets.registry import class_catalog, sample_catalog
-from dlth_bench.protocols.protocol import Config, Protocol
-from dlth_bench.protocols.reference import Cost
-from dlth_bench.runs.result import Result
-from dlth_bench.runs.run import Run
+from dlth_bench.protocols.protocol import Config, Cost, Protocol
+from dlth_bench.runs.run import Result, Run
 from dlth_bench.runs.store import Store
+from dlth_bench.subsets.find import SubsetFile, find_subset
 from dlth_bench.subsets.subset import REPLACED_TEXT, Subset, check_size
 from dlth_bench.util.errors import InputError
 from dlth_bench.util.text import printable, quoted
@@ -167,6 +166,17 @@ def expected_cost(protocol: Protocol, config: Config, share: float) -> Cost | No
         flops=reference.cost.flops * part,
         device_seconds=reference.cost.device_seconds * part,
     )
+
+
+def subset_for(name_or_path: str, protocol: Protocol) -> SubsetFile:
+    """The subset of a name or in a file, if the protocol takes it.
+
+    Raises:
+        InputError: it is no valid subset of the protocol's training data, or has too few or too many members.
+    """
+    file = find_subset(name_or_path, protocol.data.dataset, protocol.data.images_per_class)
+    check_subset(file.subset, protocol, source=file.path)
+    return file
 
 
 def check_subset(subset: Subset, protocol: Protocol, *, source: Path | str | None = None) -> None:

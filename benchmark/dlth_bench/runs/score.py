@@ -1,4 +1,4 @@
-"""Accuracies from a CSV file: published tables, or runs done elsewhere.
+"""From stored results, or accuracies in a CSV file, to a scorecard or a protocol's reference.
 
 Two layouts are understood. Long: columns ``config,accuracy``. Wide: one column a config. Both may
 have columns ``seed`` and ``subset``. Of a protocol that ranks by another metric the numbers are that metric's, in its
@@ -16,11 +16,10 @@ from pathlib import Path
 
 import numpy as np
 
-from dlth_bench.protocols.metric import Metric
-from dlth_bench.protocols.protocol import Protocol
-from dlth_bench.protocols.reference import ConfigReference, Cost, Reference
+from dlth_bench.protocols.measurements import Metric
+from dlth_bench.protocols.protocol import ConfigReference, Cost, Protocol, Reference
 from dlth_bench.runs.plan import chosen_configs, full_data, grid_runs, stored_result
-from dlth_bench.runs.result import TRAINING_VERSION, Result
+from dlth_bench.runs.run import TRAINING_VERSION, Result
 from dlth_bench.runs.store import Store
 from dlth_bench.scoring.correlation import FloatArray
 from dlth_bench.scoring.power import left_out, racing_note

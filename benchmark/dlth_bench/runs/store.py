@@ -28,13 +28,13 @@ from typing import TypeVar
 from filelock import FileLock, Timeout
 from pydantic import ValidationError
 
-from dlth_bench.runs.result import TRAINING_VERSION, Result, contradictions
-from dlth_bench.runs.run import Run
+from dlth_bench.runs.run import TRAINING_VERSION, Result, Run, contradictions
 from dlth_bench.util.errors import InputError
 from dlth_bench.util.files import read_text_file, write_atomically
 from dlth_bench.util.model import Frozen
 from dlth_bench.util.text import printable, quoted
 
+DEFAULT_STORE = Path("runs")
 RUN_FILE = "run.json"
 RESULT_FILE = "result.json"
 PRETRAINED_FILE = "pretrain.safetensors"

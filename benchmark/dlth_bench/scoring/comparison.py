@@ -1,4 +1,4 @@
-"""Which subsets differ in their true correlation with the full data, all pairs tested at once.
+"""Submissions against each other, all pairs tested at once, and against random subsets of their size.
 
 Two subsets are compared with the same reference, so its noise is shared and cancels in part: what is resampled is the
 difference of the two correlations, not each alone. Two 95 % intervals may overlap while the difference is clear, and

@@ -1,4 +1,4 @@
-"""Correlations between two sets of per-config accuracies, vectorised over leading axes.
+"""Correlations between two sets of per-config accuracies, their permutation tests, and the influence of each config.
 
 Written with numpy alone: importing ``scipy.stats`` costs more than half a second, and bootstrap and permutation
 need the same statistic on thousands of short vectors at once.

@@ -1,4 +1,4 @@
-"""Draws of the true correlation, and of the true accuracies, that agree with noisy means.
+"""The interval of the true correlation over seeds, from draws of it that agree with the noisy means.
 
 A generalised pivotal quantity (Weerahandi 1993): invent the noise, keep the observation, solve for the truth.
 Centre both sides' means over the configs. The observed vectors are true vectors plus noise in d = configs - 1

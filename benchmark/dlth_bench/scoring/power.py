@@ -1,4 +1,4 @@
-"""How many seeds, or configs, it takes to tell two subsets apart: power by simulation.
+"""How many seeds or configs it takes to tell two subsets apart, and which configs need no further seed.
 
 Two subsets are imagined whose true Pearson correlations with the full data differ by what one wants to resolve, and
 experiments on them are simulated and judged as the board judges: what share finds the better one to be better?

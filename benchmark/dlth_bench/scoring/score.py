@@ -1,4 +1,4 @@
-"""A scorecard from the outcomes of a subset's runs and the protocol's reference."""
+"""A scorecard from the outcomes of a subset's runs and the protocol's reference: its trend, notes and cost."""
 
 from __future__ import annotations
 
@@ -10,10 +10,8 @@ from typing import get_args
 import numpy as np
 
 import dlth_bench
-from dlth_bench.protocols.comparisons import family_of, steps_of
-from dlth_bench.protocols.metric import ACCURACY, Metric
-from dlth_bench.protocols.protocol import Config, Protocol
-from dlth_bench.protocols.reference import Cost, Reference
+from dlth_bench.protocols.measurements import ACCURACY, Metric
+from dlth_bench.protocols.protocol import Config, Cost, Protocol, Reference
 from dlth_bench.scoring.ceiling import disattenuated, noise_ceiling, reliability_of
 from dlth_bench.scoring.correlation import (
     MINIMUM_CONFIGS,
@@ -23,7 +21,7 @@ from dlth_bench.scoring.correlation import (
     leave_one_out,
     permutation_p_values,
 )
-from dlth_bench.scoring.decisions import decision_score, step_scores, structure_scores
+from dlth_bench.scoring.decisions import decision_score, family_of, step_scores, steps_of, structure_scores
 from dlth_bench.scoring.interval_over_configs import config_intervals
 from dlth_bench.scoring.interval_over_seeds import seed_intervals
 from dlth_bench.scoring.scorecard import ConfigScore, CorrelationScore, CostScore, Scorecard, StructureScore

@@ -6,8 +6,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from dlth_bench.protocols.metric import ACCURACY, Metric
-from dlth_bench.protocols.reference import Cost
+from dlth_bench.protocols.measurements import ACCURACY, Metric
+from dlth_bench.protocols.protocol import Cost
 from dlth_bench.subsets.subset import Replaced
 from dlth_bench.util.model import Frozen
 

@@ -1,4 +1,4 @@
-"""One side of a comparison: what is known of each config's accuracy, from runs or from published numbers."""
+"""The two sides of a comparison, subset and reference: means and seed noise of each config."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import brentq
 from scipy.special import polygamma, psi
 
-from dlth_bench.protocols.metric import ACCURACY, Metric
-from dlth_bench.protocols.reference import Reference
+from dlth_bench.protocols.measurements import ACCURACY, Metric
+from dlth_bench.protocols.protocol import Reference
 from dlth_bench.scoring.correlation import MINIMUM_CONFIGS, FloatArray, as_configs
 
 

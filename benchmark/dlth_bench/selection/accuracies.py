@@ -1,4 +1,4 @@
-"""Per-class accuracies from a table, CSV or Parquet: one model, or a column a model.
+"""Per-class accuracies: from a table, from stored runs, or from the results behind a reference.
 
 A class is written in a column ``class`` or ``wnid`` (any spelling that the dataset knows) or ``index`` (its 0-based
 position); a row with several of them must name one class. A table of one model has a column ``accuracy``, or
@@ -17,13 +17,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 from pydantic import ValidationError
 
 from dlth_bench.datasets.catalog import ClassCatalog
 from dlth_bench.protocols.protocol import Protocol
 from dlth_bench.protocols.protocol_file import find_protocol
-from dlth_bench.runs.result import Result
-from dlth_bench.runs.run import Run
+from dlth_bench.runs.run import Result, Run
 from dlth_bench.runs.store import read_stored_run
 from dlth_bench.util.errors import InputError
 from dlth_bench.util.files import LINE_BREAK, read_text_file
@@ -260,8 +260,6 @@ def _means(
     ]
     if not rows:
         return None
-    import numpy as np  # slow to load, and the command line lists the policies at every start
-
     means = np.asarray(rows, dtype=np.float64).mean(axis=0)
     return {class_id: float(mean) for class_id, mean in zip(ids, means, strict=True)}
 

@@ -1,4 +1,4 @@
-"""Forgetting events (Toneva et al. 2019): how often a sample that was predicted correctly no longer was.
+"""Policies by training dynamics: forgetting events, easy and hard samples, EL2N, entropy, SVP.
 
 A sample that was never predicted correctly was never forgotten either. What that says about it differs between
 publications: the hardest of all (Toneva et al.; a threshold that all of them pass in the PrAC code), or, counted as
@@ -9,25 +9,27 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from dlth_bench.runs.dynamics_file import Dynamics, ScoreName
-from dlth_bench.selection.policy import RECORDED, Choice, Criterion, NeverLearned, Policy, SampleRequest
+from dlth_bench.selection.policy import (
+    RECORDED,
+    Choice,
+    Criterion,
+    Labels,
+    NeverLearned,
+    Policy,
+    Positions,
+    SampleRequest,
+)
+from dlth_bench.selection.sample_pool import ranked, take
 from dlth_bench.util.errors import InputError
-
-if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
-
-    from dlth_bench.runs.dynamics_file import Dynamics
-    from dlth_bench.selection.policy import Labels, Positions
 
 
 @dataclass(frozen=True, eq=False)
-class Forgetting:
+class ForgettingCounts:
     """What a training did to each sample.
 
     events: int64 (samples,), from correct in one epoch to wrong in the next.
@@ -38,14 +40,12 @@ class Forgetting:
     learned: npt.NDArray[np.bool_]
 
 
-def forgetting(correct: Iterable[npt.NDArray[np.bool_]]) -> Forgetting:
+def forgetting(correct: Iterable[npt.NDArray[np.bool_]]) -> ForgettingCounts:
     """Events of one training.
 
     Args:
         correct: of each epoch, bool (samples,).
     """
-    import numpy as np
-
     rows = iter(correct)
     before = np.array(next(rows))
     learned, events = before.copy(), np.zeros(len(before), dtype=np.int64)
@@ -53,21 +53,19 @@ def forgetting(correct: Iterable[npt.NDArray[np.bool_]]) -> Forgetting:
         events += before & ~now
         learned |= now
         before = now
-    return Forgetting(events, learned)
+    return ForgettingCounts(events, learned)
 
 
-def summed(trainings: Sequence[Forgetting]) -> Forgetting:
+def summed(trainings: Sequence[ForgettingCounts]) -> ForgettingCounts:
     """Several trainings on the same samples: the sum of events, and whether any of them learned the sample."""
-    import numpy as np
-
-    return Forgetting(
+    return ForgettingCounts(
         np.sum([training.events for training in trainings], axis=0),
         np.any([training.learned for training in trainings], axis=0),
     )
 
 
 def most_forgotten(
-    statistics: Forgetting,
+    statistics: ForgettingCounts,
     size: int,
     never_learned: NeverLearned = NeverLearned.FIRST,
     *,
@@ -85,10 +83,6 @@ def most_forgotten(
     Raises:
         InputError: fewer samples than ``size`` were ever learned, and the others are excluded.
     """
-    import numpy as np
-
-    from dlth_bench.selection.sample_pool import ranked, take
-
     learned = statistics.learned
     apart = learned if never_learned is NeverLearned.FIRST else ~learned
     ties = np.zeros(len(learned), dtype=np.int64) if epochs_correct is None else epochs_correct
@@ -100,7 +94,7 @@ def most_forgotten(
     return take(order, size, labels)
 
 
-def read_forgetting(dynamics: Sequence[Dynamics]) -> Forgetting:
+def read_forgetting(dynamics: Sequence[Dynamics]) -> ForgettingCounts:
     """The summed statistics of recorded trainings."""
     return summed([forgetting(recorded.correct()) for recorded in dynamics])
 
@@ -149,10 +143,6 @@ def by_difficulty(
         margin: (samples,), higher is easier; decides among equals. Then the samples' order does.
         labels: for the same number of each class.
     """
-    import numpy as np
-
-    from dlth_bench.selection.sample_pool import ranked, take
-
     sign = 1 if hardest else -1
     further = np.zeros(len(correct)) if margin is None else margin
     return take(ranked(sign * correct, sign * further), size, labels)
@@ -190,8 +180,6 @@ def highest(scores: npt.NDArray[np.float64], size: int, labels: Labels | None = 
     Args:
         labels: for the same number of each class.
     """
-    from dlth_bench.selection.sample_pool import ranked, take
-
     return take(ranked(-scores), size, labels)
 
 

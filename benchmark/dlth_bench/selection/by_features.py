@@ -1,4 +1,4 @@
-"""Greedy k-centre on features (Gonzalez 1985; Sener & Savarese 2018): each next sample is the farthest from all so far.
+"""Policies by features of samples: greedy k-centre and herding.
 
 Its largest distance from a sample to the nearest centre is at most twice the least possible. Over all samples it costs
 samples x size x dimensions; for a tenth of ImageNet-1K that is 10^16, so large pools are covered class by class
@@ -7,17 +7,13 @@ samples x size x dimensions; for a tenth of ImageNet-1K that is 10^16, so large 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import numpy as np
+import numpy.typing as npt
+from threadpoolctl import threadpool_limits
 
-from dlth_bench.selection.policy import RECORDED, Choice, Policy, SampleRequest
+from dlth_bench.selection.policy import RECORDED, Choice, Policy, Positions, SampleRequest
+from dlth_bench.selection.sample_pool import class_members, class_shares
 from dlth_bench.util.errors import InputError
-
-if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
-
-    from dlth_bench.selection.policy import Positions
-
 
 _DECIMALS = 9
 """Distances that agree to so many decimals are equal: what remains is rounding, which differs between machines."""
@@ -33,8 +29,6 @@ def greedy_centres(features: npt.NDArray[np.float64], size: int, first: int) -> 
         features: (samples, dimensions), finite.
         first: position of the first centre.
     """
-    import numpy as np
-
     largest = float(np.abs(features).max())
     points = features / largest if largest > 0 else features
     squares = np.einsum("nd,nd->n", points, points)
@@ -51,11 +45,6 @@ def greedy_centres(features: npt.NDArray[np.float64], size: int, first: int) -> 
 
 
 def _choose_centres(request: SampleRequest) -> Choice:
-    import numpy as np
-    from threadpoolctl import threadpool_limits
-
-    from dlth_bench.selection.sample_pool import class_members, class_shares
-
     dynamics = request.one_model("kcenter")
     rng = np.random.default_rng(request.seed)
     labels = request.labels
@@ -96,8 +85,6 @@ def herd(features: npt.NDArray[np.float64], size: int) -> Positions:
     Args:
         features: (samples, dimensions), finite; scaled to length one here. A row of zeros stays.
     """
-    import numpy as np
-
     lengths = np.linalg.norm(features, axis=1, keepdims=True)
     points = features / np.where(lengths > 0, lengths, 1.0)
     towards = points @ points.mean(axis=0)
@@ -113,11 +100,6 @@ def herd(features: npt.NDArray[np.float64], size: int) -> Positions:
 
 
 def _choose_by_herding(request: SampleRequest) -> Choice:
-    import numpy as np
-    from threadpoolctl import threadpool_limits
-
-    from dlth_bench.selection.sample_pool import class_members, class_shares
-
     dynamics = request.one_model("herding")
     labels = request.labels
     shares = class_shares(labels, request.size, balanced=request.balanced)

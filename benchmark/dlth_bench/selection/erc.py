@@ -1,4 +1,4 @@
-"""Samples on which several configs agree with their overall order: ERC's condition, sample by sample.
+"""ERC: classes, or samples, on which several configs agree with their overall order.
 
 Appendix I of the DLTH paper builds its tickets of AG News from "consistent samples across four configurations until
 reaching 10% of the full data", twice, and says no more. Here: a sample is consistent if no config that is worse
@@ -13,22 +13,19 @@ import itertools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
 
 from dlth_bench.selection.accuracies import named_models, read_pool
-from dlth_bench.selection.policy import POOL, Choice, Policy, Request, SampleRequest, Ties
+from dlth_bench.selection.policy import POOL, Choice, Labels, Policy, Positions, Request, SampleRequest, Ties
 from dlth_bench.selection.random import balanced_random_samples, random_classes, random_samples
+from dlth_bench.selection.sample_pool import read_correctness
 from dlth_bench.util.errors import InputError
 from dlth_bench.util.text import printable, quoted
 
-if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
-
-    from dlth_bench.selection.policy import Labels, Positions
-
-    Accuracies = Mapping[str, npt.NDArray[np.float64]]
-    """By config: accuracy (a fraction) on each sample (samples,)."""
+Accuracies = Mapping[str, npt.NDArray[np.float64]]
+"""By config: accuracy (a fraction) on each sample (samples,)."""
 
 
 TARGET = 100
@@ -149,8 +146,6 @@ def consistent_samples(pool: Accuracies, ties: Ties = Ties.ALLOW, margin: float 
     Raises:
         InputError: fewer than two configs, two of equal mean, or a margin below 0 or not below 1.
     """
-    import numpy as np
-
     if len(pool) < 2:
         raise InputError(f"the pool has {len(pool)} config; a consistency of configs needs at least 2")
     if not 0 <= margin < 1:
@@ -186,10 +181,6 @@ def draw(consistent: ConsistentSamples, size: int, seed: int, labels: Labels | N
 
 def _pool(request: SampleRequest) -> Accuracies:
     """Of each config the mean over its seeds, correct after the last epoch; or the tables' columns."""
-    import numpy as np
-
-    from dlth_bench.selection.sample_pool import read_correctness
-
     if bool(request.dynamics) == bool(request.correctness):
         raise InputError("consistent needs --dynamics, one file a config, or --correctness tables (not both)")
     if request.correctness:

@@ -1,7 +1,4 @@
-"""The words that all policies share: what one is asked, what it answers, and how it is listed.
-
-``samples/request.py`` has the question to a policy that chooses samples.
-"""
+"""What a policy is asked, what it answers, and how it is listed."""
 
 from __future__ import annotations
 
@@ -9,21 +6,19 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Generic, Literal, Protocol, TypeVar
+from typing import Generic, Literal, Protocol, TypeVar
+
+import numpy as np
+import numpy.typing as npt
 
 from dlth_bench.datasets.catalog import ClassCatalog, SampleCatalog
+from dlth_bench.runs.critical_set_file import StoredCriticalSet
+from dlth_bench.runs.dynamics_file import Dynamics
 from dlth_bench.subsets.subset import SubsetUnit
 from dlth_bench.util.errors import InputError
 
-if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
-
-    from dlth_bench.runs.critical_set_file import StoredCriticalSet
-    from dlth_bench.runs.dynamics_file import Dynamics
-
-    Labels = npt.NDArray[np.int64]
-    Positions = npt.NDArray[np.intp]
+Labels = npt.NDArray[np.int64]
+Positions = npt.NDArray[np.intp]
 
 
 Option = Literal[
@@ -278,8 +273,6 @@ class SampleRequest:
     @property
     def labels(self) -> Labels:
         """int64 (samples,)."""
-        import numpy as np
-
         return np.asarray(self.samples.labels, dtype=np.int64)
 
     def one_model(self, policy: str) -> Dynamics:

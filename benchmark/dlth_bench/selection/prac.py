@@ -12,12 +12,11 @@ from __future__ import annotations
 
 from dlth_bench.protocols.tickets import PracFacts
 from dlth_bench.selection.policy import Choice, Policy, SampleRequest
+from dlth_bench.selection.sample_pool import ranked, take
 from dlth_bench.util.errors import InputError
 
 
 def _choose(request: SampleRequest) -> Choice:
-    from dlth_bench.selection.sample_pool import ranked, take
-
     critical = request.critical
     if critical is None:
         raise InputError("prac needs --search")

@@ -1,4 +1,4 @@
-"""RS among samples, NiR, and their balanced kin: what can be drawn without a model.
+"""Policies without a model: RS of classes and samples, balanced RS, NiR.
 
 NiR keeps every class and the same fraction of its images (appendix A of the DLTH paper: a random tenth of each).
 """
@@ -7,13 +7,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
-from dlth_bench.selection.policy import POOL, Choice, Draw, Policy, Request, SampleRequest, size_within
+import numpy as np
+
+from dlth_bench.selection.policy import (
+    POOL,
+    Choice,
+    Draw,
+    Labels,
+    Policy,
+    Positions,
+    Request,
+    SampleRequest,
+    size_within,
+)
+from dlth_bench.selection.sample_pool import shuffled, take, take_fraction
 from dlth_bench.util.errors import InputError
-
-if TYPE_CHECKING:
-    from dlth_bench.selection.policy import Labels, Positions
 
 
 def random_classes(class_ids: Sequence[str], size: int, seed: int) -> tuple[str, ...]:
@@ -22,8 +31,6 @@ def random_classes(class_ids: Sequence[str], size: int, seed: int) -> tuple[str,
     Raises:
         InputError: ``size`` is not between 1 and the number of classes.
     """
-    import numpy as np  # slow to load, and the command line lists the policies at every start
-
     size_within(size, len(class_ids))
     drawn = np.random.default_rng(seed).choice(len(class_ids), size=size, replace=False)
     return tuple(sorted(class_ids[index] for index in drawn))
@@ -38,8 +45,6 @@ RS = Policy("rs", "random: uniform, without replacement", _choose_classes, takes
 
 def random_samples(count: int, size: int, seed: int) -> Positions:
     """``size`` of ``count`` positions, each set equally likely."""
-    import numpy as np  # slow to load, and the command line lists the policies at every start
-
     return np.random.default_rng(seed).choice(count, size=size, replace=False)
 
 
@@ -49,8 +54,6 @@ def balanced_random_samples(labels: Labels, size: int, seed: int) -> Positions:
     Which classes get one more, where the size is no multiple of their number, is drawn too. A class with fewer samples
     than its share gives all it has, and the others share the rest.
     """
-    from dlth_bench.selection.sample_pool import shuffled, take
-
     order, class_ranks = shuffled(labels, seed)
     return take(order, size, labels, class_ranks)
 
@@ -64,10 +67,6 @@ def fewer_images(labels: Labels, size: int, draw: Draw = Draw.RANDOM, seed: int 
     Raises:
         InputError: ``size`` is below the number of classes.
     """
-    import numpy as np
-
-    from dlth_bench.selection.sample_pool import shuffled, take_fraction
-
     classes = len(np.unique(labels))
     if size < classes:
         raise InputError(f"size {size}: nir keeps every class, and there are {classes}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,32 +21,38 @@ from dlth_bench.selection.wec_sec import SEC, WEC
 from dlth_bench.selection.wnh import WNH
 from dlth_bench.subsets.subset import Subset, SubsetUnit
 from dlth_bench.util.errors import InputError
+from dlth_bench.util.model import Registry, unknown
 from dlth_bench.util.tables import file_digest
-from dlth_bench.util.text import printable, quoted
+from dlth_bench.util.text import printable
 
 if TYPE_CHECKING:
     from dlth_bench.runs.dynamics_file import Dynamics
 
 
-_CLASS_POLICIES: Mapping[str, Policy[Request]] = {policy.name: policy for policy in (RS, ERC, *PD, WNH, WEC, SEC)}
+CLASS_POLICIES: Registry[Policy[Request]] = Registry("policy", (RS, ERC, *PD, WNH, WEC, SEC))
+"""Those that choose classes, in the paper's order."""
 
-_SAMPLE_POLICIES: Mapping[str, Policy[SampleRequest]] = {
-    policy.name: policy
-    for policy in (
+SAMPLE_POLICIES: Registry[Policy[SampleRequest]] = Registry(
+    "policy",
+    (
         *(RS_SAMPLES, RS_BALANCED, NIR, CONSISTENT, FORGETTING, EL2N, ENTROPY, SVP),
         *(KCENTER, HERDING, *DIFFICULTY, PRAC),
-    )
-}
+    ),
+)
+"""Those that choose training samples."""
+
+POLICIES: Mapping[SubsetUnit, Mapping[str, Policy[Any]]] = {"class": CLASS_POLICIES, "sample": SAMPLE_POLICIES}
+"""All policies by what they choose and by name; another one is an entry in its file, and its place in one of these."""
 
 
 def class_policies() -> tuple[Policy[Request], ...]:
     """Those that choose classes, in the paper's order."""
-    return tuple(_CLASS_POLICIES.values())
+    return tuple(CLASS_POLICIES.values())
 
 
 def sample_policies() -> tuple[Policy[SampleRequest], ...]:
     """Those that choose training samples."""
-    return tuple(_SAMPLE_POLICIES.values())
+    return tuple(SAMPLE_POLICIES.values())
 
 
 def find_class_policy(name: str) -> Policy[Request]:
@@ -56,9 +61,8 @@ def find_class_policy(name: str) -> Policy[Request]:
     Raises:
         InputError: there is none; says which there are.
     """
-    if name not in _CLASS_POLICIES:
-        raise _unknown(name, "class")
-    return _CLASS_POLICIES[name]
+    _check(name, "class")
+    return CLASS_POLICIES[name]
 
 
 def find_sample_policy(name: str) -> Policy[SampleRequest]:
@@ -67,9 +71,8 @@ def find_sample_policy(name: str) -> Policy[SampleRequest]:
     Raises:
         InputError: there is none; says which there are.
     """
-    if name not in _SAMPLE_POLICIES:
-        raise _unknown(name, "sample")
-    return _SAMPLE_POLICIES[name]
+    _check(name, "sample")
+    return SAMPLE_POLICIES[name]
 
 
 def unit_of(name: str) -> SubsetUnit:
@@ -78,11 +81,23 @@ def unit_of(name: str) -> SubsetUnit:
     Raises:
         InputError: there is no policy of that name; says which there are.
     """
-    if name in _CLASS_POLICIES:
-        return "class"
-    if name in _SAMPLE_POLICIES:
-        return "sample"
-    raise _unknown(name, None)
+    for unit, policies in POLICIES.items():
+        if name in policies:
+            return unit
+    raise _unknown(name)
+
+
+def _check(name: str, unit: SubsetUnit) -> None:
+    """Refuse a name that is none of a policy, or none of one with that unit."""
+    units = [other for other, policies in POLICIES.items() if name in policies]
+    if not units:
+        raise _unknown(name)
+    if unit not in units:
+        raise InputError(f"{name} chooses {PLURAL[units[0]]}, not {PLURAL[unit]}")
+
+
+def _unknown(name: str) -> InputError:
+    return unknown("policy", name, (known for policies in POLICIES.values() for known in policies))
 
 
 def build_request(
@@ -171,20 +186,8 @@ def _flag(option: Option) -> str:
 
 
 def _owners(option: Option) -> str:
-    everyone: tuple[Policy[Any], ...] = (*class_policies(), *sample_policies())
+    everyone = (policy for policies in POLICIES.values() for policy in policies.values())
     return ", ".join(dict.fromkeys(policy.name for policy in everyone if option in {*policy.needs, *policy.takes}))
-
-
-def _unknown(name: str, unit: SubsetUnit | None) -> InputError:
-    """What to say of a name that is none of a policy, or none of one with that unit."""
-    by_unit: dict[SubsetUnit, Mapping[str, Any]] = {"class": _CLASS_POLICIES, "sample": _SAMPLE_POLICIES}
-    others = [other for other, policies in by_unit.items() if name in policies]
-    if unit is not None and others:
-        return InputError(f"{name} chooses {PLURAL[others[0]]}, not {PLURAL[unit]}")
-    known = list(dict.fromkeys(known for policies in by_unit.values() for known in policies))
-    near = difflib.get_close_matches(name, known, n=1)
-    guess = f"; did you mean {quoted(near[0])}?" if near else ""
-    return InputError(f"unknown policy {quoted(name)}, valid are {', '.join(known)}{guess}")
 
 
 def subset_of(policy: Policy[Asked], request: Asked, choice: Choice) -> Subset:

@@ -1,4 +1,4 @@
-"""Tables with a row for each sample, CSV or Parquet: what there is to choose from, and what models got right.
+"""The samples that a policy may choose from, shares of classes among them, and tables with a row for each sample.
 
 A column ``sample`` has the IDs, a class's ID, a slash and a name; a column ``class``, if there is one, says the class
 again. Made for a million rows, so a CSV file is streamed.
@@ -10,7 +10,7 @@ import csv
 from array import array
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,14 +18,12 @@ import numpy.typing as npt
 from dlth_bench.datasets.catalog import ClassCatalog, SampleCatalog
 from dlth_bench.datasets.registry import class_catalog, sample_catalog
 from dlth_bench.protocols.protocol_file import find_protocol
-from dlth_bench.subsets.subset_file import misnamed
+from dlth_bench.runs.dynamics_file import Dynamics
+from dlth_bench.selection.policy import Labels, Positions
+from dlth_bench.subsets.subset import misnamed
 from dlth_bench.util.errors import InputError
 from dlth_bench.util.tables import read_parquet_columns
 from dlth_bench.util.text import printable, quoted
-
-if TYPE_CHECKING:
-    from dlth_bench.runs.dynamics_file import Dynamics
-
 
 DEFAULT_PROTOCOLS = {"glyphs": "glyphs-ssl"}
 """Whose training samples are chosen among where the user names no protocol; other datasets: all samples."""
@@ -237,10 +235,6 @@ def _read_csv_columns(path: Path) -> Columns:
         raise InputError(f"is not a readable CSV file: {error}", source=path) from None
     cells_by_column = zip(*rows, strict=True) if rows else [[] for _ in header]
     return {name: [cell.strip() for cell in column] for name, column in zip(header, cells_by_column, strict=True)}
-
-
-Labels = npt.NDArray[np.int64]
-Positions = npt.NDArray[np.intp]
 
 
 def ranked(*keys: npt.NDArray[Any]) -> Positions:

@@ -1,4 +1,4 @@
-"""Class embeddings: from a file, from a text model, or from TF-IDF of what is known about the classes."""
+"""WEC and SEC: one class from each cluster of class embeddings, of words or of image features."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +17,9 @@ from dlth_bench.datasets.catalog import ClassCatalog
 from dlth_bench.selection.policy import Algorithm, Choice, Policy, Request, size_within
 from dlth_bench.util.errors import InputError
 from dlth_bench.util.text import printable, quoted
+
+if TYPE_CHECKING:
+    from dlth_bench.selection.policy import Positions
 
 
 def _clustered(request: Request, embeddings: Matrix, origin: str) -> Choice:
@@ -191,8 +195,6 @@ def _clip_text_features(name: str, texts: Sequence[str], transformers: ModuleTyp
             features.append(model.text_projection(pooled).double().numpy())
     return np.concatenate(features)
 
-
-Positions = npt.NDArray[np.intp]
 
 _STARTS = 10
 _MAX_ROUNDS = 300

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dlth_bench.datasets.catalog import ClassCatalog
+from dlth_bench.datasets.imagenet.classes import first_hypernyms
 from dlth_bench.selection.policy import Choice, Policy, Representative, Request, size_within
 from dlth_bench.util.errors import InputError
 from dlth_bench.util.tables import read_csv_table
@@ -73,8 +74,6 @@ class ClassTree:
 def tree_of(catalog: ClassCatalog) -> ClassTree:
     """The tree that comes with a dataset: WordNet's first-listed hypernyms for ImageNet, else ``ClassInfo.tree``."""
     if catalog.dataset == "imagenet":
-        from dlth_bench.datasets.imagenet.classes import first_hypernyms
-
         return ClassTree.from_parents(first_hypernyms(), catalog.ids)
     parents: dict[str, str] = {}
     for info in catalog:

@@ -1,4 +1,4 @@
-"""Subset files together with their dataset and card: the shipped ones by name, any other by path."""
+"""Finding a subset by name or path, with its card; using one elsewhere: ImageFolder export, `datasets` filter."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from typing import Any
 
 from dlth_bench.datasets.catalog import ClassCatalog
 from dlth_bench.datasets.registry import class_catalog, dataset_names, sample_catalog
-from dlth_bench.subsets.subset import Subset
-from dlth_bench.subsets.subset_file import (
+from dlth_bench.subsets.subset import (
     MAX_SUBSET_BYTES,
+    Subset,
     SubsetCard,
     count_known,
     load_card,

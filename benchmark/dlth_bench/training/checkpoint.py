@@ -16,7 +16,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from dlth_bench.runs.result import TRAINING_VERSION
+from dlth_bench.runs.run import TRAINING_VERSION
 from dlth_bench.util.files import write_atomically
 
 

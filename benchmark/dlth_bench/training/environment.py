@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 
 import dlth_bench
-from dlth_bench.runs.result import Environment
+from dlth_bench.runs.run import Environment
 from dlth_bench.training.cpu_speed.allocator import release_freed_memory
 
 _CLEAR_REFS, _STATUS = Path("/proc/self/clear_refs"), Path("/proc/self/status")

@@ -7,7 +7,7 @@ the measurement.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
@@ -17,11 +17,11 @@ from timm.layers.drop import DropPath
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 
+from dlth_bench.protocols.measurements import Measured
 from dlth_bench.protocols.methods import Features, FinetuneSpec, LinearSpec
-from dlth_bench.protocols.metric import Measured
+from dlth_bench.protocols.protocol import Cost
 from dlth_bench.protocols.recipe import AugmentSpec
-from dlth_bench.protocols.reference import Cost
-from dlth_bench.runs.result import Curves, TicketFacts
+from dlth_bench.runs.run import Curves, TicketFacts
 from dlth_bench.training.data import Resident
 from dlth_bench.training.environment import peak_memory_bytes
 from dlth_bench.training.flops import forward_flops, stage_flops
@@ -256,17 +256,6 @@ def finetune_method(spec: FinetuneSpec, encoder: nn.Module, classes: int, pixels
     )
 
 
-def evaluate(context: RunContext, method: Method, data: Resident) -> RunOutcome:
-    """What the config's evaluation makes of a trained method, and what it took; fine-tuning changes the method."""
-    match context.config.evaluation:
-        case LinearSpec() as spec:
-            return _linear(context, spec, method, data)
-        case FinetuneSpec() as spec:
-            return _finetune(context, spec, method, data)
-        case None:
-            return classify(context, method, data)
-
-
 def classify(context: RunContext, method: Method, data: Resident) -> RunOutcome:
     """What a trained classifier predicts of both splits; says nothing of what training took."""
     if isinstance(method, TextClassifier):
@@ -326,3 +315,16 @@ def _finetune(context: RunContext, spec: FinetuneSpec, method: Method, data: Res
     outcome = classify(context, tuned, data)
     flops = stage_flops(stage, lambda: on(context.new_method().encoder))
     return replace(outcome, evaluation=history, images=stage.steps * spec.train.batch_size, flops=flops)
+
+
+EVALUATIONS: Mapping[str, Callable[[RunContext, Any, Method, Resident], RunOutcome]] = {
+    "linear": _linear,
+    "finetune": _finetune,
+}
+"""The evaluations by the kind of their spec in ``protocols/methods.py``; another one is a spec there, a line here."""
+
+
+def evaluate(context: RunContext, method: Method, data: Resident) -> RunOutcome:
+    """What the config's evaluation makes of a trained method, and what it took; fine-tuning changes the method."""
+    spec = context.config.evaluation
+    return classify(context, method, data) if spec is None else EVALUATIONS[spec.kind](context, spec, method, data)

@@ -9,17 +9,7 @@ import torch
 from torch import nn
 
 from dlth_bench.datasets.dataset import DataSpec
-from dlth_bench.protocols.methods import (
-    DINOSpec,
-    ExemplarSpec,
-    FinetuneSpec,
-    MethodSpec,
-    MoCoSpec,
-    RotNetSpec,
-    S4LSpec,
-    TextSpec,
-    TwoViewSpec,
-)
+from dlth_bench.protocols.methods import METHODS, FinetuneSpec
 from dlth_bench.protocols.protocol import Config
 from dlth_bench.protocols.recipe import AugmentSpec, TrainSpec
 from dlth_bench.training.environment import quiet_libraries
@@ -120,32 +110,13 @@ def _weights(module: nn.Module) -> int:
 def _views(config: Config) -> list[str]:
     """What training sees of an image, what evaluation trains on, and what it measures on."""
     evaluation = config.evaluation
-    views = _training_views(config.method)
+    views = [text.format(_view(view)) for text, view in METHODS[config.method.kind].views(config.method)]
     if evaluation is not None and evaluation.augment is not None:
         views.append(f"evaluation trains on: {_view(evaluation.augment)}")
     if config.eval_view is not None:
         view = config.eval_view
         views.append(f"evaluation sees: shorter side to {view.resize} px, {view.interpolation}, centre {view.crop} px")
     return views
-
-
-def _training_views(method: MethodSpec) -> list[str]:
-    match method:
-        case DINOSpec():
-            views = [f"global crop: {_view(view)}" for view in method.global_views]
-            return [*views, f"{method.local_crops} local crops: {_view(method.local_view)}"]
-        case TwoViewSpec():
-            return [f"crop: {_view(view)}" for view in method.views]
-        case MoCoSpec():
-            return [f"2 crops: {_view(method.augment)}"]
-        case RotNetSpec() | S4LSpec():
-            return [f"1 crop in 4 rotations: {_view(method.augment)}"]
-        case ExemplarSpec():
-            return [f"{method.views} crops, turned by up to {method.rotation:g} degrees: {_view(method.augment)}"]
-        case TextSpec():
-            return ["texts as they are"]
-        case _:
-            return [f"1 crop: {_view(method.augment)}"]
 
 
 def _view(spec: AugmentSpec | None) -> str:

@@ -17,7 +17,7 @@ import torch
 from lightning.fabric import Fabric
 from torch import Tensor
 
-from dlth_bench.runs.result import TRAINING_VERSION
+from dlth_bench.runs.run import TRAINING_VERSION
 from dlth_bench.training.cpu_speed.grouped_views import group_views
 from dlth_bench.training.methods.method import Moment, Views
 from dlth_bench.training.methods.text import TextClassifier

@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from dlth_bench.datasets.dataset import Dataset
-from dlth_bench.runs.result import TRAINING_VERSION, Result
-from dlth_bench.runs.run import Run, Tuning
+from dlth_bench.runs.run import TRAINING_VERSION, Result, Run, Tuning
 from dlth_bench.runs.store import PRETRAINED_FILE
 from dlth_bench.training.checkpoint import load_tensors, usable
 from dlth_bench.training.data import Resident

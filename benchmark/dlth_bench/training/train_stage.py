@@ -16,13 +16,7 @@ import torch
 from lightning.fabric import Fabric
 
 from dlth_bench.runs.run import Tuning
-from dlth_bench.training.checkpoint import (
-    load_tensors,
-    restore_training_state,
-    save_tensors,
-    training_state,
-    usable,
-)
+from dlth_bench.training.checkpoint import load_tensors, restore_training_state, save_tensors, training_state, usable
 from dlth_bench.training.loop import History, Progress, Trainer, Watch, train, unwatched
 from dlth_bench.training.methods.method import Method
 from dlth_bench.training.parallel.passes import undivided

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from dlth_bench.protocols.tickets import PracFacts, PruningSpec
-from dlth_bench.runs.result import TicketFacts
+from dlth_bench.runs.run import TicketFacts
 from dlth_bench.runs.store import CRITICAL_FILE, MASK_FILE, SEARCH_FILE
 from dlth_bench.subsets.subset import Subset
 from dlth_bench.training.data import Resident

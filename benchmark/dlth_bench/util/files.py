@@ -1,4 +1,4 @@
-"""Reading a small text file that a user or a stranger wrote."""
+"""Files: written atomically, small ones read with clear errors, and the folders that come with the package."""
 
 from __future__ import annotations
 

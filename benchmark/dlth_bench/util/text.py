@@ -1,4 +1,4 @@
-"""Numbers as people read them."""
+"""Text and numbers for people, and strangers' text made safe to print."""
 
 from __future__ import annotations
 

@@ -12,8 +12,7 @@ from dlth_bench.board.figures import KINDS, Kind, Material, find_kind, is_random
 from dlth_bench.board.markdown import board_rows
 from dlth_bench.board.submission_folder import StoredSubmission
 from dlth_bench.datasets.registry import class_catalog
-from dlth_bench.runs.result import Curves, Result
-from dlth_bench.runs.run import Run
+from dlth_bench.runs.run import Curves, Result, Run
 from dlth_bench.subsets.subset import Subset
 from dlth_bench.util.errors import InputError
 

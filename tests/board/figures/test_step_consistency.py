@@ -8,8 +8,8 @@ import pytest
 from board_examples import FULL, SUBSET, results_of, tiny_protocol
 
 from dlth_bench.board.figures.consistency import step_consistency
-from dlth_bench.protocols.comparisons import Step
 from dlth_bench.runs.score import score_results
+from dlth_bench.scoring.decisions import Step
 from dlth_bench.scoring.scorecard import Scorecard
 from dlth_bench.util.errors import InputError
 

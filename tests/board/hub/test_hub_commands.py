@@ -90,10 +90,13 @@ def test_proposal_of_an_edited_submission(place: Path, hub: LoopbackHub, writer:
     assert hub.requests == []
 
 
+PATIENCE = 600
+"""Seconds after which a process is taken to hang; whatever the machine, one that is well takes far less."""
+
 _PROGRAM = """
 import sys
 from pathlib import Path
-from dlth_bench.spec import protocol_file
+from dlth_bench.protocols import protocol_file
 protocol_file.shipped_folder = lambda kind: Path.cwd() / kind
 from board_commands import app
 app()
@@ -123,7 +126,7 @@ def test_token_stays_secret(place: Path, hub: LoopbackHub) -> None:
     submit(place / "submissions", "mine")
     hub.repository("lab/board")
     hub.fault("unavailable", match="/commit/")
-    output, _ = program(hub, place, HF_DEBUG="1", HF_HUB_VERBOSITY="debug").communicate(timeout=120)
+    output, _ = program(hub, place, HF_DEBUG="1", HF_HUB_VERBOSITY="debug").communicate(timeout=PATIENCE)
     assert "dataset lab/board: the Hub answers 503; trying again in 1 s" in output
     assert "published at" in output
     assert "authenticated: True" in output
@@ -148,10 +151,10 @@ def test_killed_publication_leaves_the_old_board(place: Path, hub: LoopbackHub, 
     )
     fault = hub.fault("hang", match=tuple(reversed(names))[request_number])
     process = program(hub, place)
-    assert fault.reached.wait(120)
+    assert fault.reached.wait(PATIENCE)
     process.send_signal(signal.SIGKILL)
-    process.communicate(timeout=60)
+    process.communicate(timeout=PATIENCE)
     fault.release.set()
     assert hub.repository("lab/board").head == before
-    assert "published at" in program(hub, place).communicate(timeout=120)[0]
+    assert "published at" in program(hub, place).communicate(timeout=PATIENCE)[0]
     assert len(hub.repository("lab/board").log) == 2

@@ -79,7 +79,7 @@ class _Handler(BaseHTTPRequestHandler):
         fault = next((fault for fault in hub.faults if fault.strikes(name)), Fault("none"))
         fault.reached.set()
         if fault.kind == "hang":
-            fault.release.wait(60)
+            fault.release.wait()
         if fault.kind in {"dropped", "hang"}:
             return self._drop()
         if fault.kind == "unavailable":

@@ -89,7 +89,7 @@ def _heading(driver: Any, key: str) -> Any:
 
 def _until(condition: Callable[[], bool]) -> None:
     """Wait for the page to follow a change of its address."""
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 120
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.02)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from board_examples import SUBSET, metadata_of, tiny_protocol
 from site_examples import AUTHOR
 
-from dlth_bench.board.site.board_page import correlation_scale, path, trend_chart
+from dlth_bench.board.site.charts import correlation_scale, path, trend_chart
 from dlth_bench.board.site.templates import bibtex
 from dlth_bench.scoring.scorecard import ConfigScore, CorrelationScore
 

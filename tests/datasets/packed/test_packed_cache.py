@@ -71,7 +71,7 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 from dlth_bench.datasets.imagenet.dataset import ImageNet, source_in
-from dlth_bench.datasets.packed.cache import cache
+from dlth_bench.datasets.packed import cache
 cache.BATCH = 2
 folder = Path(sys.argv[1])
 data = ImageNet(source_in(folder, folder.parent / "cache"), folder.parent / "cache", image_size=32, shorter_side=40)

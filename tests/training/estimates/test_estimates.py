@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from tiny_training import CLASSES, IMAGES_PER_CLASS, RESNET, SGD, tiny_run, train_spec
+from tiny_training import CLASSES, CONFIGS, IMAGES_PER_CLASS, RESNET, SGD, tiny_run, train_spec
 
 from dlth_bench.datasets.glyphs.dataset import Glyphs
 from dlth_bench.protocols.methods import SupervisedSpec
-from dlth_bench.protocols.protocol import Config
+from dlth_bench.protocols.protocol import Config, Cost
+from dlth_bench.protocols.protocol_file import find_protocol
 from dlth_bench.protocols.recipe import AugmentSpec
-from dlth_bench.protocols.reference import Cost
 from dlth_bench.runs.run import Run
 from dlth_bench.subsets.subset import Replaced, Subset
 from dlth_bench.training.estimates.run import Estimate, estimated
@@ -78,6 +78,22 @@ def test_images_and_operations_are_those_of_the_run(given: dict[str, Any]) -> No
     assert not estimate.at_most
     assert estimate.images == cost.images
     assert estimate.flops == pytest.approx(cost.flops)
+
+
+@pytest.mark.parametrize("kind", CONFIGS)
+def test_operations_of_every_method_are_those_of_the_run(kind: str) -> None:
+    """Attention too, though an estimate runs none of the kernels that training does."""
+    cost, estimate = both(tiny_run(CONFIGS[kind]))
+    assert estimate.images == cost.images
+    assert estimate.flops == pytest.approx(cost.flops)
+
+
+def test_every_two_view_method_is_estimated() -> None:
+    """Also one whose loss needs numbers, which counting does without elsewhere: all cost about twice their network."""
+    protocol = find_protocol("cifar100-ssl")
+    counts = Counts(protocol.data, 32)
+    flops = [counts.step(config, 10).flops for config in protocol.configs]
+    assert min(flops) > max(flops) / 2 > 0
 
 
 @pytest.mark.parametrize(

@@ -17,8 +17,7 @@ from dlth_bench.datasets.glyphs.dataset import Glyphs
 from dlth_bench.protocols.methods import SupervisedSpec
 from dlth_bench.protocols.protocol import Config
 from dlth_bench.protocols.recipe import AugmentSpec
-from dlth_bench.runs.result import Result
-from dlth_bench.runs.run import Run
+from dlth_bench.runs.run import Result, Run
 from dlth_bench.subsets.subset import Replaced, Subset
 from dlth_bench.training import loop
 from dlth_bench.training.dynamics import DynamicsRecorder

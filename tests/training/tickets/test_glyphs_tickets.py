@@ -7,7 +7,7 @@ import pytest
 from dlth_bench.datasets.registry import class_catalog, protocol_dataset
 from dlth_bench.protocols.protocol_file import find_protocol
 from dlth_bench.runs.run import Run
-from dlth_bench.subsets.subset_file import load_subset
+from dlth_bench.subsets.subset import load_subset
 from dlth_bench.training.train_run import train_run
 from dlth_bench.util.files import shipped_folder
 

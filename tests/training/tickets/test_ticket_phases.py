@@ -11,8 +11,7 @@ from tiny_training import BATCH, CLASSES, EVERYTHING, IMAGES_PER_CLASS, tiny_run
 from dlth_bench.board.check_results import ticket_contradictions
 from dlth_bench.datasets.glyphs.dataset import Glyphs
 from dlth_bench.protocols.protocol import Config
-from dlth_bench.runs.result import Result
-from dlth_bench.runs.run import Run
+from dlth_bench.runs.run import Result, Run
 from dlth_bench.subsets.subset import Replaced, Subset
 from dlth_bench.training.train_run import train_run
 

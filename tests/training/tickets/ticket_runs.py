@@ -16,7 +16,7 @@ from dlth_bench.datasets.glyphs.dataset import Glyphs
 from dlth_bench.protocols.methods import SupervisedSpec
 from dlth_bench.protocols.protocol import Config
 from dlth_bench.protocols.tickets import PruningSpec
-from dlth_bench.runs.result import Result
+from dlth_bench.runs.run import Result
 from dlth_bench.training import loop
 from dlth_bench.training import train_stage as stage_files
 from dlth_bench.training.run_context import RunContext, prepare_run

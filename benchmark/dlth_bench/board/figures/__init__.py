@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from dlth_bench.board.columns import Row
 from dlth_bench.board.figures.class_bubbles import class_bubbles
 from dlth_bench.board.figures.consistency import step_consistency
 from dlth_bench.board.figures.forest import correlation_forest
@@ -16,16 +15,17 @@ from dlth_bench.board.figures.loss_curves import loss_curves
 from dlth_bench.board.figures.pareto import Resource, cost_pareto
 from dlth_bench.board.figures.radar import indicator_radar
 from dlth_bench.board.figures.trends import accuracy_trends
+from dlth_bench.board.row import Row
 from dlth_bench.datasets.registry import class_catalog
-from dlth_bench.protocols.comparisons import steps_of
 from dlth_bench.protocols.protocol import Protocol
-from dlth_bench.runs.result import Result
+from dlth_bench.runs.run import Result
+from dlth_bench.scoring.decisions import steps_of
 from dlth_bench.scoring.scorecard import Scorecard
 from dlth_bench.selection.accuracies import mean_class_accuracies
 from dlth_bench.util.errors import InputError
 from dlth_bench.util.text import quoted
 
-Option = Literal["configs", "cost"]
+FigureOption = Literal["configs", "cost"]
 
 _RANDOM_POLICY = "rs"
 
@@ -77,7 +77,7 @@ class Kind:
     summary: str
     draw: Callable[[Material, Path], list[Path]]
     most: int | None = 10
-    takes: frozenset[Option] = frozenset()
+    takes: frozenset[FigureOption] = frozenset()
     needs_full_results: bool = False
     shows_random: bool = False
 

@@ -6,7 +6,8 @@ import textwrap
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
-from typing import TYPE_CHECKING
+
+from matplotlib.axes import Axes
 
 from dlth_bench.board.figures.style import (
     LineEnd,
@@ -20,9 +21,6 @@ from dlth_bench.board.figures.style import (
 )
 from dlth_bench.protocols.protocol import Protocol
 from dlth_bench.selection.erc import consistent_classes
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 
 def class_bubbles(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+from matplotlib.axes import Axes
 
 from dlth_bench.board.figures.style import (
     BLUE,
@@ -17,14 +18,10 @@ from dlth_bench.board.figures.style import (
     save,
     title,
 )
-from dlth_bench.protocols.comparisons import Step
 from dlth_bench.protocols.protocol import Protocol
+from dlth_bench.scoring.decisions import Step
 from dlth_bench.scoring.scorecard import Scorecard
 from dlth_bench.util.errors import InputError
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
 
 _TITLE = "what one change of the recipe gains, in points (\N{BALLOT X}: the full data go the other way)"
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
+from matplotlib.axes import Axes
 
-from dlth_bench.board.columns import Row
 from dlth_bench.board.figures.style import (
     BLUE,
     RANDOM,
@@ -19,14 +18,11 @@ from dlth_bench.board.figures.style import (
     save,
     title,
 )
+from dlth_bench.board.row import Row
 from dlth_bench.protocols.protocol import Protocol
 from dlth_bench.scoring.correlation import MINIMUM_CONFIGS, null_distribution
 from dlth_bench.scoring.scorecard import CorrelationScore
 from dlth_bench.util.text import correlation, interval
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
 
 _TITLE = "correlation with the full data, 95 % intervals over seeds (hollow grey: random subsets)"
 

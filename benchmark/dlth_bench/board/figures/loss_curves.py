@@ -5,10 +5,11 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from matplotlib.axes import Axes
 
 from dlth_bench.board.figures.style import (
     FULL_DATA,
@@ -21,12 +22,8 @@ from dlth_bench.board.figures.style import (
     title,
 )
 from dlth_bench.protocols.protocol import Config, Protocol
-from dlth_bench.runs.result import Result
+from dlth_bench.runs.run import Result
 from dlth_bench.util.errors import InputError
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
 
 _COLUMNS = 3
 _POINTS = 101

@@ -7,7 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
+
+from matplotlib.axes import Axes
 
 from dlth_bench.board.figures.style import (
     BLUE,
@@ -25,10 +27,6 @@ from dlth_bench.protocols.protocol import Protocol
 from dlth_bench.scoring.scorecard import Scorecard
 from dlth_bench.util.errors import InputError
 from dlth_bench.util.text import correlation
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
 
 Resource = Literal["images", "flops", "device-time"]
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from matplotlib.axes import Axes
 
 from dlth_bench.board.figures.style import (
     FULL_DATA,
@@ -17,12 +19,8 @@ from dlth_bench.board.figures.style import (
     new_figure,
     save,
 )
+from dlth_bench.paper.perceptron import Line, Rule, Setting
 from dlth_bench.util.text import correlation
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
-    from dlth_bench.paper.perceptron import Line, Rule, Setting
 
 
 def perceptron_figure(

@@ -7,17 +7,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from dlth_bench.protocols.protocol import Protocol
 from dlth_bench.scoring.scorecard import Scorecard
 from dlth_bench.util.errors import InputError
 from dlth_bench.util.files import write_atomically
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
 
 BLUE, ORANGE, GREEN, VERMILLION, SKY, PURPLE = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#56B4E9", "#CC79A7"
 """Okabe & Ito's colours, which the colour-blind tell apart; their yellow is too pale for a line on white."""
@@ -45,8 +44,6 @@ _RC: dict[Any, Any] = {
 @contextmanager
 def figure_style() -> Iterator[None]:
     """matplotlib's settings while a figure is made and saved; those of the caller return afterwards."""
-    from matplotlib import rc_context
-
     with rc_context(_RC):
         yield
 
@@ -62,8 +59,6 @@ def line_style(index: int) -> dict[str, Any]:
 
 def new_figure(width: float, height: float) -> Figure:
     """An empty figure in inches that makes room for what lies around its axes; no display is needed."""
-    from matplotlib.figure import Figure
-
     return Figure(figsize=(width, height), layout="constrained")
 
 

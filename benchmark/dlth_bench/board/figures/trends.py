@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from matplotlib.axes import Axes
 
 from dlth_bench.board.figures.style import (
     FULL_DATA,
@@ -18,14 +20,10 @@ from dlth_bench.board.figures.style import (
     save,
     title,
 )
-from dlth_bench.protocols.metric import ACCURACY
+from dlth_bench.protocols.measurements import ACCURACY
 from dlth_bench.protocols.protocol import Protocol
 from dlth_bench.scoring.scorecard import Scorecard
 from dlth_bench.util.text import correlation
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
 
 _FULL_STYLE: dict[str, Any] = {"color": "black", "marker": "o", "linewidth": 3, "markersize": 6}
 

@@ -1,4 +1,4 @@
-"""Publishing the board: one commit to a dataset repository, one to a static Space."""
+"""Publishing the board with its card: one commit to a dataset repository, one to a static Space."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When a request to the Hub fails: whether to try again, how long to wait, and what to tell."""
+"""A repository on the Hub at one commit, commits to it, and when a failed request is tried again."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 RepositoryKind = Literal["dataset", "space"]
 
-_INSTALL = "the Hub needs huggingface_hub 1.0 or newer: pip install 'dlth-bench[datasets]'"
+_INSTALL = "the Hub needs huggingface_hub 1.4 or newer: pip install 'dlth-bench[datasets]'"
 
 
 @dataclass(frozen=True)

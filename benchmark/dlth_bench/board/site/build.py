@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from dlth_bench.board.board import Board
-from dlth_bench.board.columns import Row, flags
+from dlth_bench.board.columns import SITE_COLUMNS
 from dlth_bench.board.rank import is_random
-from dlth_bench.board.site.board_page import SITE_COLUMNS, correlation_scale, trend_chart
+from dlth_bench.board.row import Row, flags
+from dlth_bench.board.site.charts import correlation_scale, trend_chart
 from dlth_bench.board.site.submission_page import (
     class_lines,
     compare_data,

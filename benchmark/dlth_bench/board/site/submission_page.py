@@ -1,4 +1,4 @@
-"""What the page of a submission shows beyond its scorecard: places, influence, costs, classes and environments."""
+"""The page of a submission beyond its scorecard, and the comparison of two of them."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from dlth_bench.board.board import Board
-from dlth_bench.board.columns import Row
+from dlth_bench.board.columns import SITE_COLUMNS
 from dlth_bench.board.rank import ranking
-from dlth_bench.board.site.board_page import SITE_COLUMNS
+from dlth_bench.board.row import Row
 from dlth_bench.board.site.templates import submission_path
 from dlth_bench.board.submission_folder import SUBSET, StoredSubmission
 from dlth_bench.datasets.catalog import ClassCatalog
 from dlth_bench.datasets.registry import class_catalog
-from dlth_bench.protocols.metric import ACCURACY, Metric
-from dlth_bench.protocols.reference import Cost
-from dlth_bench.runs.result import Environment, Result
+from dlth_bench.protocols.measurements import ACCURACY, Metric
+from dlth_bench.protocols.protocol import Cost
+from dlth_bench.runs.run import Environment, Result
 from dlth_bench.scoring.scorecard import ConfigScore, Scorecard
 
 
@@ -145,7 +145,7 @@ def compare_data(boards: Sequence[Board]) -> dict[str, Any]:
     """All boards with two submissions or more, by protocol, and the names of the classes in their subsets."""
     comparable = [board for board in boards if len(board.rows) > 1]
     return {
-        "facts": [{"key": column.key, "title": column.title} for column in FACTS],
+        "facts": [{"key": column.key, "title": column.heading} for column in FACTS],
         "protocols": {board.protocol.key: _protocol(board) for board in comparable},
         "classes": _class_names(comparable),
     }

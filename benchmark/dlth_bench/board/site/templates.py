@@ -1,4 +1,4 @@
-"""The templates, and how a page becomes bytes: escaped text, and a policy that lets the browser load nothing else."""
+"""The templates, paths and BibTeX of the site: text is escaped, and the browser is told to load nothing else."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 import dlth_bench
-from dlth_bench.board.site import board_page as charts
+from dlth_bench.board.site import charts
 from dlth_bench.board.submission import Submission
-from dlth_bench.protocols import metric as metric_text
+from dlth_bench.protocols import measurements as metric_text
 from dlth_bench.protocols.protocol import Protocol
 from dlth_bench.subsets.subset import REPLACED_TEXT
 from dlth_bench.util import text as number_text

@@ -18,7 +18,7 @@ from dlth_bench.datasets.registry import (
     hub_files,
     image_dataset,
     is_packed,
-    published_train_images,
+    published_size,
     train_sizes,
 )
 from dlth_bench.protocols.protocol import Config, Protocol
@@ -171,7 +171,8 @@ def recipe_details(protocol: Protocol) -> list[RecipeFacts]:
     from dlth_bench.training.facts import recipe_facts
 
     data, classes = protocol.data, len(class_catalog(protocol.data.dataset))
-    samples = published_train_images(data.dataset)
+    published = published_size(data.dataset)
+    samples = None if published is None else published.train
     if data.images_per_class is not None:
         samples = classes * data.images_per_class
     if samples is None:

@@ -5,19 +5,22 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from dlth_bench.board.board import Board
+from dlth_bench.board.check import check_submission
+from dlth_bench.board.data_files import record_files, records
+from dlth_bench.board.hub.propose import propose_submission
+from dlth_bench.board.hub.publish import dataset_card, publish_board, publish_site
+from dlth_bench.board.hub.pull import pull_submissions
+from dlth_bench.board.hub.repository import HubRepository, Patience, create_repository, hub_repository
+from dlth_bench.board.site.build import site_pages
+from dlth_bench.board.submission_folder import StoredSubmission, read_submission
 from dlth_bench.protocols.protocol_file import find_protocol
 from dlth_bench.util.errors import InputError
 from dlth_bench.util.text import printable
-
-if TYPE_CHECKING:
-    from dlth_bench.board.board import Board
-    from dlth_bench.board.hub.repository import HubRepository, Patience
-    from dlth_bench.board.submission_folder import StoredSubmission
-
 
 PublishOption = Annotated[
     str | None,
@@ -68,8 +71,6 @@ def require_writable(option: str, name: str | None) -> None:
     Raises:
         InputError: the name is not one of a repository, or nobody is logged in.
     """
-    from dlth_bench.board.hub.repository import hub_repository
-
     if name is not None:
         hub_repository(name, option=option, writes=True)
 
@@ -88,11 +89,6 @@ def publish(
     Raises:
         InputError: a name or permission is wrong, or the Hub cannot be reached.
     """
-    from dlth_bench.board.data_files import record_files, records
-    from dlth_bench.board.hub.publish import dataset_card, publish_board, publish_site
-    from dlth_bench.board.hub.repository import create_repository, hub_repository
-    from dlth_bench.board.site.build import site_pages
-
     board = hub_repository(dataset, option="--publish", writes=True)
     counts = Counter(stored.metadata.protocol for stored in submissions)
     tables = {**record_files(records(boards)), "README.md": dataset_card(board.id, counts)}
@@ -116,9 +112,6 @@ def pull(dataset: str, root: Path, revision: str | None, *, replace: bool) -> st
     Raises:
         InputError: one of them is not valid, or differs from the folder's.
     """
-    from dlth_bench.board.check import check_submission
-    from dlth_bench.board.hub.pull import pull_submissions
-    from dlth_bench.board.hub.repository import hub_repository
 
     def check(stored: StoredSubmission) -> None:
         check_submission(stored, find_protocol(stored.metadata.protocol))
@@ -135,11 +128,6 @@ def propose(dataset: str, folder: Path, *, replace: bool) -> str:
     Raises:
         InputError: it is not valid, or the Hub cannot take it.
     """
-    from dlth_bench.board.check import check_submission
-    from dlth_bench.board.hub.propose import propose_submission
-    from dlth_bench.board.hub.repository import hub_repository
-    from dlth_bench.board.submission_folder import read_submission
-
     repository = hub_repository(dataset, option="--hub", writes=True)
     stored = read_submission(folder)
     check_submission(stored, find_protocol(stored.metadata.protocol))
@@ -150,8 +138,6 @@ def propose(dataset: str, folder: Path, *, replace: bool) -> str:
 
 
 def _told() -> Patience:
-    from dlth_bench.board.hub.repository import Patience
-
     return Patience(tell=lambda line: typer.echo(line, err=True))
 
 

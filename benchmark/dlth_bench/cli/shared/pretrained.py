@@ -12,9 +12,10 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
-from dlth_bench.cli.shared.options import checked_device, worker_count
 from dlth_bench.datasets.catalog import ClassCatalog
 from dlth_bench.datasets.class_folders import LabelledFiles, validation_files
+from dlth_bench.engines.engine import check_device
+from dlth_bench.engines.local import worker_count
 from dlth_bench.util.errors import InputError
 
 if TYPE_CHECKING:
@@ -107,7 +108,7 @@ def torch_device(device: str) -> torch.device:
     """
     import torch
 
-    checked_device(device)
+    check_device(device)
     if device != "auto":
         return torch.device(device)
     name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from dlth_bench.protocols.metric import ACCURACY, Metric, amount, column_title, difference, explained, size
+from dlth_bench.protocols.measurements import ACCURACY, Metric, amount, column_title, difference, explained, size
 from dlth_bench.scoring.scorecard import (
     CorrelationScore,
     CostScore,

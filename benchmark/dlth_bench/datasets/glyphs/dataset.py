@@ -6,20 +6,26 @@ names the fonts' licences. ``python -m build_glyphs.build`` renders them anew fr
 
 from __future__ import annotations
 
+import hashlib
+import json
 from array import array
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from dlth_bench.datasets.catalog import ClassCatalog, ClassInfo, SampleCatalog, Split
+from dlth_bench.datasets.catalog import ClassCatalog, SampleCatalog, Split
 from dlth_bench.datasets.dataset import ImageArrays
-from dlth_bench.datasets.glyphs import archive
+from dlth_bench.datasets.entry import DatasetEntry
+from dlth_bench.datasets.glyphs.classes import FOLDER, glyphs_catalog, read_table
 from dlth_bench.util.errors import InputError
+from dlth_bench.util.model import canonical_json
 
-_FOLDER = Path(__file__).parent
+SPLITS: tuple[Split, ...] = ("train", "val")
+
+ARRAYS, FACES, MANIFEST = "glyphs.npz", "faces.csv", "manifest.json"
 
 
 class Glyphs:
@@ -33,26 +39,24 @@ class Glyphs:
     image_size = 32
     channels = 1
 
-    @cached_property
+    @property
     def catalog(self) -> ClassCatalog:
-        """The characters in order of code points, by ``U+0041``, by themselves (save ``#``) or by Unicode name."""
-        rows = archive.read_table(_FOLDER / archive.CLASSES)
-        return ClassCatalog("glyphs", "a code point such as U+0041", tuple(map(_class_info, rows)))
+        return glyphs_catalog()
 
     @cached_property
     def manifest_digest(self) -> str:
         """SHA-256 over pixels, classes, faces and split, as recorded; ``computed_digest`` checks it."""
-        return archive.read_digest(_FOLDER / archive.MANIFEST)
+        return read_digest(FOLDER / MANIFEST)
 
     def computed_digest(self) -> str:
         """The digest of the files as they are, from all pixels."""
-        return archive.digest({"train": self._train, "val": self._val}, self.catalog.ids, self.face_ids)
+        return digest({"train": self._train, "val": self._val}, self.catalog.ids, self.face_ids)
 
     @cached_property
     def face_ids(self) -> dict[Split, tuple[str, ...]]:
         """The PostScript names of the faces of each split, in the order of the samples."""
-        rows = archive.read_table(_FOLDER / archive.FACES)
-        return {split: tuple(row["face"] for row in rows if row["split"] == split) for split in archive.SPLITS}
+        rows = read_table(FOLDER / FACES)
+        return {split: tuple(row["face"] for row in rows if row["split"] == split) for split in SPLITS}
 
     def load(self, split: Split, class_ids: Sequence[str], images_per_class: int | None = None) -> ImageArrays:
         """The samples of the given classes, class by class in the given order; IDs like ``U+0041/DejaVuSans-Bold``.
@@ -88,14 +92,44 @@ class Glyphs:
 
     @cached_property
     def _train(self) -> npt.NDArray[np.uint8]:
-        return archive.read_array(_FOLDER / archive.ARRAYS, "train")
+        return read_array(FOLDER / ARRAYS, "train")
 
     @cached_property
     def _val(self) -> npt.NDArray[np.uint8]:
-        return archive.read_array(_FOLDER / archive.ARRAYS, "val")
+        return read_array(FOLDER / ARRAYS, "val")
 
 
-def _class_info(row: dict[str, str]) -> ClassInfo:
-    character = chr(int(row["code_point"].removeprefix("U+"), 16))
-    spellings = (row["name"],) if character == "#" else (character, row["name"])  # # starts a comment in subset files
-    return ClassInfo(row["code_point"], row["name"], spellings, (row["script"], row["category"], row["letter"]))
+def read_glyphs(entry: DatasetEntry, folder: Path | None) -> Glyphs:
+    """The dataset; its files are those of the package, wherever other datasets lie."""
+    return Glyphs()
+
+
+def digest(
+    arrays: Mapping[Split, npt.NDArray[np.uint8]],
+    class_ids: Sequence[str],
+    face_ids: Mapping[Split, Sequence[str]],
+) -> str:
+    """SHA-256 (hex) over the pixels and what they show, whatever their compression.
+
+    arrays: uint8 (classes, faces of the split, height, width) of each split.
+    """
+    header = {
+        "classes": list(class_ids),
+        "faces": {split: list(face_ids[split]) for split in SPLITS},
+        "shapes": {split: list(arrays[split].shape) for split in SPLITS},
+    }
+    state = hashlib.sha256(canonical_json(header).encode("ascii"))
+    for split in SPLITS:
+        state.update(np.ascontiguousarray(arrays[split]).data)
+    return state.hexdigest()
+
+
+def read_array(path: Path, split: Split) -> npt.NDArray[np.uint8]:
+    """The images of one split: uint8 (classes, faces, height, width)."""
+    with np.load(path, allow_pickle=False) as archive:
+        return np.asarray(archive[split], dtype=np.uint8)
+
+
+def read_digest(path: Path) -> str:
+    """The digest that the manifest records."""
+    return str(json.loads(path.read_text(encoding="utf-8"))["digest"])

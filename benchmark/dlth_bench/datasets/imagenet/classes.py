@@ -1,4 +1,4 @@
-"""ImageNet-1K: the classes and their WordNet tree.
+"""ImageNet-1K: the classes and their WordNet tree, and where the images are.
 
 ``classes.csv`` holds the index, WordNet 3.0 ID, lemmas and torchvision label of the 1000 classes;
 ``wordnet_hypernyms.csv`` their hypernym closure (rank 0 is the first-listed hypernym) and ``wordnet_names.csv``
@@ -8,11 +8,15 @@ its names, both from WordNet 3.0 under the terms of ``WORDNET_LICENSE.txt``. No 
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 
 from dlth_bench.datasets.catalog import ClassCatalog, ClassInfo
+from dlth_bench.datasets.download import HubFiles
+from dlth_bench.datasets.entry import DatasetEntry, PublishedSize
 
 
 @cache
@@ -60,3 +64,35 @@ def _ancestors(wnid: str, parents: Mapping[str, str]) -> list[str]:
 def _rows(file_name: str) -> list[dict[str, str]]:
     table = resources.files("dlth_bench.datasets.imagenet").joinpath(file_name)
     return list(csv.DictReader(table.read_text(encoding="utf-8").splitlines()))
+
+
+@dataclass(frozen=True)
+class FileNames:
+    """A sample is called by its file, such as ``n01440764_10026``, without the suffix."""
+
+    def example(self, class_id: str) -> str:
+        return f"{class_id}_10026"
+
+    def admits(self, class_id: str, name: str) -> bool:
+        return re.fullmatch(rf"{re.escape(class_id)}_[1-9][0-9]{{0,6}}", name) is not None
+
+
+IMAGENET = DatasetEntry(
+    name="imagenet",
+    title="ImageNet-1K",
+    holds="images",
+    catalog=imagenet_catalog,
+    reader="dlth_bench.datasets.imagenet.dataset:read_imagenet",
+    hub=HubFiles(
+        name="imagenet",
+        repository="ILSVRC/imagenet-1k",
+        revision="49e2ee26f3810fb5a7536bbf732a7b07389a47b5",  # the commit with 294 and 14 files of Parquet
+        patterns=("data/train-*.parquet", "data/validation-*.parquet"),
+        size_bytes=1.5e11,
+        gated=True,
+    ),
+    # ILSVRC 2012: Russakovsky et al. 2015 (arXiv:1409.0575), table 2.
+    published=PublishedSize(1_281_167, (732, 1_300), 50),
+    sample_names=FileNames(),
+    packed=True,
+)

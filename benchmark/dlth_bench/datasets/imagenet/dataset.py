@@ -4,30 +4,20 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Sequence
-from functools import cache
 from pathlib import Path
 
 import numpy as np
 
 from dlth_bench.datasets.catalog import ClassCatalog, SampleCatalog, Split
 from dlth_bench.datasets.dataset import ImageArrays
-from dlth_bench.datasets.download import HubFiles, cache_folder, dataset_folder
+from dlth_bench.datasets.download import cache_folder
+from dlth_bench.datasets.entry import DatasetEntry
 from dlth_bench.datasets.imagenet.classes import imagenet_catalog
 from dlth_bench.datasets.imagenet.sources import ImageFolder, ParquetImages
 from dlth_bench.datasets.packed.cache import PackedCache, PackedImages
 from dlth_bench.datasets.packed.shard import ClassListing, ImageSource, Resolution
 from dlth_bench.util.errors import InputError
 from dlth_bench.util.text import printable
-
-HUB = HubFiles(
-    name="imagenet",
-    repository="ILSVRC/imagenet-1k",
-    revision="49e2ee26f3810fb5a7536bbf732a7b07389a47b5",  # the commit with 294 train and 14 validation files of Parquet
-    patterns=("data/train-*.parquet", "data/validation-*.parquet"),
-    size_bytes=1.5e11,
-    gated=True,
-)
-
 
 STORED_SHARE = 256 / 224
 """Shorter side of the stored images to the side of what methods see, unless the protocol says otherwise."""
@@ -107,19 +97,14 @@ class ImageNet:
             raise InputError(message, source=printable(self.source.place))
 
 
-def imagenet() -> ImageNet:
-    """ImageNet where the environment says it is, else from the Hub.
+def read_imagenet(entry: DatasetEntry, folder: Path | None) -> ImageNet:
+    """ImageNet from a folder; None: from the Hub.
 
     Raises:
-        InputError: it is not to be had.
+        InputError: it is neither there nor to be had.
     """
-    return _imagenet(dataset_folder(ImageNet.name) or HUB.folder(), cache_folder())
-
-
-@cache
-def _imagenet(folder: Path, cache: Path) -> ImageNet:
-    """One instance a process and place, so that files are listed once."""
-    return ImageNet(source_in(folder, cache), cache)
+    cache = cache_folder()
+    return ImageNet(source_in(folder or entry.hub_files().folder(), cache), cache)
 
 
 def source_in(folder: Path, cache: Path) -> ImageSource:

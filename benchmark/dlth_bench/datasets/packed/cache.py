@@ -29,7 +29,7 @@ from dlth_bench.datasets.packed.shard import (
     ImageSource,
     Resolution,
     Shard,
-    Unreadable,
+    UnreadableImage,
     Wanted,
     decode,
 )
@@ -42,7 +42,7 @@ BATCH = 256
 LONGER_SIDE = 1.4
 """Of the shorter, as a mean over ImageNet; used to foretell the space that a cache takes."""
 
-Report = Callable[[int, int], None]
+PackReport = Callable[[int, int], None]
 """Hears (images done, of images)."""
 
 
@@ -59,7 +59,7 @@ class PackedCache:
     def shard(self, split: Split, class_id: str) -> Shard:
         return Shard(self.folder / split, class_id)
 
-    def entries(self, split: Split, wanted: Wanted, *, check: bool, report: Report) -> dict[str, dict[str, Entry]]:
+    def entries(self, split: Split, wanted: Wanted, *, check: bool, report: PackReport) -> dict[str, dict[str, Entry]]:
         """The wanted images by class ID and name, after packing those that are not there.
 
         A shard that does not match its digests or the source's images is deleted and made again.
@@ -108,7 +108,7 @@ class PackedCache:
             return {}
         return entries
 
-    def _pack(self, split: Split, wanted: Wanted, check: bool, report: Report) -> None:
+    def _pack(self, split: Split, wanted: Wanted, check: bool, report: PackReport) -> None:
         """Add what the shards of these classes lack; only one process does at a time."""
         folder = self.folder / split
         folder.mkdir(parents=True, exist_ok=True)
@@ -124,7 +124,7 @@ class PackedCache:
                 shard.flush()
 
     def _fill(
-        self, split: Split, shards: dict[str, Shard], todo: dict[str, set[str]], total: int, report: Report
+        self, split: Split, shards: dict[str, Shard], todo: dict[str, set[str]], total: int, report: PackReport
     ) -> None:
         done, unreadable = total - _count(todo), list[Entry]()
         for batch in self._decoded(split, todo):
@@ -156,7 +156,7 @@ class PackedCache:
         encoded = image.read()
         try:
             return Decoded(image.name, len(encoded), decode(encoded, self.resolution))
-        except Unreadable as error:
+        except UnreadableImage as error:
             return Decoded(image.name, len(encoded), None, str(error))
 
 
@@ -268,7 +268,7 @@ class PackedImages:
         """The images of some rows, in their order."""
         return PackedImages(self.cache, self.split, tuple(self.keys[row] for row in rows))
 
-    def files(self, *, check: bool = False, report: Report = lambda done, total: None) -> PackedFiles:
+    def files(self, *, check: bool = False, report: PackReport = lambda done, total: None) -> PackedFiles:
         """Where the images are, after packing those that are not yet.
 
         Args:

@@ -165,7 +165,7 @@ FORMATS = ("JPEG", "PNG", "BMP", "PPM")
 """What is taken for an image, whatever the file is called: one of ImageNet's JPEGs is a PNG."""
 
 
-class Unreadable(ValueError):
+class UnreadableImage(ValueError):
     """The bytes are no whole image; says why."""
 
 
@@ -193,16 +193,16 @@ def decode(encoded: bytes, resolution: Resolution) -> npt.NDArray[np.uint8]:
     Grey, CMYK and palette images become RGB. Orientation tags are not followed: neither do torchvision's datasets.
 
     Raises:
-        Unreadable: the bytes are truncated, corrupt, no image, or one of more pixels than PIL deems safe.
+        UnreadableImage: the bytes are truncated, corrupt, no image, or one of more pixels than PIL deems safe.
     """
     try:
         with Image.open(io.BytesIO(encoded), formats=FORMATS) as picture:
             picture.load()
             rgb = picture.convert("RGB")
     except UnidentifiedImageError:
-        raise Unreadable("not an image" if encoded else "empty") from None
+        raise UnreadableImage("not an image" if encoded else "empty") from None
     except (OSError, ValueError, SyntaxError, EOFError, TypeError, LookupError, Image.DecompressionBombError) as error:
-        raise Unreadable(str(error).partition("\n")[0] or type(error).__name__) from None
+        raise UnreadableImage(str(error).partition("\n")[0] or type(error).__name__) from None
     size = resolution.size(*rgb.size)
     return np.asarray(rgb if size == rgb.size else rgb.resize(size, Image.Resampling.BICUBIC))
 

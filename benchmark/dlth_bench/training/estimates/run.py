@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from torch.utils.flop_counter import FlopCounterMode
 
 from dlth_bench.datasets.registry import class_catalog, image_dataset, train_sizes
 from dlth_bench.protocols.measurements import (
@@ -36,7 +35,7 @@ from dlth_bench.training.estimates.step import (
 )
 from dlth_bench.training.evaluation import extract_features, in_batches
 from dlth_bench.training.facts import untrained
-from dlth_bench.training.flops import forward_flops
+from dlth_bench.training.flops import FlopCounter, forward_flops
 from dlth_bench.training.measurements.frozen_ticket import as_wide, block_features
 from dlth_bench.training.measurements.stable_point import costliest_search
 from dlth_bench.training.methods.supervised import as_classifier
@@ -212,7 +211,7 @@ def _scoring_flops(config: Config, pruning: PruningSpec, sizes: Sequence[int], c
     few = ScoringBatch(
         torch.empty(PROBED, *shape, device="meta"), torch.zeros(PROBED, dtype=torch.int64, device="meta"), 1.0
     )
-    with FlopCounterMode(display=False) as counter:
+    with FlopCounter() as counter:
         match score:
             case SnipScore():
                 snip_scores(method, [few])
@@ -221,7 +220,7 @@ def _scoring_flops(config: Config, pruning: PruningSpec, sizes: Sequence[int], c
             case SynflowScore():  # in double precision and on the CPU, which changes no shape
                 flow = method.eval().logits(torch.empty(1, *shape, device="meta")).sum()
                 torch.autograd.grad(flow, list(prunable_weights(method).values()))
-    flops = float(counter.get_total_flops())
+    flops = counter.flops
     if isinstance(score, SynflowScore):
         return flops * score.shots
     return flops / PROBED * sum(min(score.samples_per_class, size) for size in sizes)

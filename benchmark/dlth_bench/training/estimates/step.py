@@ -1,7 +1,7 @@
 """What one update takes, from a network's shapes alone: floating-point operations and memory.
 
 Views are made of a few noise images; networks, loss and backward then run on torch's meta device, which keeps shapes
-and no numbers, so that counting large networks takes seconds on any machine.
+and no numbers, so that counting large networks takes seconds on any machine. What needs numbers runs on the CPU.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.utils.flop_counter import FlopCounterMode
 
 from dlth_bench.datasets.dataset import DataSpec
 from dlth_bench.protocols.methods import FinetuneSpec, LinearSpec, MoCoSpec
@@ -19,7 +18,7 @@ from dlth_bench.protocols.protocol import Config
 from dlth_bench.protocols.recipe import OptimizerSpec, TrainSpec
 from dlth_bench.training.evaluation import LinearProbe, extract_features, linear_probe
 from dlth_bench.training.facts import finetuned, untrained
-from dlth_bench.training.flops import forward_flops
+from dlth_bench.training.flops import FlopCounter, forward_flops
 from dlth_bench.training.methods.method import Method, Moment
 from dlth_bench.training.views.augment import Pixels
 
@@ -104,6 +103,13 @@ class Counts:
 
 def counted(method: Method, optimizer: OptimizerSpec, samples: Tensor) -> StepCount:
     """One update of a method on a few samples: `noise`, or features (samples, width)."""
+    try:
+        return _counted_on("meta", method, optimizer, samples)
+    except NotImplementedError:  # lightly's NT-Xent picks by a mask, and how many that are depends on numbers
+        return _counted_on("cpu", method.to_empty(device="cpu"), optimizer, samples)
+
+
+def _counted_on(device: str, method: Method, optimizer: OptimizerSpec, samples: Tensor) -> StepCount:
     kept: dict[int, int] = {}
 
     def keep(tensor: Tensor) -> Tensor:
@@ -111,15 +117,15 @@ def counted(method: Method, optimizer: OptimizerSpec, samples: Tensor) -> StepCo
         kept[storage._cdata] = storage.nbytes()
         return tensor
 
-    labels = torch.zeros(len(samples), dtype=torch.int64, device="meta")
-    with torch.random.fork_rng(devices=[]), FlopCounterMode(display=False) as counter:
+    labels = torch.zeros(len(samples), dtype=torch.int64, device=device)
+    with torch.random.fork_rng(devices=[]), FlopCounter() as counter:
         views = method.views(samples, torch.Generator().manual_seed(0))
-        method.to("meta").train()
+        method.to(device).train()
         with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-            method(tuple(view.to("meta") for view in views), labels, Moment(0, 1)).backward()
+            method(tuple(view.to(device) for view in views), labels, Moment(0, 1)).backward()
     held = {parameter.untyped_storage()._cdata for parameter in method.parameters()}
     activations = sum(size for storage, size in kept.items() if storage not in held)
-    flops = counter.get_total_flops() / len(samples)
+    flops = counter.flops / len(samples)
     return StepCount(flops, activations // len(samples), _fixed_bytes(method, optimizer))
 
 

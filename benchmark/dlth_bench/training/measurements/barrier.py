@@ -9,8 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import update_bn
 
-from dlth_bench.protocols.measurements import BarrierSpec
-from dlth_bench.protocols.metric import Measured
+from dlth_bench.protocols.measurements import BarrierSpec, Measured
 from dlth_bench.training.evaluation import in_batches, top1
 from dlth_bench.training.measurements.subject import MeasurementFinding, Subject, valued
 from dlth_bench.training.methods.supervised import Supervised, as_classifier

@@ -8,8 +8,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
-from dlth_bench.protocols.measurements import ConvergenceSpec
-from dlth_bench.protocols.metric import Measured
+from dlth_bench.protocols.measurements import ConvergenceSpec, Measured
 from dlth_bench.training.evaluation import in_batches, top1
 from dlth_bench.training.measurements.subject import MeasurementFinding, valued
 from dlth_bench.training.methods.supervised import Supervised

@@ -11,9 +11,8 @@ from torch import Tensor, nn
 from dlth_bench.datasets.catalog import Split
 from dlth_bench.datasets.dataset import ImageArrays
 from dlth_bench.datasets.registry import image_dataset
-from dlth_bench.protocols.measurements import FewShotSpec, TicketProbeSpec, TransferSpec
+from dlth_bench.protocols.measurements import FewShotSpec, Measured, TicketProbeSpec, TransferSpec
 from dlth_bench.protocols.methods import LinearSpec
-from dlth_bench.protocols.metric import Measured
 from dlth_bench.protocols.recipe import TrainSpec
 from dlth_bench.training.evaluation import BATCH, LinearProbe, extract_features, in_batches, top1
 from dlth_bench.training.flops import forward_flops, stage_flops

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from dlth_bench.protocols.measurements import FirstStablePointSpec
-from dlth_bench.protocols.metric import Measured
+from dlth_bench.protocols.measurements import FirstStablePointSpec, Measured
 from dlth_bench.training.measurements.barrier import barrier, measure_path
 from dlth_bench.training.measurements.subject import MeasurementFinding, Subject, valued
 from dlth_bench.training.tickets.search import copy_weights

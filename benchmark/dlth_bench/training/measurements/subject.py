@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from dlth_bench.protocols.metric import Measured, MeasuredValue, Metric
+from dlth_bench.protocols.measurements import Measured, MeasuredValue, Metric
 from dlth_bench.training.loop import History
 from dlth_bench.training.methods.supervised import Supervised, as_classifier
 from dlth_bench.training.samples import StageSamples

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
 import torch
 from torch import nn
 
-from dlth_bench.protocols.methods import SupervisedSpec
+from dlth_bench.protocols.methods import MAESpec, S4LSpec, SupervisedSpec
 from dlth_bench.protocols.protocol import Config
 from dlth_bench.protocols.recipe import EmbeddingBagSpec, LibrarySpec, ViTSpec
 from dlth_bench.training.methods.barlow_twins import BarlowTwins
@@ -27,7 +31,101 @@ from dlth_bench.training.methods.vicreg import VICReg
 from dlth_bench.training.networks import build_backbone, build_classifier, linear_head
 from dlth_bench.training.views.augment import Pixels
 
-__all__ = ["Method", "build_method"]
+__all__ = ["NETWORKS", "Method", "build_method"]
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What a method is trained on.
+
+    pixels: of the images.
+    classes: how many there are.
+    vocabulary: how many token IDs a dataset of texts has.
+    """
+
+    pixels: Pixels
+    classes: int
+    vocabulary: int = 0
+
+
+Build = Callable[[Config, Inputs], Method]
+"""Makes a config's method on a fresh backbone."""
+
+
+def _on_features(method: Callable[[Any, nn.Module, int, Pixels], Method]) -> Build:
+    """Of a method that needs to know nothing of its backbone but the width of its features."""
+
+    def build(config: Config, inputs: Inputs) -> Method:
+        return method(config.method, *_backbone(config, inputs), inputs.pixels)
+
+    return build
+
+
+def _mae(config: Config, inputs: Inputs) -> Method:
+    if not isinstance(config.method, MAESpec) or not isinstance(config.backbone, ViTSpec):
+        raise ValueError(f"config {config.name}: mae needs a vit backbone")
+    backbone, _ = _backbone(config, inputs)
+    return MAE(config.method, backbone, config.backbone, inputs.pixels)
+
+
+def _s4l(config: Config, inputs: Inputs) -> Method:
+    if not isinstance(config.method, S4LSpec):
+        raise TypeError(f"config {config.name}: not a method of s4l")
+    return S4L(config.method, *_backbone(config, inputs), inputs.classes, inputs.pixels)
+
+
+def _supervised(config: Config, inputs: Inputs) -> Method:
+    spec = config.method
+    if not isinstance(spec, SupervisedSpec):
+        raise TypeError(f"config {config.name}: not a supervised method")
+    if isinstance(config.backbone, LibrarySpec):
+        backbone, head = build_classifier(config.backbone, inputs.pixels.channels, inputs.classes)
+    else:
+        backbone, width = _backbone(config, inputs)
+        head = linear_head(width, inputs.classes)
+    return Supervised(
+        backbone,
+        head,
+        augment=spec.augment,
+        pixels=inputs.pixels,
+        label_smoothing=spec.label_smoothing,
+        mixup=spec.mixup,
+        cutmix=spec.cutmix,
+        weight_average=spec.weight_average,
+    )
+
+
+def _text(config: Config, inputs: Inputs) -> Method:
+    if not isinstance(config.backbone, EmbeddingBagSpec):
+        raise ValueError(f"config {config.name}: text needs an embedding_bag")  # a config's fault
+    return TextClassifier(config.backbone, inputs.vocabulary, inputs.classes)
+
+
+def _backbone(config: Config, inputs: Inputs) -> tuple[nn.Module, int]:
+    """A fresh backbone and the width of its features."""
+    backbone = build_backbone(config.backbone, inputs.pixels.input_size, inputs.pixels.channels)
+    width: int = backbone.num_features  # type: ignore[assignment]  # timm declares no type
+    return backbone, width
+
+
+NETWORKS: Mapping[str, Build] = {
+    "barlow_twins": _on_features(BarlowTwins),
+    "byol": _on_features(BYOL),
+    "dino": _on_features(DINO),
+    "exemplar": _on_features(Exemplar),
+    "mae": _mae,
+    "moco": _on_features(MoCo),
+    "nnclr": _on_features(NNCLR),
+    "rotnet": _on_features(RotNet),
+    "s4l": _s4l,
+    "simclr": _on_features(SimCLR),
+    "simsiam": _on_features(SimSiam),
+    "supervised": _supervised,
+    "swav": _on_features(SwAV),
+    "text": _text,
+    "vicreg": _on_features(VICReg),
+}
+"""The methods of ``METHODS`` as networks; another one is a file here, its spec and entry there, and its line here."""
 
 
 def build_method(config: Config, *, pixels: Pixels, classes: int, vocabulary: int = 0) -> Method:
@@ -38,62 +136,6 @@ def build_method(config: Config, *, pixels: Pixels, classes: int, vocabulary: in
     Args:
         vocabulary: how many token IDs a dataset of texts has.
     """
-    if isinstance(config.backbone, EmbeddingBagSpec):
-        return TextClassifier(config.backbone, vocabulary, classes)
-    if isinstance(config.backbone, LibrarySpec) and config.method.kind == "supervised":
-        backbone, head = build_classifier(config.backbone, pixels.channels, classes)
-        return _supervised(config.method, backbone, head, pixels).to(memory_format=torch.channels_last)
-    backbone = build_backbone(config.backbone, pixels.input_size, pixels.channels)
-    width: int = backbone.num_features  # type: ignore[assignment]  # timm declares no type
-    method = _on_backbone(config, backbone, width, pixels, classes)
-    return method if isinstance(config.backbone, ViTSpec) else method.to(memory_format=torch.channels_last)
-
-
-def _on_backbone(config: Config, backbone: nn.Module, width: int, pixels: Pixels, classes: int) -> Method:
-    spec = config.method
-    match spec.kind:
-        case "moco":
-            return MoCo(spec, backbone, width, pixels)
-        case "dino":
-            return DINO(spec, backbone, width, pixels)
-        case "mae":
-            if not isinstance(config.backbone, ViTSpec):
-                raise ValueError(f"config {config.name}: mae needs a vit backbone")
-            return MAE(spec, backbone, config.backbone, pixels)
-        case "barlow_twins":
-            return BarlowTwins(spec, backbone, width, pixels)
-        case "byol":
-            return BYOL(spec, backbone, width, pixels)
-        case "nnclr":
-            return NNCLR(spec, backbone, width, pixels)
-        case "simclr":
-            return SimCLR(spec, backbone, width, pixels)
-        case "simsiam":
-            return SimSiam(spec, backbone, width, pixels)
-        case "swav":
-            return SwAV(spec, backbone, width, pixels)
-        case "vicreg":
-            return VICReg(spec, backbone, width, pixels)
-        case "rotnet":
-            return RotNet(spec, backbone, width, pixels)
-        case "exemplar":
-            return Exemplar(spec, backbone, width, pixels)
-        case "s4l":
-            return S4L(spec, backbone, width, classes, pixels)
-        case "text":
-            raise ValueError(f"config {config.name}: text needs an embedding_bag")
-        case "supervised":
-            return _supervised(spec, backbone, linear_head(width, classes), pixels)
-
-
-def _supervised(spec: SupervisedSpec, backbone: nn.Module, head: nn.Module, pixels: Pixels) -> Supervised:
-    return Supervised(
-        backbone,
-        head,
-        augment=spec.augment,
-        pixels=pixels,
-        label_smoothing=spec.label_smoothing,
-        mixup=spec.mixup,
-        cutmix=spec.cutmix,
-        weight_average=spec.weight_average,
-    )
+    method = NETWORKS[config.method.kind](config, Inputs(pixels, classes, vocabulary))
+    convolutional = not isinstance(config.backbone, ViTSpec | EmbeddingBagSpec)
+    return method.to(memory_format=torch.channels_last) if convolutional else method

@@ -12,8 +12,7 @@ import torch
 from torch import Tensor
 
 from dlth_bench.runs.critical_set_file import CriticalSetHeader
-from dlth_bench.runs.result import TRAINING_VERSION
-from dlth_bench.runs.run import Run
+from dlth_bench.runs.run import TRAINING_VERSION, Run
 from dlth_bench.training.checkpoint import load_tensors, save_tensors, usable
 
 

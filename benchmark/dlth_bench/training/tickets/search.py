@@ -16,15 +16,15 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 from torch import Tensor
-from torch.utils.flop_counter import FlopCounterMode
 
+from dlth_bench.protocols.methods import METHODS
 from dlth_bench.protocols.protocol import Config
 from dlth_bench.protocols.tickets import PruningSpec, SearchData, SearchSpec
-from dlth_bench.runs.result import TRAINING_VERSION, Level
+from dlth_bench.runs.run import TRAINING_VERSION, Level
 from dlth_bench.training.checkpoint import usable
 from dlth_bench.training.data import UNLABELLED, Resident, visible_labels
 from dlth_bench.training.evaluation import in_batches, top1
-from dlth_bench.training.flops import stage_flops
+from dlth_bench.training.flops import FlopCounter, stage_flops
 from dlth_bench.training.loop import History
 from dlth_bench.training.methods.method import Method
 from dlth_bench.training.methods.rotnet import ROTATIONS, RotNet
@@ -196,9 +196,9 @@ class Search:
         """The mask after some rounds by the scores of ``method``."""
         count = self.spec.live_after(rounds, self.dense.weights)
         started = time.monotonic()
-        with FlopCounterMode(display=False) as counter:
+        with FlopCounter() as counter:
             mask = self.scorer.prune(method, found.mask, count, rounds)
-        flops, seconds = float(counter.get_total_flops()), time.monotonic() - started
+        flops, seconds = counter.flops, time.monotonic() - started
         return replace(
             found,
             mask=mask,
@@ -336,7 +336,7 @@ class SearchTask:
             images, flops: of its trainings.
         """
         kept = () if self.data.kept is None else tuple(class_ids[position] for position in self.data.kept.tolist())
-        unused = self.config.method.kind in {"rotnet", "exemplar"}
+        unused = METHODS[self.config.method.kind].labels == "none"
         return SearchData(
             samples=self.data.samples,
             classes=self.classes,
