@@ -25,7 +25,7 @@ from dlth_bench.training.stage import Stage
 from dlth_bench.training.tickets import prac as early_bird
 from dlth_bench.training.tickets.critical_set import CriticalSet
 from dlth_bench.training.tickets.masks import Mask, keep_highest, load_mask
-from dlth_bench.training.tickets.prac import ForgettingCounts, MaskHistory, is_settled, mask_distance
+from dlth_bench.training.tickets.prac import ForgettingState, MaskHistory, is_settled, mask_distance
 from dlth_bench.training.tickets.scores import magnitude_scores
 from dlth_bench.training.train_run import train_prepared, train_run
 from dlth_bench.training.train_stage import Checkpoints
@@ -48,7 +48,7 @@ def test_events_are_toneva_s() -> None:
     """Of random presentations the same events as of the whole table of them; one that is not shown keeps its state."""
     rng = np.random.default_rng(0)
     shown, correct = rng.random((9, 40)) < 0.8, rng.random((9, 40)) < 0.6
-    seen, table, state = ForgettingCounts.none(40, torch.device("cpu")), [], np.zeros(40, dtype=bool)
+    seen, table, state = ForgettingState.none(40, torch.device("cpu")), [], np.zeros(40, dtype=bool)
     for row, right in zip(shown, correct, strict=True):
         positions = rng.permutation(np.flatnonzero(row))
         seen.present(torch.from_numpy(positions), torch.from_numpy(right[positions]))

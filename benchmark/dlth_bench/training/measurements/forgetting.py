@@ -16,7 +16,7 @@ from dlth_bench.training.measurements.subject import MeasurementFinding, valued
 from dlth_bench.training.methods.supervised import Supervised
 from dlth_bench.training.random import stream_seed
 from dlth_bench.training.stage import Batches, Stage
-from dlth_bench.training.tickets.prac import ForgettingCounts
+from dlth_bench.training.tickets.prac import ForgettingState
 
 _MOST_EVENTS = 1000
 """Events from which on the distribution in a result is cut; its last value is of so many and more."""
@@ -33,7 +33,7 @@ class ForgettingRecord:
         if not isinstance(stage.method, Supervised):
             raise TypeError("forgetting is of supervised training")
         self.labels, self.batches = stage.labels, Batches(stage)
-        self.seen = ForgettingCounts.none(len(stage.labels), stage.labels.device)
+        self.seen = ForgettingState.none(len(stage.labels), stage.labels.device)
         self.presentations = torch.zeros_like(stage.labels)
         self._logits = torch.empty(0)
         stage.method.head.register_forward_hook(self._keep)

@@ -77,7 +77,7 @@ class MaskHistory:
 
 
 @dataclass(frozen=True, eq=False)
-class ForgettingCounts:
+class ForgettingState:
     """What a training did to each sample so far; one it was not shown is neither learned nor forgotten.
 
     Attributes:
@@ -140,7 +140,7 @@ class PracObserver:
         if not isinstance(stage.method, Supervised) or stage.method.mixing.active:
             raise ValueError(f"stage {stage.name} has no presentation of a single sample with a label")
         self.stage, self.early_bird, self.pruned = stage, early_bird, pruned
-        self.forgetting = ForgettingCounts.none(len(stage.labels), stage.labels.device)
+        self.forgetting = ForgettingState.none(len(stage.labels), stage.labels.device)
         self.masks = MaskHistory(live)
         self._batches = Batches(stage)
         self._warm_from = round(stage.spec.optimizer.warmup * stage.steps)
