@@ -92,7 +92,13 @@ def parameter_lines(parameter: Any, annotation: Any) -> Iterator[str]:
     default = parameter.default.value if isinstance(parameter.default, Enum) else parameter.default
     if not parameter.required and isinstance(default, str | int | float | Path) and not isinstance(default, bool):
         notes = f" Default: `{default}`." if str(default) else ""
-    yield from wrapped(f"{names}: {escaped(parameter.help or '').rstrip('.')}.{notes}", "- ")
+    yield from wrapped(f"{names}: {escaped(help_of(parameter, annotation)).rstrip('.')}.{notes}", "- ")
+
+
+def help_of(parameter: Any, annotation: Any) -> str:
+    """The text of an option or argument; older versions of typer keep an argument's with its annotation alone."""
+    told = (getattr(each, "help", None) for each in getattr(annotation, "__metadata__", ()))
+    return parameter.help or next(filter(None, told), "")
 
 
 def value_name(parameter: Any, annotation: Any) -> str:
