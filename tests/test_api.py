@@ -186,8 +186,8 @@ def test_classes_that_the_dataset_lacks(protocol: Protocol, store: Store) -> Non
 @pytest.mark.parametrize(
     ("policy", "options", "told"),
     [
+        ("rs", {"size": 3, "sed": 1}, "--sed means nothing to rs; it takes --seed"),
         ("rss", {}, "unknown policy 'rss'"),
-        ("rs", {"size": 3, "sed": 1}, "--sed means nothing to rs"),
         ("wnh", {"size": 3, "representative": "any"}, "representative: 'any' is none of lowest, medoid"),
         ("erc", {}, "erc needs --accuracies"),
     ],

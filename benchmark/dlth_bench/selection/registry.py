@@ -174,10 +174,12 @@ def _checked_size(policy: Policy[Any], size: int | None, given: Mapping[Option, 
     for option in policy.needs:
         if option not in given:
             raise InputError(f"{policy.name} needs {_flag(option)}")
-    understood = {*policy.needs, *policy.takes}
+    understood = (*policy.needs, *policy.takes)
     for option in given:
         if option not in understood:
-            raise InputError(f"{_flag(option)} means nothing to {policy.name}; it is an option of {_owners(option)}")
+            owners, own = _owners(option), ", ".join(map(_flag, understood)) or "no options"
+            told = f"it is an option of {owners}" if owners else f"it takes {own}"
+            raise InputError(f"{_flag(option)} means nothing to {policy.name}; {told}")
     return policy.default_size if size is None else size  # type: ignore[return-value]  # one of them is there
 
 
