@@ -100,11 +100,14 @@ class Config(Frozen):
         tuple[MeasurementSpec, ...], Field(description="What the result says beside the accuracy, in this order.")
     ] = ()
     notes: Annotated[tuple[str, ...], Field(description="What differs from the paper and the original code.")] = ()
+    factors: Annotated[
+        dict[Slug, Slug], Field(default_factory=dict, description="Of a sweep: the level of each factor.")
+    ]
 
     @property
     def recipe_digest(self) -> str:
-        """Names what is trained: everything but the name, title and notes."""
-        return digest_of(self.model_copy(update={"name": "", "title": "", "notes": ()}))
+        """Names what is trained: everything but the name, title, notes and names of levels."""
+        return digest_of(self.model_copy(update={"name": "", "title": "", "notes": (), "factors": {}}))
 
     @model_validator(mode="after")
     def _evaluable(self) -> Self:

@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from dlth_bench.protocols.protocol import Protocol
+from dlth_bench.protocols.sweep import Levels, Sweep
 from dlth_bench.util.errors import InputError
 from dlth_bench.util.files import read_text_file, shipped_folder
 from dlth_bench.util.text import printable, quoted
@@ -30,6 +31,7 @@ _MERGE_TAG = "tag:yaml.org,2002:merge"
 _NULL_TAG = "tag:yaml.org,2002:null"
 
 T = TypeVar("T")
+Model = TypeVar("Model", bound=BaseModel)
 
 Location = Sequence[str | int]
 """The path of a value in a document: keys and indices."""
@@ -281,6 +283,8 @@ DEFAULT_PROTOCOL = "glyphs-ssl"
 LOCK_NAME = "LOCK.json"
 DRAFTS = "drafts"
 """Folder beside the lock with the protocols that may still change and are on no board."""
+SWEEP = "sweep"
+"""Top-level key of a grid that is written short, see `protocols.sweep`."""
 ANCHOR_PREFIX = "x-"
 """Top-level keys that start so hold YAML anchors and are not part of the protocol."""
 
@@ -294,16 +298,73 @@ def read_protocol(path: Path) -> Protocol:
     document, node = read_extended(path)
     if node is None or not isinstance(document, dict):
         raise InputError("a protocol is a mapping with keys such as name, data, configs", source=path)
+    if SWEEP in document:
+        node = _expanded(node, document[SWEEP])
+        document = _built(node, _shown(path))
     content = {key: value for key, value in document.items() if not str(key).startswith(ANCHOR_PREFIX)}
+    return _validated(Protocol, content, node, "protocol")
+
+
+def _validated(model: type[Model], content: Any, node: yaml.Node, name: str) -> Model:
+    """The model in the values of a node; ``name`` is what errors call the whole.
+
+    Raises:
+        InputError: with the file and line of the wrong value.
+    """
     try:
-        return Protocol.model_validate(content)
+        return model.model_validate(content)
     except ValidationError as error:
         first = error.errors()[0]
         location = (*first["loc"], *first.get("ctx", {}).get("at", ()))
-        where = ".".join(str(part) for part in location) or "protocol"
+        where = ".".join(str(part) for part in location) or name
         problem = first["msg"].removeprefix("Value error, ")
         source, line = place_of(node, location)
         raise InputError(f"{where}: {problem}", source=source, line=line) from None
+
+
+def _expanded(node: yaml.Node, content: Any) -> yaml.Node:
+    """A protocol with the configs of its ``sweep`` behind its own."""
+    own = dict(_pairs_by_key(node))
+    written = own.pop(SWEEP)
+    sweep = _validated(Sweep, content, written, SWEEP)
+    configs = own.get("configs", _sequence((), written))
+    made = [_config_of(sweep, levels, written) for levels in sweep.combinations()]
+    whole = _sequence((*configs.value, *made), written) if isinstance(configs, yaml.SequenceNode) else configs
+    return _mapping(own | {"configs": whole}, node)
+
+
+def _config_of(sweep: Sweep, levels: Levels, written: yaml.Node) -> yaml.Node:
+    """One config of a sweep: its base, the value of each level merged into it, and how it is called."""
+    parts = dict(_pairs_by_key(written))
+    config = parts["base"]
+    for factor, level, one in zip(parts["factors"].value, levels, sweep.factors, strict=True):
+        value = dict(_pairs_by_key(dict(_pairs_by_key(factor))["levels"]))[level]
+        for name in reversed(one.field.split(".")):
+            value = _mapping({name: value}, value)
+        config = _merged(config, value, {})
+    factors = {one.name: _text_node(level, written) for one, level in zip(sweep.factors, levels, strict=True)}
+    called = {"name": _text_node("-".join(levels), written), "title": _text_node(sweep.title(levels), written)}
+    return _merged(
+        _mapping(called, written), _merged(config, _mapping({"factors": _mapping(factors, written)}, written), {}), {}
+    )
+
+
+def _pairs_by_key(node: yaml.Node) -> Iterator[tuple[str, yaml.Node]]:
+    return ((str(key), value) for key, _, value in _pairs(node))
+
+
+def _text_node(text: str, like: yaml.Node) -> yaml.Node:
+    return yaml.ScalarNode("tag:yaml.org,2002:str", text, like.start_mark, like.end_mark)
+
+
+def _sequence(items: Sequence[yaml.Node], like: yaml.Node) -> yaml.SequenceNode:
+    return yaml.SequenceNode("tag:yaml.org,2002:seq", list(items), like.start_mark, like.end_mark)
+
+
+def _mapping(values: Mapping[str, yaml.Node], like: yaml.Node) -> yaml.MappingNode:
+    """A mapping at the place of another node."""
+    pairs = [(_text_node(key, value), value) for key, value in values.items()]
+    return yaml.MappingNode("tag:yaml.org,2002:map", pairs, like.start_mark, like.end_mark)
 
 
 def shipped_protocols() -> dict[str, Path]:

@@ -130,7 +130,20 @@ class EmbeddingBagSpec(Frozen):
     ] = 0.5
 
 
-Backbone = Annotated[ResNetSpec | ViTSpec | CNNSpec | LibrarySpec | EmbeddingBagSpec, Field(discriminator="kind")]
+class MLPSpec(Frozen):
+    """A multi-layer perceptron on the pixels of a small image: linear layers, each with ReLU and dropout."""
+
+    kind: Literal["mlp"]
+    widths: Annotated[tuple[int, ...], Field(min_length=1, max_length=8, description="Units of each hidden layer.")]
+    input_size: Annotated[
+        int | None, Field(gt=0, description="Side to which images are averaged first; None: as they are.")
+    ] = None
+    dropout: Annotated[float, Field(ge=0, lt=1, description="Chance of each unit's output to be 0 in training.")] = 0.0
+
+
+Backbone = Annotated[
+    ResNetSpec | ViTSpec | CNNSpec | LibrarySpec | EmbeddingBagSpec | MLPSpec, Field(discriminator="kind")
+]
 
 PolicyName = Literal["autoaugment", "randaugment", "trivialaugment"]
 

@@ -115,7 +115,7 @@ def _axis_of(path: tuple[str, ...], one: Config, other: Config) -> str:
 
 
 def _settings(config: Config) -> dict[str, Any]:
-    return config.model_dump(mode="json", exclude={"name", "title", "notes"})
+    return config.model_dump(mode="json", exclude={"name", "title", "notes", "factors"})
 
 
 def _differences(one: Any, other: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:

@@ -18,7 +18,7 @@ from timm.models.mobilenetv3 import MobileNetV3
 from timm.models.vision_transformer import VisionTransformer
 from torch import nn
 
-from dlth_bench.protocols.recipe import Backbone, CNNSpec, EmbeddingBagSpec, LibrarySpec, ResNetSpec, ViTSpec
+from dlth_bench.protocols.recipe import Backbone, CNNSpec, EmbeddingBagSpec, LibrarySpec, MLPSpec, ResNetSpec, ViTSpec
 from dlth_bench.util.errors import InputError
 from dlth_bench.util.text import quoted
 
@@ -130,6 +130,8 @@ def build_backbone(spec: Backbone, image_size: int, channels: int) -> nn.Module:
         return _resnet(spec, channels)
     if isinstance(spec, CNNSpec):
         return build_cnn(spec, channels)
+    if isinstance(spec, MLPSpec):
+        return _mlp(spec, image_size, channels)
     return _vit(spec, image_size, channels)
 
 
@@ -169,6 +171,16 @@ def _resnet(spec: ResNetSpec, channels: int) -> nn.Module:
     network = ByobNet(config, num_classes=0, in_chans=channels, zero_init_last=spec.zero_init_residual)
     stem = network.stem.conv
     stem.stride, stem.padding = (spec.stem_stride,) * 2, (spec.stem_padding,) * 2
+    return network
+
+
+def _mlp(spec: MLPSpec, image_size: int, channels: int) -> nn.Module:
+    side = spec.input_size or image_size
+    layers: list[nn.Module] = [nn.AdaptiveAvgPool2d(side), nn.Flatten()]
+    for width, before in zip(spec.widths, (channels * side**2, *spec.widths), strict=False):
+        layers += [nn.Linear(before, width), nn.ReLU(), nn.Dropout(spec.dropout)]
+    network = nn.Sequential(*layers)
+    setattr(network, "num_features", spec.widths[-1])  # noqa: B010  # an int, which a module's type does not expect
     return network
 
 

@@ -11,7 +11,7 @@ from torch import nn
 
 from dlth_bench.protocols.methods import MAESpec, S4LSpec, SupervisedSpec
 from dlth_bench.protocols.protocol import Config
-from dlth_bench.protocols.recipe import EmbeddingBagSpec, LibrarySpec, ViTSpec
+from dlth_bench.protocols.recipe import EmbeddingBagSpec, LibrarySpec, MLPSpec, ViTSpec
 from dlth_bench.training.methods.barlow_twins import BarlowTwins
 from dlth_bench.training.methods.byol import BYOL
 from dlth_bench.training.methods.dino import DINO
@@ -137,5 +137,5 @@ def build_method(config: Config, *, pixels: Pixels, classes: int, vocabulary: in
         vocabulary: how many token IDs a dataset of texts has.
     """
     method = NETWORKS[config.method.kind](config, Inputs(pixels, classes, vocabulary))
-    convolutional = not isinstance(config.backbone, ViTSpec | EmbeddingBagSpec)
+    convolutional = not isinstance(config.backbone, ViTSpec | EmbeddingBagSpec | MLPSpec)
     return method.to(memory_format=torch.channels_last) if convolutional else method
