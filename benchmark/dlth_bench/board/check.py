@@ -71,9 +71,13 @@ def content_findings(stored: StoredSubmission, protocol: Protocol) -> Iterator[F
         problem = f"is of dataset {metadata.dataset}, but {protocol.key} is of {protocol.data.dataset}"
         yield Finding(path, problem, field="dataset")
         return
+    if metadata.exponent not in protocol.exponents:
+        known = ", ".join(f"{exponent:g}" for exponent in protocol.exponents)
+        yield Finding(path, f"has exponent {metadata.exponent:g}", f"{protocol.key} takes {known}", "exponent")
+        return
     yield from _subset_findings(stored, protocol)
     yield from _cell_findings(stored, protocol)
-    yield from result_findings(stored.results, protocol, stored.subset, stored.folder / RESULTS)
+    yield from result_findings(stored.results, protocol, stored.subset, stored.folder / RESULTS, metadata.exponent)
     yield from _verification_findings(stored, protocol)
 
 
@@ -91,7 +95,9 @@ def _subset_findings(stored: StoredSubmission, protocol: Protocol) -> Iterator[F
 def _cell_findings(stored: StoredSubmission, protocol: Protocol) -> Iterator[Finding]:
     """Every run of the protocol has a result, or stands among those that are declared missing."""
     path = stored.folder / METADATA
-    runs = [(run.config.name, run.seed) for run in grid_runs(protocol, stored.subset)]
+    runs = [
+        (run.config.name, run.seed) for run in grid_runs(protocol, stored.subset, exponent=stored.metadata.exponent)
+    ]
     given = {(result.config, result.seed) for result in stored.results}
     declared = [(missing.config, missing.seed) for missing in stored.metadata.missing]
     for config, seed in runs:
@@ -135,7 +141,7 @@ def score_findings(stored: StoredSubmission, protocol: Protocol) -> Iterator[Fin
     """
     path = stored.folder / SCORECARD
     try:
-        expected = score_results(protocol, stored.subset, list(stored.results))
+        expected = score_results(protocol, stored.subset, list(stored.results), stored.metadata.exponent)
     except InputError as error:
         yield from findings_of(error, stored.folder / RESULTS)
         return

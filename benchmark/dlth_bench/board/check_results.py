@@ -24,9 +24,11 @@ _MAX_FLOPS_A_SECOND = 1e16
 """Of one device; five times what the fastest of 2026 does in the formats that training uses."""
 
 
-def result_findings(results: Sequence[Result], protocol: Protocol, subset: Subset, path: Path) -> Iterator[Finding]:
-    """What is wrong with results that are said to be of the protocol's runs on the subset."""
-    runs = {(run.config.name, run.seed): run for run in grid_runs(protocol, subset)}
+def result_findings(
+    results: Sequence[Result], protocol: Protocol, subset: Subset, path: Path, exponent: float = 0.0
+) -> Iterator[Finding]:
+    """What is wrong with results that are said to be of the protocol's runs on the subset, at an exponent of it."""
+    runs = {(run.config.name, run.seed): run for run in grid_runs(protocol, subset, exponent=exponent)}
     counts = validation_counts(protocol.data, subset.class_ids)
     for result in results:
         run = runs.get((result.config, result.seed))

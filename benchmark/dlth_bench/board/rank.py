@@ -214,7 +214,7 @@ def told(found: AmongRandom | None) -> str:
 
 
 def _size(scorecard: Scorecard) -> dict[str, object]:
-    return scorecard.model_dump(include={"classes", "samples"})
+    return scorecard.model_dump(include={"classes", "samples", "exponent"})
 
 
 _THIS_ONE = ""
@@ -296,7 +296,9 @@ def rescore(submissions: Sequence[StoredSubmission], protocols: Mapping[str, Pro
     for stored in submissions:
         check_content(stored, protocols[stored.metadata.protocol])
     fresh = [
-        score_results(protocols[stored.metadata.protocol], stored.subset, list(stored.results))
+        score_results(
+            protocols[stored.metadata.protocol], stored.subset, list(stored.results), stored.metadata.exponent
+        )
         for stored in submissions
     ]
     found = []

@@ -131,6 +131,9 @@ class Submission(Frozen):
     samples: Annotated[
         int | None, Field(gt=0, lt=2**31, description="Number of samples in a sample subset; None: all of its classes.")
     ] = None
+    exponent: Annotated[
+        float, Field(ge=0, le=1, description="Of the training's length: (N/n)^a times the full data's epochs.")
+    ] = 0.0
     policy: Annotated[
         OneLine,
         AfterValidator(_ascii),

@@ -451,7 +451,7 @@ def _mismatches(stored: StoredSubmission) -> Iterator[Finding]:
     )
     for key, found, expected in of_metadata:
         yield from _unequal(folder / METADATA, key, found, expected)
-    for key in ("protocol", "protocol_digest", "subset_digest", "classes", "samples"):
+    for key in ("protocol", "protocol_digest", "subset_digest", "classes", "samples", "exponent"):
         yield from _unequal(folder / SCORECARD, key, getattr(scorecard, key), getattr(metadata, key))
     known = {score.config for score in scorecard.configs}
     for config in dict.fromkeys(result.config for result in stored.results):

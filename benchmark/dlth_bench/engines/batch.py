@@ -21,7 +21,7 @@ from typing import Annotated, Literal, TypeVar
 from pydantic import Field, ValidationError
 
 from dlth_bench.protocols.protocol import Protocol
-from dlth_bench.runs.plan import chosen_configs
+from dlth_bench.runs.plan import grid_runs
 from dlth_bench.runs.run import Result, Run
 from dlth_bench.runs.store import Store
 from dlth_bench.subsets.subset import Subset
@@ -42,6 +42,7 @@ class Grid(Frozen):
     protocol: Protocol
     subset: Subset
     subset_name: str
+    exponent: Annotated[float, Field(description="Of the training's length, one of the protocol's.")] = 0.0
 
 
 class Batch(Frozen):
@@ -61,13 +62,11 @@ class Batch(Frozen):
 
     def runs_of(self, job: int) -> list[Run]:
         """The runs of one of the jobs, in the order in which it begins them."""
-        names = [config for config, _ in self.jobs[job]]
-        configs = {config.name: config for config in chosen_configs(self.grid.protocol, names)}
-        subset, protocol = self.grid.subset, self.grid.protocol
-        return [
-            Run.on(subset, protocol.data, configs[name], seed, replaces=protocol.subset.replaces)
-            for name, seed in self.jobs[job]
-        ]
+        grid, cells = self.grid, self.jobs[job]
+        names, seeds = sorted({name for name, _ in cells}), sorted({seed for _, seed in cells})
+        runs = grid_runs(grid.protocol, grid.subset, exponent=grid.exponent, seeds=seeds, configs=names)
+        by_cell = {(run.config.name, run.seed): run for run in runs}
+        return [by_cell[cell] for cell in cells]
 
     @property
     def runs(self) -> list[Run]:

@@ -187,6 +187,15 @@ class Config(Frozen):
             )
         return self
 
+    def lengthened(self, factor: float) -> Config:
+        """The config with so many times the epochs in every stage."""
+        if factor == 1:
+            return self
+        evaluation = self.evaluation
+        if evaluation is not None:
+            evaluation = evaluation.model_copy(update={"train": evaluation.train.lengthened(factor)})
+        return self.model_copy(update={"train": self.train.lengthened(factor), "evaluation": evaluation})
+
     @property
     def metrics(self) -> tuple[Metric, ...]:
         """All that a result of it says: its accuracy, and what it measures."""
@@ -208,6 +217,15 @@ class Protocol(Frozen):
     description: str = ""
     data: DataSpec
     budget: Annotated[Unit, Field(description="What stays fixed when the data shrink.")]
+    exponents: Annotated[
+        tuple[Annotated[float, Field(ge=0, le=1)], ...],
+        Field(
+            min_length=1,
+            description="The longer trainings that a submission may choose: an exponent a makes the epochs of every "
+            "stage (N/n)^a times as many where n of the full data's N classes or samples are used. 0: equal epochs, "
+            "1: equal updates.",
+        ),
+    ] = (0.0,)
     seeds: Annotated[tuple[int, ...], Field(min_length=1)]
     subset: SubsetRule
     underfit: UnderfitGate | None = None
@@ -233,6 +251,7 @@ class Protocol(Frozen):
     def _consistent(self) -> Self:
         if len(set(self.seeds)) != len(self.seeds):
             raise _wrong("must be distinct", "seeds")
+        self._check_exponents()
         names: list[str] = []
         for index, config in enumerate(self.configs):
             if config.name in names:
@@ -248,6 +267,14 @@ class Protocol(Frozen):
             names.append(config.name)
         self._check_reference(names)
         return self
+
+    def _check_exponents(self) -> None:
+        if list(self.exponents) != sorted({0.0, *self.exponents}):
+            raise _wrong("must ascend from 0", "exponents")
+        if len(self.exponents) > 1 and (self.budget != "epochs" or self.subset.replaces != "training"):
+            raise _wrong("are of protocols whose budget is in epochs and whose subset replaces all data", "exponents")
+        if len(self.exponents) > 1 and any(config.pruning or config.removal for config in self.configs):
+            raise _wrong("are of configs that neither search for a ticket nor remove samples", "exponents")
 
     def _check_measured(self, index: int, config: Config) -> None:
         """Whether a config leaves the protocol's metric, and has the phase that the subset replaces."""

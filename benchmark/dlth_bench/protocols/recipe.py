@@ -275,6 +275,13 @@ class TrainSpec(Frozen):
         float, Field(ge=0, lt=1, description="Share of the training samples that is not trained on, drawn by the seed.")
     ] = 0.0
 
+    def lengthened(self, factor: float) -> TrainSpec:
+        """The stage with so many times the epochs, to a millionth of one."""
+        epochs = self.duration.epochs
+        if epochs is None:
+            raise ValueError(f"a duration in {self.duration.unit} is not made longer")
+        return self.model_copy(update={"duration": Duration(epochs=round(epochs * factor, 6))})
+
     def trained_samples(self, samples: int) -> int:
         """How many of ``samples`` are not held out."""
         return samples - round(self.held_out * samples)

@@ -21,20 +21,35 @@ def grid_runs(
     protocol: Protocol,
     subset: Subset,
     *,
+    exponent: float = 0.0,
     seeds: Sequence[int] | None = None,
     configs: Sequence[str] | None = None,
 ) -> list[Run]:
     """The runs of a protocol on a subset, by config and seed.
 
     Args:
+        exponent: of the training's length, one of the protocol's.
         seeds: only these; None: the protocol's.
         configs: only these configs, by name; None: all.
     """
+    factor = length_factor(protocol, subset, exponent)
     return [
-        Run.on(subset, protocol.data, config, seed, replaces=protocol.subset.replaces)
+        Run.on(subset, protocol.data, config.lengthened(factor), seed, replaces=protocol.subset.replaces)
         for config in chosen_configs(protocol, configs)
         for seed in (protocol.seeds if seeds is None else seeds)
     ]
+
+
+def length_factor(protocol: Protocol, subset: Subset, exponent: float) -> float:
+    """How many times the epochs of the full data's training the subset's has.
+
+    Raises:
+        InputError: the protocol has no such exponent.
+    """
+    if exponent not in protocol.exponents:
+        known = ", ".join(f"{one:g}" for one in protocol.exponents)
+        raise InputError(f"exponent {exponent:g}: {protocol.key} takes {known}")
+    return float((1 / cost_share(protocol, subset)) ** exponent) if exponent else 1.0
 
 
 def full_data(protocol: Protocol) -> Subset:
@@ -78,10 +93,11 @@ class PlannedRun:
 
 @dataclass(frozen=True)
 class Plan:
-    """All runs of one subset under one protocol."""
+    """All runs of one subset under one protocol, at one length of training."""
 
     protocol: Protocol
     subset: Subset
+    exponent: float
     share: float
     """How much of the full data's cost the subset is expected to take."""
     planned: tuple[PlannedRun, ...]
@@ -121,24 +137,26 @@ def make_plan(
     subset: Subset,
     store: Store,
     *,
+    exponent: float = 0.0,
     seeds: Sequence[int] | None = None,
     configs: Sequence[str] | None = None,
 ) -> Plan:
     """Expand protocol x subset x seeds into runs and look each up in the store.
 
     Args:
+        exponent: of the training's length, one of the protocol's.
         seeds: only these of the protocol's seeds; None: all.
         configs: only these configs, by name; None: all.
 
     Raises:
-        InputError: a config that the protocol does not have.
+        InputError: a config or an exponent that the protocol does not have.
     """
-    share = cost_share(protocol, subset)
+    share = cost_share(protocol, subset) * length_factor(protocol, subset, exponent)
     planned = [
         PlannedRun(run, expected_cost(protocol, run.config, share), stored=store.settled(run.digest) is not None)
-        for run in grid_runs(protocol, subset, seeds=seeds, configs=configs)
+        for run in grid_runs(protocol, subset, exponent=exponent, seeds=seeds, configs=configs)
     ]
-    return Plan(protocol, subset, share, tuple(planned))
+    return Plan(protocol, subset, exponent, share, tuple(planned))
 
 
 def cost_share(protocol: Protocol, subset: Subset) -> float:
@@ -194,7 +212,7 @@ def check_subset(subset: Subset, protocol: Protocol, *, source: Path | str | Non
             f"lists classes, but under {protocol.key} a subset replaces {REPLACED_TEXT[replaces]}: it lists samples"
         )
         raise InputError(message, source=where)
-    check_size(subset, rule.minimum, rule.maximum, source=source)
+    check_size(subset, rule, source=source)
     if len(subset.class_ids) < 2:
         raise InputError(f"all samples are of class {subset.class_ids[0]}; two classes are needed", source=where)
     samples = Run.on(subset, protocol.data, protocol.configs[0], seed=0).samples

@@ -31,19 +31,19 @@ from dlth_bench.util.files import read_text_file
 from dlth_bench.util.text import quoted
 
 
-def stored_results(protocol: Protocol, subset: Subset, store: Store) -> list[Result]:
+def stored_results(protocol: Protocol, subset: Subset, store: Store, exponent: float = 0.0) -> list[Result]:
     """The results that the store holds of the protocol's runs on the subset, by config and seed."""
-    results = [stored_result(store, run) for run in grid_runs(protocol, subset)]
+    results = [stored_result(store, run) for run in grid_runs(protocol, subset, exponent=exponent)]
     return [result for result in results if result is not None]
 
 
-def score_stored(protocol: Protocol, subset: Subset, store: Store) -> Scorecard:
+def score_stored(protocol: Protocol, subset: Subset, store: Store, exponent: float = 0.0) -> Scorecard:
     """The scorecard of what the store holds of a subset; runs that are missing are named in it."""
-    return score_results(protocol, subset, stored_results(protocol, subset, store))
+    return score_results(protocol, subset, stored_results(protocol, subset, store, exponent), exponent)
 
 
-def score_results(protocol: Protocol, subset: Subset, results: list[Result]) -> Scorecard:
-    """The scorecard of given results of a subset.
+def score_results(protocol: Protocol, subset: Subset, results: list[Result], exponent: float = 0.0) -> Scorecard:
+    """The scorecard of given results of a subset, trained at the length of the exponent.
 
     Raises:
         NotScorable: they were not all trained on the same data.
@@ -56,7 +56,7 @@ def score_results(protocol: Protocol, subset: Subset, results: list[Result]) -> 
         protocol, cells, subset_digest=subset.digest, classes=len(subset.class_ids), samples=subset.samples
     )
     notes = (*card.notes, *filter(None, [_about_racing(protocol, results)]))
-    return card.model_copy(update={"manifest_digest": found, "notes": notes})
+    return card.model_copy(update={"manifest_digest": found, "exponent": exponent, "notes": notes})
 
 
 def _about_racing(protocol: Protocol, results: list[Result]) -> str:

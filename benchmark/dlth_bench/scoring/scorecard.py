@@ -161,6 +161,9 @@ class Scorecard(Frozen):
     subset_digest: Annotated[str, Field(description="Empty for a table of accuracies without a subset.")] = ""
     classes: Annotated[int, Field(ge=0)] = 0
     samples: Annotated[int | None, Field(gt=0, description="Of a sample subset; None: all of its classes.")] = None
+    exponent: Annotated[
+        float, Field(ge=0, le=1, description="Of the training's length: (N/n)^a times the full data's epochs.")
+    ] = 0.0
     configs: tuple[ConfigScore, ...]
     pearson: CorrelationScore
     spearman: CorrelationScore

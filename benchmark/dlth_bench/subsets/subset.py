@@ -80,15 +80,6 @@ class Subset(Frozen):
         return "".join(f"{item}\n" for item in self.ids)
 
 
-def check_size(subset: Subset, minimum: int, maximum: int, *, source: Path | str | None = None) -> None:
-    """Raise InputError unless the subset has from ``minimum`` to ``maximum`` members, both included."""
-    if minimum <= len(subset) <= maximum:
-        return
-    takes = f"exactly {minimum}" if minimum == maximum else f"{minimum} to {maximum}"
-    where = None if source is None else printable(str(source))
-    raise InputError(f"has {subset.counted}, the protocol takes {takes}", source=where)
-
-
 Replaced = Literal["training", "search", "sparse_training", "probe"]
 """``training``: the data of every phase. ``search``: of the search for a ticket, up to its mask and the weights of the
 rewind point; the ticket is then trained on the full data. ``sparse_training``: of the training of a ticket that was
@@ -118,12 +109,35 @@ class SizeRange(Frozen):
 
     minimum: Annotated[int, Field(gt=1, description="Fewest members.")]
     maximum: Annotated[int, Field(gt=1, description="Most members.")]
+    sizes: Annotated[
+        tuple[int, ...], Field(description="The only numbers of members; none: all from the minimum to the maximum.")
+    ] = ()
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
         if self.minimum > self.maximum:
             raise ValueError("the minimum is larger than the maximum")
+        if self.sizes and (tuple(sorted(set(self.sizes))), self.sizes[0], self.sizes[-1]) != (
+            self.sizes,
+            self.minimum,
+            self.maximum,
+        ):
+            raise ValueError("sizes must ascend from the minimum to the maximum")
         return self
+
+    @property
+    def told(self) -> str:
+        """``10 to 60``, or ``12, 24 or 60``."""
+        if not self.sizes:
+            return f"exactly {self.minimum}" if self.minimum == self.maximum else f"{self.minimum} to {self.maximum}"
+        return " or ".join(filter(None, (", ".join(map(str, self.sizes[:-1])), str(self.sizes[-1]))))
+
+
+def check_size(subset: Subset, sizes: SizeRange, *, source: Path | str | None = None) -> None:
+    """Raise InputError unless the subset has one of the admitted numbers of members."""
+    if len(subset) not in sizes.sizes if sizes.sizes else not sizes.minimum <= len(subset) <= sizes.maximum:
+        where = None if source is None else printable(str(source))
+        raise InputError(f"has {subset.counted}, the protocol takes {sizes.told}", source=where)
 
 
 class SubsetRule(SizeRange):
