@@ -14,7 +14,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
-from dlth_bench.cli.shared.options import DataDirOption, DeviceOption, JsonOption, StoreOption, use_data_dir
+from dlth_bench.cli.shared import options
 from dlth_bench.engines.doctor import (
     Check,
     dataset_checks,
@@ -46,10 +46,10 @@ def doctor(
         typer.Option("--protocol", "-p", help="Also look for the data of a protocol: a name, name@version or file."),
     ] = None,
     quick: Annotated[bool, typer.Option("--quick", help="Train nothing, count no samples: seconds.")] = False,
-    device: DeviceOption = "auto",
-    out: StoreOption = DEFAULT_STORE,
-    data_dir: DataDirOption = None,
-    as_json: JsonOption = False,
+    device: options.Device = "auto",
+    out: options.Store = DEFAULT_STORE,
+    data_dir: options.DataDir = None,
+    as_json: options.Json = False,
 ) -> None:
     """Check versions, devices, data and digests, and train one run whose outcome is known.
 
@@ -66,7 +66,7 @@ def doctor(
     if data_dir is not None:
         if spec is None:
             raise InputError("--data-dir: say by --protocol which dataset lies there")
-        use_data_dir(context, spec.data.dataset, data_dir)
+        options.use_data_dir(context, spec.data.dataset, data_dir)
     device = check_device(device)
     checks: list[Check] = []
     console = Console(stderr=as_json, highlight=False)

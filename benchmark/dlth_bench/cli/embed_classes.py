@@ -13,7 +13,7 @@ import numpy.typing as npt
 import typer
 
 import dlth_bench
-from dlth_bench.cli.shared.options import DeviceOption
+from dlth_bench.cli.shared import options
 from dlth_bench.cli.shared.pretrained import (
     BatchSizeOption,
     DataFolderOption,
@@ -51,7 +51,7 @@ def embed_classes(
     weights: WeightsOption = None,
     batch_size: BatchSizeOption = 64,
     workers: ReadersOption = None,
-    device: DeviceOption = "auto",
+    device: options.Device = "auto",
     max_unreadable: MostUnreadableOption = 0.01,
 ) -> None:
     """Write the mean feature of each class's validation images: float32, a row a class in the dataset's order.

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from dlth_bench.cli.shared.options import DeviceOption, ProtocolOption
+from dlth_bench.cli.shared import options
 from dlth_bench.cli.shared.pretrained import (
     BatchSizeOption,
     DataFolderOption,
@@ -37,7 +37,7 @@ def evaluate_classes(
     config: Annotated[str | None, typer.Option("--config", "-c", help="A protocol's config, on all classes.")] = None,
     run: RunOption = None,
     model: Annotated[str | None, typer.Option("--model", help="timm:NAME or torchvision:NAME[:WEIGHTS].")] = None,
-    protocol: ProtocolOption = DEFAULT_PROTOCOL,
+    protocol: options.Protocol = DEFAULT_PROTOCOL,
     results: Annotated[
         Path | None,
         typer.Option("--results", help="--config: results on all classes, one JSON a line. Default: the shipped."),
@@ -48,7 +48,7 @@ def evaluate_classes(
     weights: WeightsOption = None,
     batch_size: BatchSizeOption = 64,
     workers: ReadersOption = None,
-    device: DeviceOption = "auto",
+    device: options.Device = "auto",
     max_unreadable: MostUnreadableOption = 0.01,
 ) -> None:
     """Write the accuracy on each class of a config (mean over seeds), a stored run, or a pretrained model.

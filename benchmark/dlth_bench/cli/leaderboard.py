@@ -22,6 +22,7 @@ from dlth_bench.board.rank import rescore
 from dlth_bench.board.row import Row
 from dlth_bench.board.site.build import check_site_folder, site_pages, write_site
 from dlth_bench.board.submission_folder import StoredSubmission, read_submissions
+from dlth_bench.cli.shared import options
 from dlth_bench.cli.shared.hub import (
     CreateOption,
     PruneOption,
@@ -35,7 +36,6 @@ from dlth_bench.cli.shared.hub import (
     require_together,
     require_writable,
 )
-from dlth_bench.cli.shared.options import DEFAULT_SUBMISSIONS, JsonOption, SubmissionsOption
 from dlth_bench.protocols.protocol import Protocol
 from dlth_bench.protocols.protocol_file import find_protocol, lock_state, read_lock, read_protocol, shipped_protocols
 from dlth_bench.util.errors import InputError
@@ -61,7 +61,7 @@ SiteOption = Annotated[
 
 
 def leaderboard(
-    submissions: SubmissionsOption = DEFAULT_SUBMISSIONS,
+    submissions: options.Submissions = options.DEFAULT_SUBMISSIONS,
     output: OutputOption = Path("leaderboard.md"),
     rescore: RescoreOption = False,
     data: DataOption = None,
@@ -73,7 +73,7 @@ def leaderboard(
     space: SpaceOption = None,
     create: CreateOption = False,
     prune: PruneOption = False,
-    as_json: JsonOption = False,
+    as_json: options.Json = False,
 ) -> None:
     """Check every submission, write the leaderboard as Markdown, and show it.
 

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from dlth_bench.cli.shared.options import JsonOption, ProtocolOption
+from dlth_bench.cli.shared import options
 from dlth_bench.protocols.measurements import size
 from dlth_bench.protocols.protocol import Protocol
 from dlth_bench.protocols.protocol_file import DEFAULT_PROTOCOL, find_protocol
@@ -47,13 +47,13 @@ ExperimentsOption = Annotated[int, typer.Option("--experiments", min=20, help="S
 
 
 def power(
-    protocol: ProtocolOption = DEFAULT_PROTOCOL,
+    protocol: options.Protocol = DEFAULT_PROTOCOL,
     difference: DifferenceOption = 0.1,
     rho: RhoOption = 0.9,
     target: TargetOption = 0.8,
     std: StdOption = None,
     experiments: ExperimentsOption = 200,
-    as_json: JsonOption = False,
+    as_json: options.Json = False,
 ) -> None:
     """Say how many seeds tell two subsets apart on a protocol's configs, and how many configs it takes beyond these.
 

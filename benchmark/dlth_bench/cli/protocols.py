@@ -12,8 +12,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from dlth_bench.cli.shared import options
 from dlth_bench.cli.shared.estimates import print_details, recipe_details
-from dlth_bench.cli.shared.options import TableJsonOption
 from dlth_bench.datasets.dataset import DataSpec
 from dlth_bench.protocols.measurements import ACCURACY, amount, column_title, explained
 from dlth_bench.protocols.protocol import Config, Protocol
@@ -44,7 +44,7 @@ DraftsOption = Annotated[
 
 
 @app.command("list")
-def list_protocols(drafts: DraftsOption = False, as_json: TableJsonOption = False) -> None:
+def list_protocols(drafts: DraftsOption = False, as_json: options.TableJson = False) -> None:
     """List the protocols that come with the package.
 
     Example: dlth-bench protocols list
@@ -77,7 +77,7 @@ def show_protocol(
     details: Annotated[
         bool, typer.Option("--details", help="Also steps, learning rates, crops, parameter counts and notes.")
     ] = False,
-    as_json: TableJsonOption = False,
+    as_json: options.TableJson = False,
 ) -> None:
     """Show a protocol's grid with its full-data reference.
 

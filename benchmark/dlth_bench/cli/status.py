@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from dlth_bench.cli.shared.options import JsonOption, StoreOption
+from dlth_bench.cli.shared import options
 from dlth_bench.engines.batch import BatchFolder, batches, find_batch
 from dlth_bench.engines.batch_state import RunState, counted, run_states
 from dlth_bench.engines.slurm import queued_jobs
@@ -22,7 +22,7 @@ BatchArgument = Annotated[
 ]
 
 
-def status(batch: BatchArgument = None, out: StoreOption = DEFAULT_STORE, as_json: JsonOption = False) -> None:
+def status(batch: BatchArgument = None, out: options.Store = DEFAULT_STORE, as_json: options.Json = False) -> None:
     """Say how far batches are: which runs have finished, are trained, wait, or were lost.
 
     The files in the store decide, so this works on any machine that sees them; Slurm is asked where it is at hand.

@@ -15,15 +15,8 @@ from rich.text import Text
 import dlth_bench
 from dlth_bench.board.submission import Submission
 from dlth_bench.board.submission_folder import write_submission
+from dlth_bench.cli.shared import options
 from dlth_bench.cli.shared.hub import HubOption, propose, require_writable
-from dlth_bench.cli.shared.options import (
-    DEFAULT_SUBMISSIONS,
-    ProtocolOption,
-    StoreOption,
-    SubmissionsOption,
-    SubsetOption,
-    split_names,
-)
 from dlth_bench.protocols.protocol import Protocol
 from dlth_bench.protocols.protocol_file import DEFAULT_PROTOCOL, find_protocol, is_draft
 from dlth_bench.runs.plan import Plan, make_plan, subset_for
@@ -60,17 +53,17 @@ ReplaceSubmissionOption = Annotated[
 
 
 def submit(
-    subset: SubsetOption,
+    subset: options.Subset,
     name: NameOption,
-    protocol: ProtocolOption = DEFAULT_PROTOCOL,
+    protocol: options.Protocol = DEFAULT_PROTOCOL,
     policy: PolicyOption = None,
     authors: AuthorsOption = "",
     description: DescriptionOption = "",
     url: UrlOption = "",
     selection_cost: SelectionCostOption = None,
     missing: MissingOption = None,
-    out: StoreOption = DEFAULT_STORE,
-    submissions: SubmissionsOption = DEFAULT_SUBMISSIONS,
+    out: options.Store = DEFAULT_STORE,
+    submissions: options.Submissions = options.DEFAULT_SUBMISSIONS,
     replace: ReplaceSubmissionOption = False,
     hub: HubOption = None,
 ) -> None:
@@ -90,7 +83,7 @@ def submit(
     given: dict[str, Any] = {
         "name": name,
         "policy": card_policy if policy is None else policy,
-        "authors": tuple(split_names(authors) or ()),
+        "authors": tuple(options.split_names(authors) or ()),
         "description": description,
         "url": url,
         "selection_cost": _selection_cost(selection_cost),
@@ -160,7 +153,7 @@ def _selection_cost(text: str | None) -> dict[str, str | int] | None:
     if text is None:
         return None
     found: dict[str, str | int] = {"images": 0, "flops": 0, "device_seconds": 0}
-    for part in [] if text.strip() == "none" else split_names(text) or []:
+    for part in [] if text.strip() == "none" else options.split_names(text) or []:
         name, equals, number = part.partition("=")
         if not equals or name.strip() not in found:
             known = ", ".join(f"{known}=NUMBER" for known in found)

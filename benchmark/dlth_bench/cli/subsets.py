@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from dlth_bench.cli.shared.options import TableJsonOption
+from dlth_bench.cli.shared import options
 from dlth_bench.datasets.catalog import ClassInfo
 from dlth_bench.subsets.find import SubsetFile, export_image_folder, find_subset, read_subset, shipped_subsets
 from dlth_bench.util.text import printable, subset_size
@@ -27,7 +27,7 @@ DatasetOption = Annotated[str | None, typer.Option("--dataset", "-d", help="Data
 
 
 @app.command("list")
-def list_subsets(dataset: DatasetOption = None, as_json: TableJsonOption = False) -> None:
+def list_subsets(dataset: DatasetOption = None, as_json: options.TableJson = False) -> None:
     """List the shipped subsets.
 
     Example: dlth-bench subsets list --dataset imagenet
@@ -48,7 +48,7 @@ def list_subsets(dataset: DatasetOption = None, as_json: TableJsonOption = False
 def show_subset(
     name_or_path: Annotated[str, typer.Argument(help="A shipped subset such as pd-bottom, or a file.")],
     dataset: DatasetOption = None,
-    as_json: TableJsonOption = False,
+    as_json: options.TableJson = False,
 ) -> None:
     """Show the classes of a subset, the parts of the class tree they come from, and its origin.
 

@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 from typer.core import TyperGroup
 
-from dlth_bench.bench import Place
+from dlth_bench.bench import Place, Training
 from dlth_bench.board.check import check_submission
 from dlth_bench.board.submission_folder import (
     StoredSubmission,
@@ -27,15 +27,7 @@ from dlth_bench.board.submission_folder import (
 )
 from dlth_bench.board.verification import Commitment, Verification, commitment_of
 from dlth_bench.board.verify import Drawn, draw_cells, noise_of, verification_of
-from dlth_bench.cli.shared.options import (
-    DataDirOption,
-    DeviceOption,
-    DryRunOption,
-    JsonOption,
-    WorkersOption,
-    split_names,
-    use_data_dir,
-)
+from dlth_bench.cli.shared import options
 from dlth_bench.cli.shared.train import train_plan
 from dlth_bench.protocols.measurements import Metric
 from dlth_bench.protocols.protocol import Protocol
@@ -129,11 +121,11 @@ def retrain(
     nonce_file: NonceFileOption = None,
     points: PointsOption = "1,2,5,10",
     out: OutOption = Path("verification-runs"),
-    workers: WorkersOption = None,
-    device: DeviceOption = "auto",
-    data_dir: DataDirOption = None,
-    dry_run: DryRunOption = False,
-    as_json: JsonOption = False,
+    workers: options.Workers = None,
+    device: options.Device = "auto",
+    data_dir: options.DataDir = None,
+    dry_run: options.DryRun = False,
+    as_json: options.Json = False,
 ) -> None:
     """Train drawn runs of a submission again, test its claims, and write verification.json beside it.
 
@@ -149,9 +141,9 @@ def retrain(
         for claim in drawn.claims:
             typer.echo(f"{claim.config} seed {claim.seed}")
         return
-    use_data_dir(context, protocol.data.dataset, data_dir)
-    place = Place(device=device, workers=workers)
-    retrained = _retrained(stored, protocol, drawn, out, place, Console(stderr=as_json))
+    options.use_data_dir(context, protocol.data.dataset, data_dir)
+    training = Training(Store(out), Place(device=device, workers=workers))
+    retrained = _retrained(stored, protocol, drawn, training, Console(stderr=as_json))
     noise = noise_of(stored, protocol)
     try:
         found = verification_of(stored, drawn, retrained, noise, by=by, points=sizes)
@@ -173,7 +165,7 @@ def _valid(folder: Path) -> tuple[StoredSubmission, Protocol]:
 
 
 def _sizes(text: str) -> list[float]:
-    names = split_names(text) or []
+    names = options.split_names(text) or []
     wrong = [name for name in names if not re.fullmatch(r"[0-9]{1,3}(\.[0-9]+)?", name) or not 0 < float(name) <= 100]
     if wrong or not names or len(names) > 100:
         raise InputError(f"--points: {quoted(text)} is not a list of points above 0 and up to 100, such as 1,2,5")
@@ -194,22 +186,21 @@ def _opened(name: str, commitment: Path | None, nonce_file: Path | None) -> tupl
 
 
 def _retrained(
-    stored: StoredSubmission, protocol: Protocol, drawn: Drawn, out: Path, place: Place, console: Console
+    stored: StoredSubmission, protocol: Protocol, drawn: Drawn, training: Training, console: Console
 ) -> dict[str, Result]:
     """The results of the drawn runs, trained here; by digest.
 
     Raises:
         InputError: one broke down, so that nothing can be said of it.
     """
-    store = Store(out)
-    wanted = {claim.run for claim in drawn.claims}
+    store, wanted = training.store, {claim.run for claim in drawn.claims}
     whole = make_plan(protocol, stored.subset, store)
     plan = replace(whole, planned=tuple(planned for planned in whole.planned if planned.run.digest in wanted))
-    train_plan(plan, store, place=place, console=console)
+    train_plan(training, plan, console)
     results = {run.digest: store.settled(run.digest) for run in plan.runs}
     broken = [run.label for run in plan.runs if results[run.digest] is None]
     if broken:
-        raise InputError(f"{', '.join(broken)} broke down, so there is nothing to compare", source=out)
+        raise InputError(f"{', '.join(broken)} broke down, so there is nothing to compare", source=store.root)
     return {digest: result for digest, result in results.items() if result is not None}
 
 

@@ -9,7 +9,7 @@ from queue import SimpleQueue
 
 from dlth_bench.engines.attempt import attempt, failed
 from dlth_bench.engines.engine import Event, Finished, Progressed
-from dlth_bench.engines.followers import leave, use_one_thread
+from dlth_bench.engines.followers import leave
 from dlth_bench.runs.run import Run, Tuning
 from dlth_bench.runs.store import Busy, Store
 
@@ -41,12 +41,9 @@ class DataParallelEngine:
                     return
 
     def _attempt(self, run: Run, events: SimpleQueue[Event | None]) -> None:
-        from dlth_bench.training.cpu_speed.allocator import keep_freed_memory
-        from dlth_bench.training.environment import quiet_libraries
+        from dlth_bench.training.environment import prepare_process  # torch: slow to import
 
-        quiet_libraries()
-        keep_freed_memory()
-        use_one_thread()
+        prepare_process()
         try:
             result = attempt(
                 run,

@@ -82,12 +82,11 @@ def train_golden(cell: GoldenCell, device: str, report: Report) -> Result:
     """The cell's run, trained now in this process on one thread, as engines do, and kept nowhere."""
     import torch
 
-    from dlth_bench.training.environment import quiet_libraries
+    from dlth_bench.training.environment import prepare_process
     from dlth_bench.training.train_run import train_run
 
-    quiet_libraries()
     threads = torch.get_num_threads()
-    torch.set_num_threads(1)
+    prepare_process()
     try:
         run = cell.run
         return train_run(run, protocol_dataset(run.data), device=device, report=report)

@@ -45,14 +45,9 @@ def work(pipe: Connection, settings: WorkerSettings) -> None:
     for number in IGNORED_SIGNALS:  # the parent decides what they mean
         signal.signal(number, signal.SIG_IGN)
     _die_with_parent()
-    import torch
+    from dlth_bench.training.environment import prepare_process  # torch: slow to import
 
-    from dlth_bench.training.cpu_speed.allocator import keep_freed_memory
-    from dlth_bench.training.environment import quiet_libraries
-
-    quiet_libraries()
-    keep_freed_memory()
-    torch.set_num_threads(settings.threads)
+    prepare_process(settings.threads)
     _tell(pipe, "ready", None)
     with Pulse() as pulse:
         _take_runs(pipe, settings, pulse)

@@ -166,14 +166,9 @@ def train(text: str, root: str, batch: str, device: str, keep_weights: bool, che
         text: the run as JSON.
         root: of the store.
     """
-    import torch
+    from dlth_bench.training.environment import prepare_process  # torch: slow to import
 
-    from dlth_bench.training.cpu_speed.allocator import keep_freed_memory
-    from dlth_bench.training.environment import quiet_libraries
-
-    quiet_libraries()
-    keep_freed_memory()
-    torch.set_num_threads(1)
+    prepare_process()
     try:
         result = attempt(
             Run.model_validate_json(text),
