@@ -105,12 +105,12 @@ def _accuracy_check(cell: GoldenCell, result: Result) -> Check:
     seconds = "" if result.cost is None else f", {result.cost.device_seconds:.0f} s"
     name = "golden cell"
     if result.accuracy is None:
-        return Check(name=name, status="fail", found=f"{cell.label}: {result.status}, {result.reason}")
+        return Check(name, "fail", f"{cell.label}: {result.status}, {result.reason}")
     found = f"{cell.label}: top-1 {100 * result.accuracy:.1f} ({accepted}){seconds}"
     if low <= result.accuracy <= high:
-        return Check(name=name, status="ok", found=found)
+        return Check(name, "ok", found)
     advice = "training here does not give what it should: compare versions and device below before any run"
-    return Check(name=name, status="fail", found=found, advice=advice)
+    return Check(name, "fail", found, advice=advice)
 
 
 def _curve_check(cell: GoldenCell, result: Result) -> Check:
@@ -119,16 +119,16 @@ def _curve_check(cell: GoldenCell, result: Result) -> Check:
     first = first_departure(cell.result, result)
     if first is None:
         steps = len(cell.result.curves.pretrain_steps) + len(cell.result.curves.evaluation_steps)
-        return Check(name=name, status="ok", found=f"as recorded, bit for bit, at all {steps} recorded steps")
+        return Check(name, "ok", f"as recorded, bit for bit, at all {steps} recorded steps")
     visible = first_departure(cell.result, result, tolerance=VISIBLE)
     found = f"leaves the recorded one at {first}"
     found += f", by more than {VISIBLE:.0%} at {visible}" if visible else f", nowhere by more than {VISIBLE:.0%}"
     differing = differences(cell.result.environment, result.environment)
     if differing:
         advice = f"other than recorded: {'; '.join(differing)}. Rounding differs, and training carries it on"
-        return Check(name=name, status="ok", found=found, advice=advice)
+        return Check(name, "ok", found, advice=advice)
     advice = "versions, processor and threads are those of the record: something else changes arithmetic here"
-    return Check(name=name, status="warn", found=found, advice=advice)
+    return Check(name, "warn", found, advice=advice)
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dlth_bench.engines.attempt import attempt, given_up
+from dlth_bench.engines.attempt import AttemptOptions, attempt, given_up
 from dlth_bench.engines.batch import BatchFolder, new_batch
 from dlth_bench.engines.batch_state import Follower
 from dlth_bench.engines.engine import EngineSettings, Event, Finished, key_values, number
@@ -125,22 +125,18 @@ class RayEngine:
         return None if text == BUSY else Result.model_validate_json(text)
 
     def _new_batch(self, runs: Sequence[Run]) -> BatchFolder:
+        of, jobs = self.settings, [[run] for run in runs]
+        return new_batch(of.store, "ray", of.grid, jobs, device=of.device, keep_weights=of.keep_weights)
+
+    def _arguments(self, run: Run, folder: BatchFolder) -> tuple[str, str, AttemptOptions]:
         settings = self.settings
-        jobs = [[run] for run in runs]
-        return new_batch(
-            settings.store,
-            "ray",
-            settings.grid,
-            jobs,
+        options = AttemptOptions(
             device=settings.device,
             keep_weights=settings.keep_weights,
-            at_once=1,
+            checkpoint_seconds=self.checkpoint_seconds,
+            batch=folder.id,
         )
-
-    def _arguments(self, run: Run, folder: BatchFolder) -> tuple[str, str, str, str, bool, float]:
-        settings, root = self.settings, str(self.settings.store.root.resolve())
-        text = run.model_dump_json(exclude_defaults=True)
-        return text, root, folder.id, settings.device, settings.keep_weights, self.checkpoint_seconds
+        return run.model_dump_json(exclude_defaults=True), str(settings.store.root.resolve()), options
 
     def _resources(self) -> dict[str, Any]:
         """What a task takes, and that it is started anew."""
@@ -159,7 +155,7 @@ class RayEngine:
         return {"num_cpus": self.options.cpus, "num_gpus": gpus, "max_retries": RETRIES}
 
 
-def train(text: str, root: str, batch: str, device: str, keep_weights: bool, checkpoint_seconds: float) -> str:
+def train(text: str, root: str, options: AttemptOptions) -> str:
     """The task, in a worker of Ray: the result of a run as JSON, or that another process trains it.
 
     Args:
@@ -173,12 +169,9 @@ def train(text: str, root: str, batch: str, device: str, keep_weights: bool, che
         result = attempt(
             Run.model_validate_json(text),
             Store(Path(root)),
-            device=device,
-            keep_weights=keep_weights,
             wait_seconds=WAIT_SECONDS,
-            checkpoint_seconds=checkpoint_seconds,
             report=lambda stage, step, total: None,
-            batch=batch,
+            **options,
         )
     except Busy:
         return BUSY
