@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 from rich import box
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from dlth_bench.cli.shared import options
@@ -120,9 +120,8 @@ def _until(target: float, found: Iterator[Power]) -> list[Power]:
 
 
 def _table(title: str, found: Iterable[Power]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column(title, justify="right")
-    table.add_column("power", justify="right")
+    columns = (Column(name, justify="right") for name in (title, "power"))
+    table = Table(*columns, box=box.SIMPLE_HEAD, pad_edge=False)
     for one in found:
         table.add_row(str(one.count), Text(f"{100 * one.share:.0f} % ± {100 * one.error:.0f}"))
     return table

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from dlth_bench.cli.shared import options
@@ -48,10 +48,7 @@ def status(batch: BatchArgument = None, out: options.Store = DEFAULT_STORE, as_j
 
 
 def _show_batches(states: dict[BatchFolder, list[RunState]], console: Console) -> None:
-    table = Table()
-    table.add_column("Batch", no_wrap=True)  # what collect and status are to be given
-    for name in ("Protocol", "Subset", "Runs"):
-        table.add_column(name)
+    table = Table(Column("Batch", no_wrap=True), "Protocol", "Subset", "Runs")  # collect and status take the batch
     for folder, found in states.items():
         grid = folder.read().grid
         table.add_row(folder.id, grid.protocol.key, Text(printable(grid.subset_name, 40)), told_counts(found))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import shlex
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -31,19 +32,35 @@ _NAMED = 5
 """Missing runs that an error lists before it only counts."""
 
 NameOption = Annotated[str, typer.Option("--name", help="Name on the board: lower-case letters, digits, . _ and -.")]
-PolicyOption = Annotated[
-    str | None, typer.Option("--policy", help="How the members were selected, e.g. RS. Default: as on its card.")
-]
-AuthorsOption = Annotated[str, typer.Option("--authors", help="Names, separated by commas.")]
-DescriptionOption = Annotated[str, typer.Option("--description", help="One line for readers of the board.")]
-UrlOption = Annotated[str, typer.Option("--url", help="A page about the subset, https only.")]
-SelectionCostOption = Annotated[
-    str | None,
-    typer.Option(
-        "--selection-cost",
-        help="What choosing the subset took, apart from its runs: images=N,flops=X,device_seconds=S, or none.",
-    ),
-]
+
+
+@dataclass(frozen=True)
+class About:
+    """The options that say what the subset is and who made it."""
+
+    policy: Annotated[
+        str | None, typer.Option(help="How the members were selected, e.g. RS. Default: as on its card.")
+    ] = None
+    authors: Annotated[str, typer.Option(help="Names, separated by commas.")] = ""
+    description: Annotated[str, typer.Option(help="One line for readers of the board.")] = ""
+    url: Annotated[str, typer.Option(help="A page about the subset, https only.")] = ""
+    selection_cost: Annotated[
+        str | None,
+        typer.Option(
+            help="What choosing the subset took, apart from its runs: images=N,flops=X,device_seconds=S, or none."
+        ),
+    ] = None
+
+    def fields(self, file: SubsetFile) -> dict[str, Any]:
+        """Of the submission's metadata; the policy is by default that on the subset's card."""
+        policy = "unstated" if file.card is None else file.card.policy
+        return asdict(self) | {
+            "policy": policy if self.policy is None else self.policy,
+            "authors": tuple(options.split_names(self.authors) or ()),
+            "selection_cost": _selection_cost(self.selection_cost),
+        }
+
+
 MissingOption = Annotated[
     str | None, typer.Option("--missing", help="Submit without the runs that are not stored; say why they are not.")
 ]
@@ -56,11 +73,7 @@ def submit(
     subset: options.Subset,
     name: NameOption,
     protocol: options.Protocol = DEFAULT_PROTOCOL,
-    policy: PolicyOption = None,
-    authors: AuthorsOption = "",
-    description: DescriptionOption = "",
-    url: UrlOption = "",
-    selection_cost: SelectionCostOption = None,
+    about: About = About(),
     missing: MissingOption = None,
     out: options.Store = DEFAULT_STORE,
     submissions: options.Submissions = options.DEFAULT_SUBMISSIONS,
@@ -79,15 +92,7 @@ def submit(
         score = shlex.join(["dlth-bench", "score", "--subset", subset, "--protocol", protocol, "--out", str(out)])
         raise InputError(f"{spec.key} is a draft, which may still change and has no board; score it with: {score}")
     file = subset_for(subset, spec)
-    card_policy = "unstated" if file.card is None else file.card.policy
-    given: dict[str, Any] = {
-        "name": name,
-        "policy": card_policy if policy is None else policy,
-        "authors": tuple(options.split_names(authors) or ()),
-        "description": description,
-        "url": url,
-        "selection_cost": _selection_cost(selection_cost),
-    }
+    given = {"name": name, **about.fields(file)}
     store = Store(out)
     plan = make_plan(spec, file.subset, store)
     if missing is not None:

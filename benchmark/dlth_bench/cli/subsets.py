@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from dlth_bench.cli.shared import options
@@ -36,8 +36,7 @@ def list_subsets(dataset: DatasetOption = None, as_json: options.TableJson = Fal
     if as_json:
         typer.echo(json.dumps([_summary(file) for file in files], indent=2))
         return
-    table = Table("Dataset", "Name", "Size", "Policy")
-    table.columns[2].justify = "right"
+    table = Table("Dataset", "Name", Column("Size", justify="right"), "Policy")
     for file in files:
         policy = "" if file.card is None else file.card.policy
         table.add_row(*map(Text, (file.subset.dataset, file.name, file.subset.counted, policy)))
@@ -145,16 +144,11 @@ def _class_table(file: SubsetFile, members: tuple[ClassInfo, ...]) -> Table:
     return table
 
 
-def _summary(file: SubsetFile) -> dict[str, str | int | None]:
-    card = file.card
+def _summary(file: SubsetFile) -> dict[str, object]:
     return {
         "dataset": file.subset.dataset,
         "name": printable(file.name),
         "unit": file.subset.unit,
         "size": len(file.subset),
         "digest": file.subset.digest,
-        "policy": card.policy if card else None,
-        "source": card.source if card else None,
-        "licence": card.licence if card else None,
-        "notes": card.notes if card else None,
-    }
+    } | {part: getattr(file.card, part, None) for part in ("policy", "source", "licence", "notes")}

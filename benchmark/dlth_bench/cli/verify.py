@@ -17,14 +17,8 @@ from rich.text import Text
 from typer.core import TyperGroup
 
 from dlth_bench.bench import Place, Training
+from dlth_bench.board import submission_folder
 from dlth_bench.board.check import check_submission
-from dlth_bench.board.submission_folder import (
-    StoredSubmission,
-    parse_json,
-    plain_file,
-    read_submission,
-    write_verification,
-)
 from dlth_bench.board.verification import Commitment, Verification, commitment_of
 from dlth_bench.board.verify import Drawn, draw_cells, noise_of, verification_of
 from dlth_bench.cli.shared import options
@@ -149,16 +143,16 @@ def retrain(
         found = verification_of(stored, drawn, retrained, noise, by=by, points=sizes)
     except ValueError:
         raise InputError(f"--by: {quoted(by)} must be a name of at most 80 characters on one line") from None
-    write_verification(submission, found)
+    submission_folder.write_verification(submission, found)
     typer.echo(found.model_dump_json(indent=2)) if as_json else _tell(found, name, protocol.metric)
     if found.verdict != "verified":
         raise typer.Exit(1)
 
 
-def _valid(folder: Path) -> tuple[StoredSubmission, Protocol]:
+def _valid(folder: Path) -> tuple[submission_folder.StoredSubmission, Protocol]:
     """A submission that passes the check, a verification in it apart, and its protocol."""
     folder = folder.absolute()  # its name is checked, and "." has none
-    stored = replace(read_submission(folder), verification=None)
+    stored = replace(submission_folder.read_submission(folder), verification=None)
     protocol = find_protocol(stored.metadata.protocol)
     check_submission(stored, protocol)
     return stored, protocol
@@ -178,15 +172,15 @@ def _opened(name: str, commitment: Path | None, nonce_file: Path | None) -> tupl
     if commitment is None and nonce_file is None and not (public.exists() or secret.exists()):
         typer.echo("no commitment: readers must take your word that you drew only once", err=True)
         return secrets.token_hex(32), None
-    data = plain_file(public, _MAX_COMMITMENT_BYTES).read_bytes()
+    data = submission_folder.plain_file(public, _MAX_COMMITMENT_BYTES).read_bytes()
     nonce = read_text_file(secret, _MAX_COMMITMENT_BYTES).strip()
     if not re.fullmatch("[0-9a-f]{64}", nonce):
         raise InputError("is not a nonce, which is 64 hexadecimal digits", source=printable(str(secret)))
-    return nonce, parse_json(Commitment, data, public)
+    return nonce, submission_folder.parse_json(Commitment, data, public)
 
 
 def _retrained(
-    stored: StoredSubmission, protocol: Protocol, drawn: Drawn, training: Training, console: Console
+    stored: submission_folder.StoredSubmission, protocol: Protocol, drawn: Drawn, training: Training, console: Console
 ) -> dict[str, Result]:
     """The results of the drawn runs, trained here; by digest.
 
