@@ -215,13 +215,13 @@ def attempt(
             if batch and begun > ATTEMPTS:
                 result = failed(run, f"{ATTEMPTS} attempts in a row ended without a result or a new checkpoint")
             else:
-                result = _trained(run, folder, store, heard, options)
+                result = _trained(run, folder, store=store, report=heard, options=options)
             store.save(run, result, keep_weights=options["keep_weights"])
             leave(run, store)
         return result
 
 
-def _trained(run: Run, folder: Path, store: Store, report: Report, options: AttemptOptions) -> Result:
+def _trained(run: Run, folder: Path, *, store: Store, report: Report, options: AttemptOptions) -> Result:
     from dlth_bench.training.train_run import train_run  # torch: slow to import, and needed in workers only
 
     device, tuning = options["device"], options.get("tuning", Tuning())
