@@ -14,8 +14,8 @@ from importlib import resources
 from statistics import variance
 from typing import Annotated
 
+import scipy  # its parts are loaded when they are first used, so that --help does without them
 from pydantic import Field
-from scipy.special import stdtrit
 
 from dlth_bench.datasets.registry import protocol_dataset
 from dlth_bench.engines.doctor import Check
@@ -67,7 +67,7 @@ class GoldenCell(Frozen):
     def accepted(self) -> tuple[float, float]:
         """Lowest and highest top-1 that retraining may give, as fractions."""
         std, freedom = self.noise
-        reach = float(-stdtrit(freedom, REFUSED / 2)) * math.sqrt(2) * std
+        reach = float(-scipy.special.stdtrit(freedom, REFUSED / 2)) * math.sqrt(2) * std
         recorded = self.result.accuracy or 0.0
         return recorded - reach, recorded + reach
 
