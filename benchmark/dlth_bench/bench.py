@@ -345,10 +345,8 @@ def run(
         chosen, name = as_subset(subset, spec)
         training = Training(Store(Path(store)), place, keep_weights, name=name, on_event=on_event)
         plan = make_plan(spec, chosen, training.store, seeds=check_seeds(seeds, spec), configs=configs)
-        if racing:
-            training.race(plan)
-        else:
-            training.train(plan)
+        train = training.race if racing else training.train
+        train(plan)
     return score_stored(spec, chosen, training.store)
 
 

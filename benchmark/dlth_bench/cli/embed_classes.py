@@ -13,6 +13,7 @@ import numpy.typing as npt
 import typer
 
 import dlth_bench
+from dlth_bench.cli.shared import options
 from dlth_bench.cli.shared.pretrained import (
     Reading,
     RunOption,
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     """(classes, width), the dataset's name, and where they are from."""
 
 
+@options.with_groups
 def embed_classes(
     output: Annotated[Path, typer.Option("--output", "-o", help="The .npy to write; a .json beside it says how.")],
     run: RunOption = None,

@@ -27,6 +27,7 @@ from dlth_bench.util.files import write_atomically
 from dlth_bench.util.text import percent, printable
 
 
+@options.with_groups
 def evaluate_classes(
     output: Annotated[Path, typer.Option("--output", "-o", help="The CSV to write.")],
     config: Annotated[str | None, typer.Option("--config", "-c", help="A protocol's config, on all classes.")] = None,

@@ -48,6 +48,7 @@ SiteOption = Annotated[
 ]
 
 
+@options.with_groups
 def leaderboard(
     submissions: options.Submissions = options.DEFAULT_SUBMISSIONS,
     output: OutputOption = Path("leaderboard.md"),

@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import difflib
-import inspect
 import os
 import sys
-from collections.abc import Callable
-from dataclasses import fields, is_dataclass
-from functools import wraps
 from importlib import import_module
 from typing import Annotated, Any, NoReturn
 
@@ -109,27 +105,8 @@ def load_command(name: str) -> Any:
     app = getattr(module, "app", None)
     if app is None:
         app = typer.Typer(add_completion=False)
-        app.command(name, epilog=getattr(module, "EPILOG", None))(with_groups(getattr(module, name.replace("-", "_"))))
+        app.command(name)(getattr(module, name.replace("-", "_")))
     return typer.main.get_command(app)
-
-
-def with_groups(command: Callable[..., None]) -> Callable[..., None]:
-    """The command with an option for each field in place of every parameter that is a dataclass of options."""
-    signature = inspect.signature(command, eval_str=True)
-    kinds = {name: each.annotation for name, each in signature.parameters.items()}
-    groups: dict[str, Any] = {name: kind for name, kind in kinds.items() if is_dataclass(kind)}
-    parameters: list[inspect.Parameter] = []
-    for name, each in signature.parameters.items():
-        group = inspect.signature(groups[name], eval_str=True).parameters.values() if name in groups else [each]
-        parameters += [option.replace(kind=inspect.Parameter.KEYWORD_ONLY) for option in group]
-
-    @wraps(command)
-    def called(**given: Any) -> None:
-        taken = {name: {field.name: given.pop(field.name) for field in fields(kind)} for name, kind in groups.items()}
-        command(**given, **{name: kind(**taken[name]) for name, kind in groups.items()})
-
-    called.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
-    return called
 
 
 class LazyGroup(TyperGroup):

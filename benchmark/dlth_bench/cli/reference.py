@@ -20,6 +20,7 @@ from dlth_bench.runs.store import DEFAULT_STORE, Store
 from dlth_bench.util.files import write_atomically
 
 
+@options.with_groups
 def reference(
     context: typer.Context,
     protocol: options.Protocol = DEFAULT_PROTOCOL,

@@ -80,6 +80,7 @@ SmokeOption = Annotated[
 ]
 
 
+@options.with_groups
 def run(
     context: typer.Context,
     subset: options.OptionalSubset = None,
@@ -112,18 +113,18 @@ def run(
 
     Example: dlth-bench run --subset demo-24 --engine slurm -e time=2:00:00
     """
-    spec = find_protocol(protocol)
+    spec, names = find_protocol(protocol), options.split_names(configs)
     options.use_data_dir(context, spec.data.dataset, data_dir)
     if smoke:
-        _smoke(spec, subset, options.split_names(configs), where, as_json=as_json)
+        _smoke(spec, subset, names, where, as_json=as_json)
         return
     where.lead(context)
     if subset is None:
         raise InputError("--subset is missing: a file that lists classes or samples, or the name of a shipped subset")
     chosen, name = as_subset(subset, spec)
     training = Training(Store(out), where.place, keep_weights, name=name)
-    taken = check_seeds(options.split_names(seeds), spec)
-    plan = make_plan(spec, chosen, training.store, seeds=taken, configs=options.split_names(configs))
+    picked = check_seeds(options.split_names(seeds), spec)
+    plan = make_plan(spec, chosen, training.store, seeds=picked, configs=names)
     if dry_run:
         _show_plan(plan, training.place.at_once or len(plan.pending) or 1, as_json=as_json)
         return

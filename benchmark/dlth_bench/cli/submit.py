@@ -31,8 +31,6 @@ from dlth_bench.util.text import printable, quoted, subset_size
 _NAMED = 5
 """Missing runs that an error lists before it only counts."""
 
-NameOption = Annotated[str, typer.Option("--name", help="Name on the board: lower-case letters, digits, . _ and -.")]
-
 
 @dataclass(frozen=True)
 class About:
@@ -61,23 +59,20 @@ class About:
         }
 
 
-MissingOption = Annotated[
-    str | None, typer.Option("--missing", help="Submit without the runs that are not stored; say why they are not.")
-]
-ReplaceSubmissionOption = Annotated[
-    bool, typer.Option("--replace", help="Replace this name's submission of another subset.")
-]
-
-
+@options.with_groups
 def submit(
     subset: options.Subset,
-    name: NameOption,
+    name: Annotated[str, typer.Option("--name", help="Name on the board: lower-case letters, digits, . _ and -.")],
     protocol: options.Protocol = DEFAULT_PROTOCOL,
     about: About = About(),
-    missing: MissingOption = None,
+    missing: Annotated[
+        str | None, typer.Option(help="Submit without the runs that are not stored; say why they are not.")
+    ] = None,
     out: options.Store = DEFAULT_STORE,
     submissions: options.Submissions = options.DEFAULT_SUBMISSIONS,
-    replace: ReplaceSubmissionOption = False,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Replace this name's submission of another subset.")
+    ] = False,
     hub: HubOption = None,
 ) -> None:
     """Make a submission folder from the stored runs of a subset; nothing is trained.

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
+from dataclasses import fields, is_dataclass
+from functools import wraps
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -54,3 +58,22 @@ def use_data_dir(context: typer.Context, dataset: str, folder: Path | None) -> N
 def split_names(text: str | None) -> list[str] | None:
     """``a,b`` as a list; None stays None."""
     return None if text is None else [part.strip() for part in text.split(",") if part.strip()]
+
+
+def with_groups(command: Callable[..., None]) -> Callable[..., None]:
+    """The command with an option for each field in place of every parameter that is a dataclass of options."""
+    signature = inspect.signature(command, eval_str=True)
+    kinds = {name: each.annotation for name, each in signature.parameters.items()}
+    groups: dict[str, Any] = {name: kind for name, kind in kinds.items() if is_dataclass(kind)}
+    parameters: list[inspect.Parameter] = []
+    for name, each in signature.parameters.items():
+        group = inspect.signature(groups[name], eval_str=True).parameters.values() if name in groups else [each]
+        parameters += [option.replace(kind=inspect.Parameter.KEYWORD_ONLY) for option in group]
+
+    @wraps(command)
+    def called(**given: Any) -> None:
+        taken = {name: {field.name: given.pop(field.name) for field in fields(kind)} for name, kind in groups.items()}
+        command(**given, **{name: kind(**taken[name]) for name, kind in groups.items()})
+
+    called.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    return called
