@@ -34,27 +34,20 @@ _WIDE = 205
 """Columns of a terminal from which on the whole table fits with names of usual length."""
 
 
-OutputOption = Annotated[Path, typer.Option("--output", help="The Markdown file to write.")]
-RescoreOption = Annotated[
-    bool,
-    typer.Option("--rescore", help="First score every submission anew from its results, and say what changed."),
-]
-DataOption = Annotated[
-    Path | None,
-    typer.Option("--data", help="Also write the table as leaderboard.parquet, .csv and .json into this folder."),
-]
-SiteOption = Annotated[
-    Path | None, typer.Option("--site", help="Also write a website into this folder; open its index.html.")
-]
-
-
 @options.with_groups
 def leaderboard(
     submissions: options.Submissions = options.DEFAULT_SUBMISSIONS,
-    output: OutputOption = Path("leaderboard.md"),
-    rescore: RescoreOption = False,
-    data: DataOption = None,
-    site: SiteOption = None,
+    output: Annotated[Path, typer.Option("--output", help="The Markdown file to write.")] = Path("leaderboard.md"),
+    rescore: Annotated[
+        bool,
+        typer.Option("--rescore", help="First score every submission anew from its results, and say what changed."),
+    ] = False,
+    data: Annotated[
+        Path | None, typer.Option(help="Also write the table as leaderboard.parquet, .csv and .json into this folder.")
+    ] = None,
+    site: Annotated[
+        Path | None, typer.Option(help="Also write a website into this folder; open its index.html.")
+    ] = None,
     hub: BoardOnHub = BoardOnHub(),
     as_json: options.Json = False,
 ) -> None:

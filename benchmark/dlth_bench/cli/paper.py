@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
@@ -126,9 +127,4 @@ def _exchange_document(row: CheckedRow, pearson: PrintedCheck, spearman: Printed
 
 
 def _check_document(check: PrintedCheck) -> dict[str, Any]:
-    return {
-        "printed": check.printed,
-        "recomputed": check.recomputed,
-        "difference": check.difference,
-        "follows": check.follows,
-    }
+    return asdict(check) | {"difference": check.difference, "follows": check.follows}

@@ -123,8 +123,7 @@ def run(
         raise InputError("--subset is missing: a file that lists classes or samples, or the name of a shipped subset")
     chosen, name = as_subset(subset, spec)
     training = Training(Store(out), where.place, keep_weights, name=name)
-    picked = check_seeds(options.split_names(seeds), spec)
-    plan = make_plan(spec, chosen, training.store, seeds=picked, configs=names)
+    plan = make_plan(spec, chosen, training.store, seeds=check_seeds(options.split_names(seeds), spec), configs=names)
     if dry_run:
         _show_plan(plan, training.place.at_once or len(plan.pending) or 1, as_json=as_json)
         return

@@ -93,7 +93,8 @@ class RayEngine:
 
         store = self.settings.store
         with _connected(self.options):
-            folder = self._new_batch(runs)
+            of, jobs = self.settings, [[run] for run in runs]
+            folder = new_batch(store, "ray", of.grid, jobs, device=of.device, keep_weights=of.keep_weights)
             task = ray.remote(**self._resources())(train)
             pending = {task.remote(*self._arguments(run, folder)): run for run in runs}
             follower, busy = Follower(store), list[Run]()
@@ -123,10 +124,6 @@ class RayEngine:
             reason = f"Ray gave it up: {type(error).__name__}: {error}"
             return given_up(run, self.settings.store, reason)
         return None if text == BUSY else Result.model_validate_json(text)
-
-    def _new_batch(self, runs: Sequence[Run]) -> BatchFolder:
-        of, jobs = self.settings, [[run] for run in runs]
-        return new_batch(of.store, "ray", of.grid, jobs, device=of.device, keep_weights=of.keep_weights)
 
     def _arguments(self, run: Run, folder: BatchFolder) -> tuple[str, str, AttemptOptions]:
         settings = self.settings
