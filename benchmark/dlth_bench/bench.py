@@ -32,7 +32,7 @@ from dlth_bench.engines.local import worker_count
 from dlth_bench.engines.slurm import SlurmEngine
 from dlth_bench.protocols.protocol import Protocol, Reference
 from dlth_bench.protocols.protocol_file import DEFAULT_PROTOCOL, find_protocol
-from dlth_bench.runs.plan import Plan, PlannedRun, check_subset, chosen_configs, full_data, make_plan, subset_for
+from dlth_bench.runs.plan import Plan, PlannedRun, check_subset, full_data, make_plan, subset_for
 from dlth_bench.runs.run import Result, Run, Tuning
 from dlth_bench.runs.score import (
     make_reference,
@@ -168,92 +168,112 @@ def as_subset(subset: str | Path | Subset, protocol: Protocol) -> tuple[Subset, 
     return subset, subset.digest[:12]
 
 
-def train(
-    plan: Plan,
-    store: Store,
-    *,
-    place: Place,
-    keep_weights: bool = False,
-    purpose: Purpose = "run",
-    name: str = "",
-    on_event: OnEvent = ignore,
-) -> int:
-    """Train what the store does not hold yet; returns how many of the plan's runs broke down.
+@dataclass(frozen=True)
+class Training:
+    """What trains plans, and hears how far they are.
 
-    An interrupt stops what is trained on this machine; jobs of a cluster go on.
-
-    Args:
-        keep_weights: the encoders stay in the store; stored runs that have none are counted, not trained again.
-        purpose: the command, and
-        name: what it calls the subset, for whoever asks for the batch later.
-
-    Raises:
-        InputError: the installed dataset is not the one the protocol was frozen with, its images are not there or too
-            many cannot be decoded, or the engine is not to be had.
+    store: where results go; what it holds is not trained again.
+    place: where runs are trained.
+    keep_weights: the encoders stay in the store; stored runs that have none are counted, not trained again.
+    purpose: the command, and
+    name: what it calls the subset, for whoever asks for the batch later.
+    on_event: is called with each event.
     """
-    if plan.pending:
-        engine = _prepare(plan, store, place, _grid(plan, purpose, name), keep_weights, on_event)
-        events = engine.run_all([planned.run for planned in plan.pending])
-        try:
-            for event in events:
-                on_event(event)
-        finally:
-            if isinstance(events, Generator):
-                events.close()  # whatever is trained here ends with this call, not when its error is forgotten
-    lacking = sum(not (store.folder(run.digest) / ENCODER_FILE).exists() for run in plan.runs) if keep_weights else 0
-    if lacking:
-        on_event(WithoutWeights(lacking))
-    results = [store.result(run.digest) for run in plan.runs]
-    return sum(result is None or result.status != "finished" for result in results)
 
+    store: Store
+    place: Place
+    keep_weights: bool = False
+    purpose: Purpose = "run"
+    name: str = ""
+    on_event: OnEvent = ignore
 
-def submit(
-    plan: Plan,
-    store: Store,
-    *,
-    place: Place,
-    keep_weights: bool = False,
-    purpose: Purpose = "run",
-    name: str = "",
-    on_event: OnEvent = ignore,
-) -> BatchFolder | None:
-    """Hand the pending runs to Slurm and return; None when all of them are in its queue already.
+    def train(self, plan: Plan) -> int:
+        """Train what the store does not hold yet; returns how many of the plan's runs broke down.
 
-    Args and errors as of `train`.
-    """
-    engine = _prepare(plan, store, place, _grid(plan, purpose, name), keep_weights, on_event)
-    if not isinstance(engine, SlurmEngine):
-        raise TypeError("only the Slurm engine detaches")
-    return engine.submit([planned.run for planned in plan.pending])
+        An interrupt stops what is trained on this machine; jobs of a cluster go on.
 
+        Raises:
+            InputError: the installed dataset is not the one the protocol was frozen with, its images are not there or
+                too many cannot be decoded, or the engine is not to be had.
+        """
+        store = self.store
+        if plan.pending:
+            events = self._engine(plan).run_all([planned.run for planned in plan.pending])
+            try:
+                for event in events:
+                    self.on_event(event)
+            finally:
+                if isinstance(events, Generator):
+                    events.close()  # whatever is trained here ends with this call, not when its error is forgotten
+        kept = [(store.folder(run.digest) / ENCODER_FILE).exists() for run in plan.runs] if self.keep_weights else []
+        if not all(kept):
+            self.on_event(WithoutWeights(kept.count(False)))
+        results = [store.result(run.digest) for run in plan.runs]
+        return sum(result is None or result.status != "finished" for result in results)
 
-def _grid(plan: Plan, purpose: Purpose, name: str) -> Grid:
-    return Grid(purpose=purpose, protocol=plan.protocol, subset=plan.subset, subset_name=name)
+    def submit(self, plan: Plan) -> BatchFolder | None:
+        """Hand the pending runs to Slurm and return; None when all of them are in its queue already.
 
+        Errors as of `train`.
+        """
+        engine = self._engine(plan)
+        if not isinstance(engine, SlurmEngine):
+            raise TypeError("only the Slurm engine detaches")
+        return engine.submit([planned.run for planned in plan.pending])
 
-def _prepare(plan: Plan, store: Store, place: Place, grid: Grid, keep_weights: bool, on_event: OnEvent) -> Engine:
-    """The engine for the pending runs, once their data and the store are fit for them."""
-    data = plan.protocol.data
-    if data.manifest_digest is not None and protocol_dataset(data).manifest_digest != data.manifest_digest:
-        raise InputError(f"the installed dataset {data.dataset} is not the one {plan.protocol.key} was frozen with")
-    expected = {planned.run.digest: planned.expected for planned in plan.pending}
-    settings = EngineSettings(
-        store,
-        grid,
-        workers=place.at_once,
-        device=place.device,
-        keep_weights=keep_weights,
-        seconds={digest: cost.device_seconds for digest, cost in expected.items() if cost is not None},
-        options=place.options,
-        tuning=place.tuning,
-    )
-    engine = make_engine(place.engine, settings)
-    store.check_writable()
-    if is_packed(data.dataset):
-        pack_images(protocol_dataset(data), plan.pending[0].run, on_event)
-    invite([planned.run for planned in plan.pending], store)
-    on_event(Planned(plan, place))
-    return engine
+    def race(self, plan: Plan) -> int:
+        """Train seed by seed, and no further seed of a config whose place is settled; returns how many runs broke down.
+
+        Raises:
+            InputError: as of `train`; or the plan is of a few of the protocol's seeds, there are too few seeds or
+                configs to race for, or the engine is detached.
+        """
+        protocol, subset, store = plan.protocol, plan.subset, self.store
+        names = list(dict.fromkeys(run.config.name for run in plan.runs))
+        if {run.seed for run in plan.runs} != set(protocol.seeds):
+            raise InputError("--racing decides on seeds itself: not with --seeds")
+        if len(protocol.seeds) <= FIRST_SEEDS or len(names) <= 2:
+            raise InputError(
+                f"--racing needs more than {FIRST_SEEDS} seeds and 3 or more configs; "
+                f"here are {len(protocol.seeds)} and {len(names)}"
+            )
+        if self.place.detach:
+            raise InputError("--racing looks at results between seeds: not with --detach")
+        broken, spared = 0, list[PlannedRun]()
+        rounds = [protocol.seeds[:FIRST_SEEDS], *([seed] for seed in protocol.seeds[FIRST_SEEDS:])]
+        for number, seeds in enumerate(rounds):
+            going = names if number == 0 else wanted(protocol, subset, store, seeds[0], names)
+            rest = [name for name in names if name not in going]
+            if rest:
+                spared += make_plan(protocol, subset, store, seeds=seeds, configs=rest).pending
+            if going:
+                broken += self.train(make_plan(protocol, subset, store, seeds=seeds, configs=going))
+        self.on_event(Raced(tuple(spared), len(names) * len(protocol.seeds)))
+        return broken
+
+    def _engine(self, plan: Plan) -> Engine:
+        """The engine for the pending runs, once their data and the store are fit for them."""
+        data, place, pending = plan.protocol.data, self.place, [planned.run for planned in plan.pending]
+        if data.manifest_digest is not None and protocol_dataset(data).manifest_digest != data.manifest_digest:
+            raise InputError(f"the installed dataset {data.dataset} is not the one {plan.protocol.key} was frozen with")
+        expected = {planned.run.digest: planned.expected for planned in plan.pending}
+        settings = EngineSettings(
+            self.store,
+            Grid(purpose=self.purpose, protocol=plan.protocol, subset=plan.subset, subset_name=self.name),
+            workers=place.at_once,
+            device=place.device,
+            keep_weights=self.keep_weights,
+            seconds={digest: cost.device_seconds for digest, cost in expected.items() if cost is not None},
+            options=place.options,
+            tuning=place.tuning,
+        )
+        engine = make_engine(place.engine, settings)
+        self.store.check_writable()
+        if is_packed(data.dataset):
+            pack_images(protocol_dataset(data), pending[0], self.on_event)
+        invite(pending, self.store)
+        self.on_event(Planned(plan, place))
+        return engine
 
 
 def pack_images(dataset: Dataset, run: Run, on_event: OnEvent = ignore) -> None:
@@ -277,46 +297,6 @@ def pack_images(dataset: Dataset, run: Run, on_event: OnEvent = ignore) -> None:
 
 def _packing(split: str, on_event: OnEvent) -> Callable[[int, int], None]:
     return lambda done, total: on_event(Packing(split, done, total))
-
-
-def race(
-    protocol: Protocol,
-    subset: Subset,
-    store: Store,
-    *,
-    place: Place,
-    configs: Sequence[str] | None = None,
-    keep_weights: bool = False,
-    name: str = "",
-    on_event: OnEvent = ignore,
-) -> int:
-    """Train seed by seed, and no further seed of a config whose place is settled; returns how many runs broke down.
-
-    Args and errors as of `train`.
-
-    Raises:
-        InputError: too few seeds or configs, between which there is nothing to race for, or a detached engine.
-    """
-    names = [config.name for config in chosen_configs(protocol, configs)]
-    if len(protocol.seeds) <= FIRST_SEEDS or len(names) <= 2:
-        raise InputError(
-            f"--racing needs more than {FIRST_SEEDS} seeds and 3 or more configs; "
-            f"here are {len(protocol.seeds)} and {len(names)}"
-        )
-    if place.detach:
-        raise InputError("--racing looks at results between seeds: not with --detach")
-    broken, spared = 0, list[PlannedRun]()
-    rounds = [protocol.seeds[:FIRST_SEEDS], *([seed] for seed in protocol.seeds[FIRST_SEEDS:])]
-    for number, seeds in enumerate(rounds):
-        going = names if number == 0 else wanted(protocol, subset, store, seeds[0], names)
-        rest = [name for name in names if name not in going]
-        if rest:
-            spared += make_plan(protocol, subset, store, seeds=seeds, configs=rest).pending
-        if going:
-            plan = make_plan(protocol, subset, store, seeds=seeds, configs=going)
-            broken += train(plan, store, place=place, keep_weights=keep_weights, name=name, on_event=on_event)
-    on_event(Raced(tuple(spared), len(names) * len(protocol.seeds)))
-    return broken
 
 
 def run(
@@ -360,27 +340,14 @@ def run(
         InputError: something given is wrong; the message says what, where, and what would be right.
         NotScorable: what was trained is stored, and is too little for a score.
     """
-    spec, runs = as_protocol(protocol), Store(Path(store))
-    place = Place(engine, tuple(engine_options), device, workers)
+    spec, place = as_protocol(protocol), Place(engine, tuple(engine_options), device, workers)
     with data_at(spec.data.dataset, None if data_dir is None else Path(data_dir)):
         chosen, name = as_subset(subset, spec)
-        if racing:
-            if seeds is not None:
-                raise InputError("--racing decides on seeds itself: not with --seeds")
-            race(
-                spec,
-                chosen,
-                runs,
-                place=place,
-                configs=configs,
-                keep_weights=keep_weights,
-                name=name,
-                on_event=on_event,
-            )
-        else:
-            plan = make_plan(spec, chosen, runs, seeds=check_seeds(seeds, spec), configs=configs)
-            train(plan, runs, place=place, keep_weights=keep_weights, name=name, on_event=on_event)
-    return score_stored(spec, chosen, runs)
+        training = Training(Store(Path(store)), place, keep_weights, name=name, on_event=on_event)
+        plan = make_plan(spec, chosen, training.store, seeds=check_seeds(seeds, spec), configs=configs)
+        train = training.race if racing else training.train
+        train(plan)
+    return score_stored(spec, chosen, training.store)
 
 
 def check_seeds(seeds: Sequence[int | str] | None, protocol: Protocol) -> list[int] | None:
@@ -466,19 +433,11 @@ def reference(
     Raises:
         InputError: something given is wrong, or a config has fewer than three finished seeds in the end.
     """
-    spec, runs = as_protocol(protocol), Store(Path(store))
-    place = Place(engine, tuple(engine_options), device, workers)
+    spec, place = as_protocol(protocol), Place(engine, tuple(engine_options), device, workers)
+    training = Training(Store(Path(store)), place, keep_weights, "reference", "all classes", on_event)
     with data_at(spec.data.dataset, None if data_dir is None else Path(data_dir)):
-        train(
-            make_plan(spec, full_data(spec), runs),
-            runs,
-            place=place,
-            keep_weights=keep_weights,
-            purpose="reference",
-            name="all classes",
-            on_event=on_event,
-        )
-    return stored_reference(spec, stored_results(spec, full_data(spec), runs))
+        training.train(make_plan(spec, full_data(spec), training.store))
+    return stored_reference(spec, stored_results(spec, full_data(spec), training.store))
 
 
 def stored_reference(protocol: Protocol, results: Sequence[Result]) -> Reference:

@@ -12,7 +12,7 @@ import pytest
 from command_line import refused
 
 import dlth_bench
-from dlth_bench.cli.shared.options import chosen_tuning
+from dlth_bench.cli.shared.train import PlaceOptions
 from dlth_bench.runs.run import Result
 from dlth_bench.runs.store import Store
 from dlth_bench.util.errors import InputError
@@ -62,9 +62,9 @@ def test_torchrun_says_how_many_devices(monkeypatch: pytest.MonkeyPatch) -> None
     """Another number than that of its processes is refused; without one it is theirs."""
     monkeypatch.setenv("TORCHELASTIC_RUN_ID", "some")
     monkeypatch.setenv("WORLD_SIZE", "4")
-    assert chosen_tuning(None, None, False, False).devices == 4
+    assert PlaceOptions().tuning.devices == 4
     with pytest.raises(InputError, match="--devices 2: torchrun started 4 processes"):
-        chosen_tuning(2, None, False, False)
+        PlaceOptions(devices=2).tuning  # noqa: B018 - it is computed when it is asked for
 
 
 @pytest.mark.slow

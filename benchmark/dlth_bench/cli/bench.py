@@ -13,17 +13,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from dlth_bench.cli.shared.options import (
-    ConfigsOption,
-    DataDirOption,
-    DeviceOption,
-    JsonOption,
-    ProtocolOption,
-    StoreOption,
-    SubsetOption,
-    split_names,
-    use_data_dir,
-)
+from dlth_bench.cli.shared import options
 from dlth_bench.datasets.dataset import Dataset
 from dlth_bench.datasets.registry import protocol_dataset
 from dlth_bench.engines.engine import check_device
@@ -52,15 +42,10 @@ def measured_steps(
     profile: bool,
 ) -> tuple[Table, list[dict[str, Any]]]:
     """Measure each config's step, in this process: as a table, and as values for JSON."""
-    import torch
-
-    from dlth_bench.training.cpu_speed.allocator import keep_freed_memory
-    from dlth_bench.training.environment import quiet_libraries
+    from dlth_bench.training.environment import prepare_process
     from dlth_bench.training.speed import bench_step, profile_step
 
-    quiet_libraries()
-    keep_freed_memory()
-    torch.set_num_threads(threads)
+    prepare_process(threads)
     if profile:
         look = partial(profile_step, data=protocol.data, dataset=dataset, device=device, rounds=rounds, steps=steps)
         profiles = [look(config) for config in configs]
@@ -110,14 +95,14 @@ class TicketRow(Frozen):
 
 def tickets(
     context: typer.Context,
-    subset: SubsetOption,
+    subset: options.Subset,
     protocol: Annotated[str, typer.Option("--protocol", "-p", help="A protocol whose configs prune.")] = (
         "glyphs-tickets"
     ),
-    out: StoreOption = DEFAULT_STORE,
-    configs: ConfigsOption = None,
-    data_dir: DataDirOption = None,
-    as_json: JsonOption = False,
+    out: options.Store = DEFAULT_STORE,
+    configs: options.Configs = None,
+    data_dir: options.DataDir = None,
+    as_json: options.Json = False,
 ) -> None:
     """Accuracy of the stored tickets, the updates of their searches against vanilla pruning's, and critical sets.
 
@@ -126,9 +111,11 @@ def tickets(
     Example: dlth-bench bench tickets --subset rs-0 --configs imp-rewind,prac
     """
     spec = find_protocol(protocol)
-    use_data_dir(context, spec.data.dataset, data_dir)
+    options.use_data_dir(context, spec.data.dataset, data_dir)
     file, store = subset_for(subset, spec), Store(out)
-    picked = [config.name for config in chosen_configs(spec, split_names(configs)) if config.pruning is not None]
+    picked = [
+        config.name for config in chosen_configs(spec, options.split_names(configs)) if config.pruning is not None
+    ]
     runs = grid_runs(spec, file.subset, configs=picked) if picked else []
     stored = [(run, store.result(run.digest)) for run in runs]
     rows = [row for run, result in stored if result is not None and (row := ticket_row(run, result)) is not None]
@@ -197,15 +184,15 @@ app.command("tickets")(tickets)
 @app.command("step")
 def step(
     context: typer.Context,
-    protocol: ProtocolOption = DEFAULT_PROTOCOL,
-    configs: ConfigsOption = None,
-    device: DeviceOption = "auto",
+    protocol: options.Protocol = DEFAULT_PROTOCOL,
+    configs: options.Configs = None,
+    device: options.Device = "auto",
     rounds: Annotated[int, typer.Option(min=1, help="Rounds in which the whole and the bare step alternate.")] = 40,
     steps: Annotated[int, typer.Option(min=1, help="Steps of each a round, at least.")] = 3,
     profile: Annotated[bool, typer.Option("--profile", help="Say where processor time goes, by part.")] = False,
     threads: Annotated[int, typer.Option(min=1, help="CPU threads.")] = 1,
-    data_dir: DataDirOption = None,
-    as_json: JsonOption = False,
+    data_dir: options.DataDir = None,
+    as_json: options.Json = False,
 ) -> None:
     """Images a second of the whole training step and of the bare networks, per config, and their ratio.
 
@@ -214,8 +201,8 @@ def step(
     Example: dlth-bench bench step --protocol glyphs-ssl --json
     """
     spec = find_protocol(protocol)
-    use_data_dir(context, spec.data.dataset, data_dir)
-    picked = chosen_configs(spec, split_names(configs))
+    options.use_data_dir(context, spec.data.dataset, data_dir)
+    picked = chosen_configs(spec, options.split_names(configs))
     check_device(device)
     dataset = protocol_dataset(spec.data)
     table, found = measured_steps(
@@ -230,31 +217,28 @@ def step(
 @app.command("untrained")
 def untrained(
     context: typer.Context,
-    subset: SubsetOption,
-    protocol: ProtocolOption = DEFAULT_PROTOCOL,
-    out: StoreOption = DEFAULT_STORE,
-    configs: ConfigsOption = None,
-    data_dir: DataDirOption = None,
-    as_json: JsonOption = False,
+    subset: options.Subset,
+    protocol: options.Protocol = DEFAULT_PROTOCOL,
+    out: options.Store = DEFAULT_STORE,
+    configs: options.Configs = None,
+    data_dir: options.DataDir = None,
+    as_json: options.Json = False,
 ) -> None:
     """Linear probes of the backbones as initialised, next to those of the stored, trained runs.
 
     Example: dlth-bench bench untrained --subset demo-24
     """
     spec = find_protocol(protocol)
-    use_data_dir(context, spec.data.dataset, data_dir)
+    options.use_data_dir(context, spec.data.dataset, data_dir)
     file, store = subset_for(subset, spec), Store(out)
-    import torch
-
-    from dlth_bench.training.environment import quiet_libraries
+    from dlth_bench.training.environment import prepare_process
     from dlth_bench.training.train_run import evaluate_untrained
 
-    quiet_libraries()
-    torch.set_num_threads(1)
+    prepare_process()
     dataset = protocol_dataset(spec.data)
     table = Table("Config", "Untrained top-1", "Trained top-1", "Gain in points")
     found = []
-    for config in chosen_configs(spec, split_names(configs)):
+    for config in chosen_configs(spec, options.split_names(configs)):
         if config.evaluation is None or config.evaluation.kind != "linear":
             continue
         runs = grid_runs(spec, file.subset, configs=[config.name])

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.text import Text
 
 from dlth_bench.board.check import Checked, check_folder, neighbours, submission_folders, with_duplicates
-from dlth_bench.cli.shared.options import JsonOption
+from dlth_bench.cli.shared import options
 from dlth_bench.protocols.protocol_file import find_protocol
 from dlth_bench.util.text import printable
 
@@ -24,7 +24,7 @@ def check(
     new: Annotated[
         bool, typer.Option("--new", help="As new ones: none may bring a verification.json of its own.")
     ] = False,
-    as_json: JsonOption = False,
+    as_json: options.Json = False,
 ) -> None:
     """Check submissions: files, digests, subset, results, costs, score, and whether another has the same results.
 

@@ -7,7 +7,7 @@ from rich.console import Console
 
 from dlth_bench.cli.reference import show_reference
 from dlth_bench.cli.run import show_score
-from dlth_bench.cli.shared.options import DEFAULT_SUBMISSIONS, JsonOption, StoreOption, SubmissionsOption
+from dlth_bench.cli.shared import options
 from dlth_bench.cli.status import BatchArgument, told_counts
 from dlth_bench.engines.batch import find_batch
 from dlth_bench.engines.batch_state import run_states
@@ -17,9 +17,9 @@ from dlth_bench.runs.store import DEFAULT_STORE, Store
 
 def collect(
     batch: BatchArgument = None,
-    out: StoreOption = DEFAULT_STORE,
-    submissions: SubmissionsOption = DEFAULT_SUBMISSIONS,
-    as_json: JsonOption = False,
+    out: options.Store = DEFAULT_STORE,
+    submissions: options.Submissions = options.DEFAULT_SUBMISSIONS,
+    as_json: options.Json = False,
 ) -> None:
     """Show what run or reference would have shown, for a batch that was handed to a cluster.
 

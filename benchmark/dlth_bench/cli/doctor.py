@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -11,10 +12,10 @@ import typer
 from rich import box
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
-from dlth_bench.cli.shared.options import DataDirOption, DeviceOption, JsonOption, StoreOption, use_data_dir
+from dlth_bench.cli.shared import options
 from dlth_bench.engines.doctor import (
     Check,
     dataset_checks,
@@ -46,10 +47,10 @@ def doctor(
         typer.Option("--protocol", "-p", help="Also look for the data of a protocol: a name, name@version or file."),
     ] = None,
     quick: Annotated[bool, typer.Option("--quick", help="Train nothing, count no samples: seconds.")] = False,
-    device: DeviceOption = "auto",
-    out: StoreOption = DEFAULT_STORE,
-    data_dir: DataDirOption = None,
-    as_json: JsonOption = False,
+    device: options.Device = "auto",
+    out: options.Store = DEFAULT_STORE,
+    data_dir: options.DataDir = None,
+    as_json: options.Json = False,
 ) -> None:
     """Check versions, devices, data and digests, and train one run whose outcome is known.
 
@@ -66,7 +67,7 @@ def doctor(
     if data_dir is not None:
         if spec is None:
             raise InputError("--data-dir: say by --protocol which dataset lies there")
-        use_data_dir(context, spec.data.dataset, data_dir)
+        options.use_data_dir(context, spec.data.dataset, data_dir)
     device = check_device(device)
     checks: list[Check] = []
     console = Console(stderr=as_json, highlight=False)
@@ -81,7 +82,7 @@ def doctor(
         environment = None if retrained is None else retrained.environment
         document = {
             "healthy": healthy(checks),
-            "checks": [check.model_dump(mode="json") for check in checks],
+            "checks": [asdict(check) for check in checks],
             "environment": None if environment is None else environment.model_dump(mode="json"),
         }
         typer.echo(json.dumps(document, indent=2))
@@ -125,10 +126,8 @@ def _train(cell: GoldenCell, device: str, console: Console) -> Result:
 
 def _show(checks: list[Check], console: Console) -> None:
     """Rows of one table, drawn as they come; columns have the same width in all parts."""
-    table = Table(box=box.SIMPLE, show_header=False, pad_edge=False, show_edge=False)
-    table.add_column(width=4)
-    table.add_column(width=18)
-    table.add_column(overflow="fold")
+    columns = (Column(width=4), Column(width=18), Column(overflow="fold"))
+    table = Table(*columns, box=box.SIMPLE, show_header=False, pad_edge=False, show_edge=False)
     for check in checks:
         told = Text(printable(check.found, 2000))
         if check.advice:

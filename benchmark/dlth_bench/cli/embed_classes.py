@@ -13,16 +13,11 @@ import numpy.typing as npt
 import typer
 
 import dlth_bench
-from dlth_bench.cli.shared.options import DeviceOption
+from dlth_bench.cli.shared import options
 from dlth_bench.cli.shared.pretrained import (
-    BatchSizeOption,
-    DataFolderOption,
-    MostUnreadableOption,
-    ReadersOption,
     Reading,
     RunOption,
     StoreFolderOption,
-    WeightsOption,
     batches_for,
     image_files,
     progress_of,
@@ -41,18 +36,14 @@ if TYPE_CHECKING:
     """(classes, width), the dataset's name, and where they are from."""
 
 
+@options.with_groups
 def embed_classes(
     output: Annotated[Path, typer.Option("--output", "-o", help="The .npy to write; a .json beside it says how.")],
     run: RunOption = None,
     model: Annotated[str | None, typer.Option("--model", help="A pretrained encoder, timm:NAME.")] = None,
     out: StoreFolderOption = DEFAULT_STORE,
     dataset: Annotated[str | None, typer.Option("--dataset", "-d", help="--model: glyphs or imagenet.")] = None,
-    data_dir: DataFolderOption = None,
-    weights: WeightsOption = None,
-    batch_size: BatchSizeOption = 64,
-    workers: ReadersOption = None,
-    device: DeviceOption = "auto",
-    max_unreadable: MostUnreadableOption = 0.01,
+    reading: Reading = Reading(),
 ) -> None:
     """Write the mean feature of each class's validation images: float32, a row a class in the dataset's order.
 
@@ -69,15 +60,14 @@ def embed_classes(
         raise InputError(f"give one of --run, --model; {'none' if run is None else 'both'} given")
     if output.suffix != ".npy":
         raise InputError("must end in .npy", source=printable(str(output)))
-    options = {"--dataset": dataset, "--data-dir": data_dir, "--weights": weights}
-    reading = Reading(batch_size, workers, max_unreadable, device)
     if run is not None:
-        for option, value in options.items():
+        of_model = {"--dataset": dataset, "--data-dir": reading.data_dir, "--weights": reading.weights}
+        for option, value in of_model.items():
             if value is not None:
                 raise InputError(f"{option} means nothing to --run; it is an option of --model")
-        found = _of_run(run, Store(out), device)
+        found = _of_run(run, Store(out), reading.device)
     else:
-        found = _of_model(str(model), dataset, data_dir, weights, reading)
+        found = _of_model(str(model), dataset, reading)
     _write(output, *found)
 
 
@@ -95,20 +85,20 @@ def _of_run(prefix: str, store: Store, device_name: str) -> Found:
     return features, dataset.name, origin | {"features": features_of_run(stored.run), "images": len(arrays.labels)}
 
 
-def _of_model(name: str, dataset: str | None, folder: Path | None, weights: Path | None, reading: Reading) -> Found:
+def _of_model(name: str, dataset: str | None, reading: Reading) -> Found:
     if dataset is None:
         raise InputError("--model needs --dataset, glyphs or imagenet")
     catalog = class_catalog(dataset)
-    if dataset != "imagenet" and folder is not None:
+    if dataset != "imagenet" and reading.data_dir is not None:
         raise InputError(f"--data-dir means nothing to {dataset}, which comes with the package")
-    files = image_files(folder, catalog) if dataset == "imagenet" else None
+    files = image_files(reading.data_dir, catalog) if dataset == "imagenet" else None
     device = torch_device(reading.device)
     from dlth_bench.training.pretrained.images import FileImages, GreyImages, ImageSet, mean_features
     from dlth_bench.training.pretrained.models import load_encoder
 
     images: ImageSet = GreyImages(_validation(dataset)) if files is None else FileImages.of(files)
     # Photographs have a margin that the usual evaluation crops off; a glyph fills its image.
-    model = load_encoder(name, weights, whole_image=files is None)
+    model = load_encoder(name, reading.weights, whole_image=files is None)
     module = model.module.to(device)
     with batches_for(model, images, reading) as (batches, unreadable):
         features = mean_features(module, batches, catalog, device)

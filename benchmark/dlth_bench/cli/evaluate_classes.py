@@ -8,16 +8,11 @@ from typing import Annotated
 
 import typer
 
-from dlth_bench.cli.shared.options import DeviceOption, ProtocolOption
+from dlth_bench.cli.shared import options
 from dlth_bench.cli.shared.pretrained import (
-    BatchSizeOption,
-    DataFolderOption,
-    MostUnreadableOption,
-    ReadersOption,
     Reading,
     RunOption,
     StoreFolderOption,
-    WeightsOption,
     batches_for,
     image_files,
     torch_device,
@@ -32,24 +27,20 @@ from dlth_bench.util.files import write_atomically
 from dlth_bench.util.text import percent, printable
 
 
+@options.with_groups
 def evaluate_classes(
     output: Annotated[Path, typer.Option("--output", "-o", help="The CSV to write.")],
     config: Annotated[str | None, typer.Option("--config", "-c", help="A protocol's config, on all classes.")] = None,
     run: RunOption = None,
     model: Annotated[str | None, typer.Option("--model", help="timm:NAME or torchvision:NAME[:WEIGHTS].")] = None,
-    protocol: ProtocolOption = DEFAULT_PROTOCOL,
+    protocol: options.Protocol = DEFAULT_PROTOCOL,
     results: Annotated[
         Path | None,
         typer.Option("--results", help="--config: results on all classes, one JSON a line. Default: the shipped."),
     ] = None,
     out: StoreFolderOption = DEFAULT_STORE,
     dataset: Annotated[str | None, typer.Option("--dataset", "-d", help="--model: imagenet.")] = None,
-    data_dir: DataFolderOption = None,
-    weights: WeightsOption = None,
-    batch_size: BatchSizeOption = 64,
-    workers: ReadersOption = None,
-    device: DeviceOption = "auto",
-    max_unreadable: MostUnreadableOption = 0.01,
+    reading: Reading = Reading(),
 ) -> None:
     """Write the accuracy on each class of a config (mean over seeds), a stored run, or a pretrained model.
 
@@ -62,15 +53,14 @@ def evaluate_classes(
 
     Example: dlth-bench evaluate-classes --model timm:vgg19 --data-dir . -o a.csv
     """
-    given = {"--results": results, "--dataset": dataset, "--data-dir": data_dir, "--weights": weights}
+    given = {"--results": results, "--dataset": dataset, "--data-dir": reading.data_dir, "--weights": reading.weights}
     _check_choice({"--config": config, "--run": run, "--model": model}, given)
     if config is not None:
         _write_config(config, protocol, results, output)
     elif run is not None:
         _write_run(run, Store(out), output)
     elif model is not None:
-        reading = Reading(batch_size, workers, max_unreadable, device)
-        _write_model(model, dataset or "imagenet", data_dir, weights, reading, output)
+        _write_model(model, dataset or "imagenet", reading, output)
 
 
 def _check_choice(sources: Mapping[str, str | None], options: Mapping[str, object]) -> None:
@@ -107,18 +97,16 @@ def _write_accuracies(accuracies: Mapping[str, float], output: Path) -> None:
     write_atomically(output, f"class,accuracy\n{rows}".encode())
 
 
-def _write_model(
-    name: str, dataset: str, folder: Path | None, weights: Path | None, reading: Reading, output: Path
-) -> None:
+def _write_model(name: str, dataset: str, reading: Reading, output: Path) -> None:
     catalog = class_catalog(dataset)
     if dataset != "imagenet":
         raise InputError(f"--model is for classifiers of imagenet, none is known of {dataset}; take --config or --run")
-    files = image_files(folder, catalog)
+    files = image_files(reading.data_dir, catalog)
     device = torch_device(reading.device)
     from dlth_bench.training.pretrained.images import FileImages, count_correct
     from dlth_bench.training.pretrained.models import load_classifier
 
-    model = load_classifier(name, weights)
+    model = load_classifier(name, reading.weights)
     module = model.module.to(device)
     with batches_for(model, FileImages.of(files), reading) as (batches, unreadable):
         counts = count_correct(module, batches, catalog, device)

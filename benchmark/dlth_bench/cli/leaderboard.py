@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -22,20 +22,8 @@ from dlth_bench.board.rank import rescore
 from dlth_bench.board.row import Row
 from dlth_bench.board.site.build import check_site_folder, site_pages, write_site
 from dlth_bench.board.submission_folder import StoredSubmission, read_submissions
-from dlth_bench.cli.shared.hub import (
-    CreateOption,
-    PruneOption,
-    PublishOption,
-    PullOption,
-    ReplaceOption,
-    RevisionOption,
-    SpaceOption,
-    publish,
-    pull,
-    require_together,
-    require_writable,
-)
-from dlth_bench.cli.shared.options import DEFAULT_SUBMISSIONS, JsonOption, SubmissionsOption
+from dlth_bench.cli.shared import options
+from dlth_bench.cli.shared.hub import BoardOnHub
 from dlth_bench.protocols.protocol import Protocol
 from dlth_bench.protocols.protocol_file import find_protocol, lock_state, read_lock, read_protocol, shipped_protocols
 from dlth_bench.util.errors import InputError
@@ -46,34 +34,22 @@ _WIDE = 205
 """Columns of a terminal from which on the whole table fits with names of usual length."""
 
 
-OutputOption = Annotated[Path, typer.Option("--output", help="The Markdown file to write.")]
-RescoreOption = Annotated[
-    bool,
-    typer.Option("--rescore", help="First score every submission anew from its results, and say what changed."),
-]
-DataOption = Annotated[
-    Path | None,
-    typer.Option("--data", help="Also write the table as leaderboard.parquet, .csv and .json into this folder."),
-]
-SiteOption = Annotated[
-    Path | None, typer.Option("--site", help="Also write a website into this folder; open its index.html.")
-]
-
-
+@options.with_groups
 def leaderboard(
-    submissions: SubmissionsOption = DEFAULT_SUBMISSIONS,
-    output: OutputOption = Path("leaderboard.md"),
-    rescore: RescoreOption = False,
-    data: DataOption = None,
-    site: SiteOption = None,
-    pull_from: PullOption = None,
-    revision: RevisionOption = None,
-    replace: ReplaceOption = False,
-    publish_to: PublishOption = None,
-    space: SpaceOption = None,
-    create: CreateOption = False,
-    prune: PruneOption = False,
-    as_json: JsonOption = False,
+    submissions: options.Submissions = options.DEFAULT_SUBMISSIONS,
+    output: Annotated[Path, typer.Option("--output", help="The Markdown file to write.")] = Path("leaderboard.md"),
+    rescore: Annotated[
+        bool,
+        typer.Option("--rescore", help="First score every submission anew from its results, and say what changed."),
+    ] = False,
+    data: Annotated[
+        Path | None, typer.Option(help="Also write the table as leaderboard.parquet, .csv and .json into this folder.")
+    ] = None,
+    site: Annotated[
+        Path | None, typer.Option(help="Also write a website into this folder; open its index.html.")
+    ] = None,
+    hub: BoardOnHub = BoardOnHub(),
+    as_json: options.Json = False,
 ) -> None:
     """Check every submission, write the leaderboard as Markdown, and show it.
 
@@ -89,30 +65,24 @@ def leaderboard(
 
     Example: dlth-bench leaderboard --site site --data site/data
     """
-    require_together({"--revision": revision, "--replace": replace}, "--pull", pull_from)
-    require_together({"--space": space, "--create": create, "--prune": prune}, "--publish", publish_to)
-    require_writable("--publish", publish_to)
-    require_writable("--space", space)
-    if pull_from is not None:
-        typer.echo(pull(pull_from, submissions, revision, replace=replace), err=as_json)
+    if hub.pull_from is not None:
+        typer.echo(hub.pull(hub.pull_from, submissions), err=as_json)
     if rescore:
         _rescore(submissions)
     found = _checked(submissions)
-    protocols = _protocols()
-    reported = {protocol.key: reported_rows(protocol) for protocol in protocols}
-    boards = {protocol.key: board_rows(found, protocol) for protocol in protocols}
-    markdown = board_markdown(found, protocols, reported)
-    whole = _boards(protocols, boards, reported)
-    _write_for_programs_and_browsers(whole, data, site)
+    boards = _boards(found)
+    reported = {board.protocol.key: board.reported for board in boards}
+    markdown = board_markdown(found, [board.protocol for board in boards], reported)
+    _write_for_programs_and_browsers(boards, data, site)
     write_atomically(output, markdown.encode())
     if as_json:
-        unverified = [row.document(protocol) for protocol in protocols for row in reported[protocol.key]]
+        unverified = [row.document(board.protocol) for board in boards for row in board.reported]
         typer.echo(json.dumps(_documents(boards) + unverified, indent=2))
     else:
-        _show(boards, reported)
+        _show(boards)
         _tell(len(found), [path for path in (output, data, site) if path is not None])
-    if publish_to is not None:
-        for line in publish(publish_to, space, found, whole, create=create, prune=prune):
+    if hub.publish_to is not None:
+        for line in hub.publish(hub.publish_to, found, boards):
             typer.echo(line, err=as_json)
 
 
@@ -122,20 +92,22 @@ def _tell(submissions: int, written: list[Path]) -> None:
     Console().print(Text(f"{plural} valid; wrote {paths}"), soft_wrap=True)
 
 
-def _show(boards: Mapping[str, Sequence[Row]], reported: Mapping[str, list[Reported]]) -> None:
+def _show(boards: list[Board]) -> None:
     console = Console()
-    for key, rows in boards.items():
-        if rows:
-            console.print(_table(key, list(rows), console.width))
-        if reported[key]:
-            console.print(_reported_table(key, reported[key]))
+    for board in boards:
+        if board.rows:
+            console.print(_table(board.protocol.key, board.rows, console.width))
+        if board.reported:
+            console.print(_reported_table(board.protocol.key, board.reported))
 
 
-def _boards(protocols: list[Protocol], rows: dict[str, list[Row]], reported: dict[str, list[Reported]]) -> list[Board]:
+def _boards(submissions: list[StoredSubmission]) -> list[Board]:
+    """Those of the protocols that come with the package, the newest version of each name first."""
     lock = read_lock(shipped_folder("protocols"))
+    protocols = sorted(map(read_protocol, shipped_protocols().values()), key=lambda found: (found.name, -found.version))
     return [
-        Board(protocol, rows[protocol.key], reported[protocol.key], lock_state(protocol, lock) == "locked")
-        for protocol in protocols
+        Board(each, board_rows(submissions, each), reported_rows(each), lock_state(each, lock) == "locked")
+        for each in protocols
     ]
 
 
@@ -174,23 +146,17 @@ def _read(root: Path) -> tuple[list[StoredSubmission], dict[str, Protocol]]:
     return found, {key: find_protocol(key) for key in sorted({stored.metadata.protocol for stored in found})}
 
 
-def _protocols() -> list[Protocol]:
-    """Those that come with the package, the newest version of each name first."""
-    shipped = [read_protocol(path) for path in shipped_protocols().values()]
-    return sorted(shipped, key=lambda protocol: (protocol.name, -protocol.version))
-
-
-def _documents(boards: dict[str, list[Row]]) -> list[dict[str, object]]:
+def _documents(boards: list[Board]) -> list[dict[str, object]]:
     return [
-        {"protocol": key, "subset_digest": row.submission.metadata.subset_digest}
+        {"protocol": board.protocol.key, "subset_digest": row.submission.metadata.subset_digest}
         | {"samples": row.submission.metadata.samples}
         | {column.key: column.value(row) for column in BOARD_COLUMNS}
-        for key, rows in boards.items()
-        for row in rows
+        for board in boards
+        for row in board.rows
     ]
 
 
-def _table(key: str, rows: list[Row], width: int) -> Table:
+def _table(key: str, rows: Sequence[Row], width: int) -> Table:
     """The board's table, or its main columns where the terminal has no room for all."""
     shown = [column for column in BOARD_COLUMNS if column.narrow or width >= _WIDE]
     table = Table(title=Text(key), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
@@ -207,7 +173,7 @@ def _table(key: str, rows: list[Row], width: int) -> Table:
     return table
 
 
-def _reported_table(key: str, rows: list[Reported]) -> Table:
+def _reported_table(key: str, rows: Sequence[Reported]) -> Table:
     """The rows that nobody verified, apart from those that can be ranked."""
     table = Table(title=Text(f"{key}: {MARK}"), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     for title in ("Subset", "ρs", "ρp", "Source"):

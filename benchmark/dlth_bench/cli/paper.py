@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
@@ -12,14 +13,14 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from dlth_bench.cli.shared.options import JsonOption
+from dlth_bench.cli.shared import options
 from dlth_bench.paper.tables import CheckedRow, FullData, PaperTable, PrintedCheck, check_rows, findings, paper_tables
 from dlth_bench.util.text import correlation, interval, probability
 
 
 def paper(
     table: Annotated[int | None, typer.Option("--table", "-t", help="Only this table: 2, 3, 4 or 13.")] = None,
-    as_json: JsonOption = False,
+    as_json: options.Json = False,
 ) -> None:
     """Print the paper's Tables 2, 3, 4 and 13 next to what our scorer finds from the printed numbers.
 
@@ -126,9 +127,4 @@ def _exchange_document(row: CheckedRow, pearson: PrintedCheck, spearman: Printed
 
 
 def _check_document(check: PrintedCheck) -> dict[str, Any]:
-    return {
-        "printed": check.printed,
-        "recomputed": check.recomputed,
-        "difference": check.difference,
-        "follows": check.follows,
-    }
+    return asdict(check) | {"difference": check.difference, "follows": check.follows}

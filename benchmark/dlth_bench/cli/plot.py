@@ -12,7 +12,7 @@ from dlth_bench.board.figures.pareto import Resource
 from dlth_bench.board.markdown import board_rows
 from dlth_bench.board.row import Row
 from dlth_bench.board.submission_folder import read_submissions
-from dlth_bench.cli.shared.options import DEFAULT_SUBMISSIONS, ProtocolOption, SubmissionsOption, split_names
+from dlth_bench.cli.shared import options
 from dlth_bench.protocols.protocol import Protocol
 from dlth_bench.protocols.protocol_file import DEFAULT_PROTOCOL, find_protocol, reference_results_path
 from dlth_bench.runs.plan import chosen_configs
@@ -42,8 +42,8 @@ FigureOption = Annotated[
 
 def plot(
     kind: KindArgument = "trends",
-    protocol: ProtocolOption = DEFAULT_PROTOCOL,
-    submissions: SubmissionsOption = DEFAULT_SUBMISSIONS,
+    protocol: options.Protocol = DEFAULT_PROTOCOL,
+    submissions: options.Submissions = options.DEFAULT_SUBMISSIONS,
     names: NamesOption = None,
     configs: PlotConfigsOption = None,
     cost: CostOption = None,
@@ -71,7 +71,9 @@ def plot(
     """
     asked = find_kind(kind)
     _check_taken(asked, configs, cost)
-    material = _material(asked, find_protocol(protocol), submissions, split_names(names), split_names(configs), cost)
+    material = _material(
+        asked, find_protocol(protocol), submissions, options.split_names(names), options.split_names(configs), cost
+    )
     base = Path(asked.name) if output is None else output
     base = base.with_suffix("") if base.suffix in {".svg", ".png"} else base
     for path in asked.draw(material, base):

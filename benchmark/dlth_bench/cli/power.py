@@ -11,10 +11,10 @@ from typing import Annotated
 import typer
 from rich import box
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
-from dlth_bench.cli.shared.options import JsonOption, ProtocolOption
+from dlth_bench.cli.shared import options
 from dlth_bench.protocols.measurements import size
 from dlth_bench.protocols.protocol import Protocol
 from dlth_bench.protocols.protocol_file import DEFAULT_PROTOCOL, find_protocol
@@ -47,13 +47,13 @@ ExperimentsOption = Annotated[int, typer.Option("--experiments", min=20, help="S
 
 
 def power(
-    protocol: ProtocolOption = DEFAULT_PROTOCOL,
+    protocol: options.Protocol = DEFAULT_PROTOCOL,
     difference: DifferenceOption = 0.1,
     rho: RhoOption = 0.9,
     target: TargetOption = 0.8,
     std: StdOption = None,
     experiments: ExperimentsOption = 200,
-    as_json: JsonOption = False,
+    as_json: options.Json = False,
 ) -> None:
     """Say how many seeds tell two subsets apart on a protocol's configs, and how many configs it takes beyond these.
 
@@ -120,9 +120,8 @@ def _until(target: float, found: Iterator[Power]) -> list[Power]:
 
 
 def _table(title: str, found: Iterable[Power]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column(title, justify="right")
-    table.add_column("power", justify="right")
+    columns = (Column(name, justify="right") for name in (title, "power"))
+    table = Table(*columns, box=box.SIMPLE_HEAD, pad_edge=False)
     for one in found:
         table.add_row(str(one.count), Text(f"{100 * one.share:.0f} % ± {100 * one.error:.0f}"))
     return table

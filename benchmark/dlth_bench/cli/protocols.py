@@ -9,24 +9,15 @@ from typing import Annotated
 import typer
 from rich import box
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
+from dlth_bench.cli.shared import options
 from dlth_bench.cli.shared.estimates import print_details, recipe_details
-from dlth_bench.cli.shared.options import TableJsonOption
 from dlth_bench.datasets.dataset import DataSpec
+from dlth_bench.protocols import protocol_file
 from dlth_bench.protocols.measurements import ACCURACY, amount, column_title, explained
 from dlth_bench.protocols.protocol import Config, Protocol
-from dlth_bench.protocols.protocol_file import (
-    DRAFTS,
-    LOCK_NAME,
-    draft_protocols,
-    find_protocol,
-    lock_state,
-    read_lock,
-    read_protocol,
-    shipped_protocols,
-)
 from dlth_bench.protocols.recipe import CNNSpec, LibrarySpec
 from dlth_bench.protocols.tickets import LayerDepth, SearchSpec
 from dlth_bench.subsets.subset import REPLACED_TEXT, SubsetRule
@@ -44,28 +35,27 @@ DraftsOption = Annotated[
 
 
 @app.command("list")
-def list_protocols(drafts: DraftsOption = False, as_json: TableJsonOption = False) -> None:
+def list_protocols(drafts: DraftsOption = False, as_json: options.TableJson = False) -> None:
     """List the protocols that come with the package.
 
     Example: dlth-bench protocols list
 
     Example: dlth-bench protocols list --drafts
     """
-    lock = read_lock(shipped_folder("protocols"))
-    found = [read_protocol(path) for path in (draft_protocols() if drafts else shipped_protocols()).values()]
+    lock = protocol_file.read_lock(shipped_folder("protocols"))
+    paths = protocol_file.draft_protocols() if drafts else protocol_file.shipped_protocols()
+    found = [protocol_file.read_protocol(path) for path in paths.values()]
     if as_json:
         typer.echo(json.dumps([_summary(protocol, lock) for protocol in found], indent=2))
         return
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("Protocol", no_wrap=True)  # the name that --protocol takes
-    for title in ("Configs", "Seeds", "Subset", "Lock"):
-        table.add_column(title)
+    name = Column("Protocol", no_wrap=True)  # which --protocol takes
+    table = Table(name, "Configs", "Seeds", "Subset", "Lock", box=box.SIMPLE_HEAD, pad_edge=False)
     for protocol in found:
         cells = (protocol.key, len(protocol.configs), len(protocol.seeds))
-        table.add_row(*map(str, cells), _sizes(protocol.subset), lock_state(protocol, lock))
+        table.add_row(*map(str, cells), _sizes(protocol.subset), protocol_file.lock_state(protocol, lock))
     console = Console(highlight=False)
     console.print(table)
-    others = 0 if drafts else len(draft_protocols())
+    others = 0 if drafts else len(protocol_file.draft_protocols())
     if others:
         counted = "1 draft is" if others == 1 else f"{others} drafts are"
         console.print(Text(f"{counted} left out: dlth-bench protocols list --drafts"), soft_wrap=True)
@@ -77,13 +67,13 @@ def show_protocol(
     details: Annotated[
         bool, typer.Option("--details", help="Also steps, learning rates, crops, parameter counts and notes.")
     ] = False,
-    as_json: TableJsonOption = False,
+    as_json: options.TableJson = False,
 ) -> None:
     """Show a protocol's grid with its full-data reference.
 
     Example: dlth-bench protocols show imagenet-ssl --details
     """
-    protocol = find_protocol(name)
+    protocol = protocol_file.find_protocol(name)
     facts = recipe_details(protocol) if details else []
     if as_json:
         document = protocol.model_dump(mode="json", exclude_defaults=True) | {"digest": protocol.digest}
@@ -92,7 +82,7 @@ def show_protocol(
         typer.echo(json.dumps(document, indent=2))
         return
     console = Console(highlight=False)
-    state = lock_state(protocol, read_lock(shipped_folder("protocols")))
+    state = protocol_file.lock_state(protocol, protocol_file.read_lock(shipped_folder("protocols")))
     console.print(Text(f"{protocol.key}: {printable(protocol.title)}", style="bold"))
     if protocol.description:
         console.print(Text(printable(protocol.description.strip(), 2000)))
@@ -129,14 +119,14 @@ def check_protocols(
     Example: dlth-bench protocols check
     """
     folder = shipped_folder("protocols")
-    lock = read_lock(folder)
-    found = [read_protocol(path) for path in (paths or shipped_protocols().values())]
-    drafts = [] if paths else [read_protocol(path) for path in draft_protocols().values()]
+    lock = protocol_file.read_lock(folder)
+    found = [protocol_file.read_protocol(path) for path in (paths or protocol_file.shipped_protocols().values())]
+    drafts = [] if paths else [protocol_file.read_protocol(path) for path in protocol_file.draft_protocols().values()]
     if freeze:
-        _require_no_draft(paths or [], folder / DRAFTS)
+        _require_no_draft(paths or [], folder / protocol_file.DRAFTS)
         lock = {protocol.key: protocol.digest for protocol in found} | lock
-        write_atomically(folder / LOCK_NAME, (json.dumps(lock, indent=2, sort_keys=True) + "\n").encode())
-    states = {protocol.key: lock_state(protocol, lock) for protocol in (*drafts, *found)}
+        write_atomically(folder / protocol_file.LOCK_NAME, (json.dumps(lock, indent=2, sort_keys=True) + "\n").encode())
+    states = {protocol.key: protocol_file.lock_state(protocol, lock) for protocol in (*drafts, *found)}
     for key, state in sorted(states.items()) if paths is None else states.items():
         typer.echo(f"{key}: {state}")
     missing = set(lock) - {protocol.key for protocol in found} if paths is None else set()
@@ -182,28 +172,21 @@ def _summary(protocol: Protocol, lock: dict[str, str]) -> dict[str, object]:
         "replaces": protocol.subset.replaces,
         "metric": protocol.metric.model_dump(mode="json"),
         "digest": protocol.digest,
-        "lock": lock_state(protocol, lock),
+        "lock": protocol_file.lock_state(protocol, lock),
     }
 
 
 def _grid(protocol: Protocol) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("Config", no_wrap=True)  # the names that --configs takes
+    name = Column("Config", no_wrap=True)  # which --configs takes
     full = "Full data %" if protocol.metric == ACCURACY else f"Full data, {column_title(protocol.metric)}"
-    for title in ("Method", "Training", "Evaluation", full):
-        table.add_column(title)
+    table = Table(name, "Method", "Training", "Evaluation", full, box=box.SIMPLE_HEAD, pad_edge=False)
     for config in protocol.configs:
         duration = config.train.duration
         amount = getattr(duration, duration.unit)
         evaluation = "own head" if config.evaluation is None else config.evaluation.kind
         training = f"{amount:g} {duration.unit}, batch {config.train.batch_size}{_pruning(config)}"
-        table.add_row(
-            config.name,
-            f"{config.method.kind}, {_network(config)}",
-            training,
-            evaluation,
-            _reference(protocol, config.name),
-        )
+        method = f"{config.method.kind}, {_network(config)}"
+        table.add_row(config.name, method, training, evaluation, _reference(protocol, config.name))
     return table
 
 

@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from dlth_bench.cli.shared.options import DataDirOption, DeviceOption, ProtocolOption, use_data_dir
+from dlth_bench.cli.shared import options
 from dlth_bench.engines.engine import check_device
 from dlth_bench.engines.record_dynamics import NotRecorded, RecordedRun, record_run, recording_run
 from dlth_bench.protocols.protocol import Protocol
@@ -26,7 +26,7 @@ def record_dynamics(
     context: typer.Context,
     config: Annotated[str, typer.Option("--config", "-c", help="A config that learns from labels.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="The .safetensors file to write.")],
-    protocol: ProtocolOption = DEFAULT_PROTOCOL,
+    protocol: options.Protocol = DEFAULT_PROTOCOL,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of the training.")] = 0,
     subset: Annotated[
         str | None,
@@ -36,8 +36,8 @@ def record_dynamics(
         Literal["epoch-end", "minibatch"],
         typer.Option("--convention", help="When a sample is right: after an epoch, or as it was last trained on."),
     ] = "epoch-end",
-    device: DeviceOption = "auto",
-    data_dir: DataDirOption = None,
+    device: options.Device = "auto",
+    data_dir: options.DataDir = None,
 ) -> None:
     """Train a config and record for each training sample and epoch whether the model was right, and how sure.
 
@@ -47,7 +47,7 @@ def record_dynamics(
     Example: dlth-bench record-dynamics --config mae-finetune -o dynamics.safetensors
     """
     spec = find_protocol(protocol)
-    use_data_dir(context, spec.data.dataset, data_dir)
+    options.use_data_dir(context, spec.data.dataset, data_dir)
     run = recording_run(spec, config, _training_data(spec, subset), seed, convention)
     check_device(device)
     try:
@@ -72,13 +72,10 @@ def _training_data(protocol: Protocol, subset: str | None) -> Subset:
 
 
 def _watched(run: Run, protocol: str, convention: Literal["epoch-end", "minibatch"], device: str) -> RecordedRun:
-    """Train with a bar for each stage; on one thread, as the engines do, since results depend on it in the last bit."""
-    import torch
+    """Train with a bar for each stage."""
+    from dlth_bench.training.environment import prepare_process  # torch: slow to import
 
-    from dlth_bench.training.environment import quiet_libraries
-
-    quiet_libraries()
-    torch.set_num_threads(1)
+    prepare_process()
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True)) as bars:
         tasks: dict[str, int] = {}

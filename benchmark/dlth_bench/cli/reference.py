@@ -9,28 +9,9 @@ import typer
 import yaml
 from rich.console import Console
 
-from dlth_bench.bench import Place, stored_reference
-from dlth_bench.cli.shared.options import (
-    CheckpointingOption,
-    CompileOption,
-    ConfigsOption,
-    DataDirOption,
-    DetachOption,
-    DeviceOption,
-    DevicesOption,
-    EngineOption,
-    EngineOptionsOption,
-    KeepWeightsOption,
-    MicroBatchOption,
-    ProtocolOption,
-    StoreOption,
-    WorkersOption,
-    chosen_tuning,
-    split_names,
-    take_place,
-    use_data_dir,
-)
-from dlth_bench.cli.shared.train import train_plan
+from dlth_bench.bench import Training, stored_reference
+from dlth_bench.cli.shared import options
+from dlth_bench.cli.shared.train import PlaceOptions, train_plan
 from dlth_bench.protocols.protocol import Protocol
 from dlth_bench.protocols.protocol_file import DEFAULT_PROTOCOL, find_protocol
 from dlth_bench.runs.plan import full_data, make_plan
@@ -39,22 +20,15 @@ from dlth_bench.runs.store import DEFAULT_STORE, Store
 from dlth_bench.util.files import write_atomically
 
 
+@options.with_groups
 def reference(
     context: typer.Context,
-    protocol: ProtocolOption = DEFAULT_PROTOCOL,
-    out: StoreOption = DEFAULT_STORE,
-    configs: ConfigsOption = None,
-    workers: WorkersOption = None,
-    device: DeviceOption = "auto",
-    devices: DevicesOption = None,
-    micro_batch: MicroBatchOption = None,
-    checkpoint_activations: CheckpointingOption = False,
-    compile_blocks: CompileOption = False,
-    engine: EngineOption = "local",
-    engine_options: EngineOptionsOption = None,
-    detach: DetachOption = False,
-    keep_weights: KeepWeightsOption = False,
-    data_dir: DataDirOption = None,
+    protocol: options.Protocol = DEFAULT_PROTOCOL,
+    out: options.Store = DEFAULT_STORE,
+    configs: options.Configs = None,
+    where: PlaceOptions = PlaceOptions(),
+    keep_weights: options.KeepWeights = False,
+    data_dir: options.DataDir = None,
     results: Annotated[
         Path | None, typer.Option("--results", help="Also write all results, one JSON a line, to this file.")
     ] = None,
@@ -66,24 +40,14 @@ def reference(
     Example: dlth-bench reference --protocol glyphs-ssl --results reference.jsonl
     """
     spec = find_protocol(protocol)
-    use_data_dir(context, spec.data.dataset, data_dir)
-    tuning = chosen_tuning(devices, micro_batch, checkpoint_activations, compile_blocks)
-    take_place(context, device, tuning)
-    store = Store(out)
-    place = Place(engine, tuple(engine_options or ()), device, workers, detach, tuning)
-    plan = make_plan(spec, full_data(spec), store, configs=split_names(configs))
-    broken = train_plan(
-        plan,
-        store,
-        place=place,
-        console=Console(stderr=True),
-        keep_weights=keep_weights,
-        purpose="reference",
-        name="all classes",
-    )
+    options.use_data_dir(context, spec.data.dataset, data_dir)
+    where.lead(context)
+    training = Training(Store(out), where.place, keep_weights, "reference", "all classes")
+    plan = make_plan(spec, full_data(spec), training.store, configs=options.split_names(configs))
+    broken = train_plan(training, plan, Console(stderr=True))
     if broken or configs is not None:
         raise typer.Exit(1 if broken else 0)
-    show_reference(spec, store, results)
+    show_reference(spec, training.store, results)
 
 
 def show_reference(protocol: Protocol, store: Store, results: Path | None = None) -> None:

@@ -4,65 +4,28 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from dlth_bench.bench import Place, as_subset, check_seeds, race
+from dlth_bench.bench import Training, as_subset, check_seeds
 from dlth_bench.board.rank import standing
+from dlth_bench.cli.shared import options
 from dlth_bench.cli.shared.estimates import assumptions, can_estimate, estimates, show_estimates
-from dlth_bench.cli.shared.options import (
-    DEFAULT_SUBMISSIONS,
-    CheckpointingOption,
-    CompileOption,
-    ConfigsOption,
-    DataDirOption,
-    DetachOption,
-    DeviceOption,
-    DevicesOption,
-    DryRunOption,
-    EngineOption,
-    EngineOptionsOption,
-    JsonOption,
-    KeepWeightsOption,
-    MicroBatchOption,
-    OptionalSubsetOption,
-    ProtocolOption,
-    RacingOption,
-    SeedsOption,
-    SmokeOption,
-    StoreOption,
-    SubmissionsOption,
-    WorkersOption,
-    chosen_tuning,
-    split_names,
-    take_place,
-    use_data_dir,
-)
 from dlth_bench.cli.shared.scorecard import show_scorecard
-from dlth_bench.cli.shared.train import show_training, train_plan
-from dlth_bench.datasets.registry import protocol_dataset
+from dlth_bench.cli.shared.train import PlaceOptions, train_plan
 from dlth_bench.engines.engine import check_device
 from dlth_bench.engines.followers import follows
-from dlth_bench.engines.smoke import (
-    BATCH,
-    STEPS,
-    TRANSFORMER_BATCH,
-    SmokeOutcome,
-    classes_at_hand,
-    smoke,
-    temporary_cache,
-)
+from dlth_bench.engines.smoke import BATCH, STEPS, TRANSFORMER_BATCH, SmokeOutcome, smoke_test
 from dlth_bench.protocols.protocol import Protocol
 from dlth_bench.protocols.protocol_file import DEFAULT_PROTOCOL, find_protocol
-from dlth_bench.runs.plan import Plan, chosen_configs, make_plan
-from dlth_bench.runs.run import Tuning
+from dlth_bench.runs.plan import Plan, make_plan
 from dlth_bench.runs.score import score_stored
 from dlth_bench.runs.store import DEFAULT_STORE, Store
 from dlth_bench.scoring.score import NotScorable
-from dlth_bench.subsets.find import find_subset
 from dlth_bench.subsets.subset import Subset
 from dlth_bench.util.errors import InputError
 from dlth_bench.util.text import count, duration, printable
@@ -73,44 +36,24 @@ NO_SCORE = (
 )
 
 
-def smoke_protocol(
-    protocol: Protocol,
-    subset: str | None,
-    *,
-    configs: list[str] | None,
-    device: str,
-    as_json: bool,
-    tuning: Tuning = Tuning(),
+def _smoke(
+    protocol: Protocol, subset: str | None, configs: list[str] | None, where: PlaceOptions, *, as_json: bool
 ) -> None:
-    """Train every config for a few steps and say how each fared; exit code 1 when one did not run.
-
-    Args:
-        subset: whose first classes are taken, of whatever size it is; None: the first classes at hand.
-    """
-    import torch
-
-    from dlth_bench.training.environment import quiet_libraries
-
-    quiet_libraries()
-    torch.set_num_threads(1)
-    picked = chosen_configs(protocol, configs)
+    """Train every config for a few steps and say how each fared; exit code 1 when one did not run."""
+    tuning, device = where.tuning, check_device(where.device)
     follower = follows(tuning.devices)
     console = Console(stderr=as_json, highlight=False, quiet=follower)
     outcomes: list[SmokeOutcome] = []
-    with temporary_cache():
-        dataset = protocol_dataset(protocol.data)
-        wanted = None if subset is None else find_subset(subset, protocol.data.dataset).subset.class_ids
-        classes = classes_at_hand(dataset, wanted)
-        for config in picked:
-            outcomes.append(smoke(config, protocol.data, dataset, classes, device, tuning))
-            state = "runs" if outcomes[-1].ran else "FAILED"
-            console.print(Text(f"{printable(config.name)}: {state}, {duration(outcomes[-1].seconds)}"))
-    _show(protocol, outcomes, console, as_json=as_json and not follower)
+    for outcome in smoke_test(protocol, subset, configs=configs, device=device, tuning=tuning):
+        outcomes.append(outcome)
+        state = "runs" if outcome.ran else "FAILED"
+        console.print(Text(f"{printable(outcome.config)}: {state}, {duration(outcome.seconds)}"))
+    _show_outcomes(protocol, outcomes, console, as_json=as_json and not follower)
     if not all(outcome.ran for outcome in outcomes):
         raise typer.Exit(1)
 
 
-def _show(protocol: Protocol, outcomes: list[SmokeOutcome], console: Console, *, as_json: bool) -> None:
+def _show_outcomes(protocol: Protocol, outcomes: list[SmokeOutcome], console: Console, *, as_json: bool) -> None:
     if as_json:
         found = [outcome.model_dump(mode="json") for outcome in outcomes]
         document = {"protocol": protocol.key, "smoke": True, "scorecard": None, "note": NO_SCORE, "configs": found}
@@ -126,29 +69,33 @@ def _show(protocol: Protocol, outcomes: list[SmokeOutcome], console: Console, *,
     console.print(Text(NO_SCORE), soft_wrap=True)
 
 
+SeedsOption = Annotated[str | None, typer.Option("--seeds", help="Only these of the protocol's seeds, e.g. 0,1.")]
+RacingOption = Annotated[
+    bool,
+    typer.Option("--racing", help="Spend no further seed on a config whose place is settled. Then there is no rank."),
+]
+SmokeOption = Annotated[
+    bool,
+    typer.Option("--smoke", help="Only see whether every config trains here: a few steps each, no score, no store."),
+]
+
+
+@options.with_groups
 def run(
     context: typer.Context,
-    subset: OptionalSubsetOption = None,
-    protocol: ProtocolOption = DEFAULT_PROTOCOL,
-    out: StoreOption = DEFAULT_STORE,
+    subset: options.OptionalSubset = None,
+    protocol: options.Protocol = DEFAULT_PROTOCOL,
+    out: options.Store = DEFAULT_STORE,
     seeds: SeedsOption = None,
-    configs: ConfigsOption = None,
-    workers: WorkersOption = None,
-    device: DeviceOption = "auto",
-    devices: DevicesOption = None,
-    micro_batch: MicroBatchOption = None,
-    checkpoint_activations: CheckpointingOption = False,
-    compile_blocks: CompileOption = False,
-    engine: EngineOption = "local",
-    engine_options: EngineOptionsOption = None,
-    detach: DetachOption = False,
-    data_dir: DataDirOption = None,
-    submissions: SubmissionsOption = DEFAULT_SUBMISSIONS,
-    keep_weights: KeepWeightsOption = False,
+    configs: options.Configs = None,
+    where: PlaceOptions = PlaceOptions(),
+    data_dir: options.DataDir = None,
+    submissions: options.Submissions = options.DEFAULT_SUBMISSIONS,
+    keep_weights: options.KeepWeights = False,
     racing: RacingOption = False,
-    dry_run: DryRunOption = False,
+    dry_run: options.DryRun = False,
     smoke: SmokeOption = False,
-    as_json: JsonOption = False,
+    as_json: options.Json = False,
 ) -> None:
     """Train a subset under every config of a protocol, score it, and rank it among the submissions.
 
@@ -166,34 +113,22 @@ def run(
 
     Example: dlth-bench run --subset demo-24 --engine slurm -e time=2:00:00
     """
-    spec = find_protocol(protocol)
-    use_data_dir(context, spec.data.dataset, data_dir)
-    tuning = chosen_tuning(devices, micro_batch, checkpoint_activations, compile_blocks)
+    spec, names = find_protocol(protocol), options.split_names(configs)
+    options.use_data_dir(context, spec.data.dataset, data_dir)
     if smoke:
-        named, device = split_names(configs), check_device(device)
-        smoke_protocol(spec, subset, configs=named, device=device, as_json=as_json, tuning=tuning)
+        _smoke(spec, subset, names, where, as_json=as_json)
         return
-    take_place(context, device, tuning)
+    where.lead(context)
     if subset is None:
         raise InputError("--subset is missing: a file that lists classes or samples, or the name of a shipped subset")
     chosen, name = as_subset(subset, spec)
-    store, named = Store(out), split_names(configs)
-    plan = make_plan(spec, chosen, store, seeds=check_seeds(split_names(seeds), spec), configs=named)
-    place = Place(engine, tuple(engine_options or ()), device, workers, detach, tuning)
+    training = Training(Store(out), where.place, keep_weights, name=name)
+    plan = make_plan(spec, chosen, training.store, seeds=check_seeds(options.split_names(seeds), spec), configs=names)
     if dry_run:
-        _show_plan(plan, place.at_once or len(plan.pending) or 1, as_json=as_json)
+        _show_plan(plan, training.place.at_once or len(plan.pending) or 1, as_json=as_json)
         return
-    console = Console(stderr=as_json)
-    if racing:
-        if seeds is not None:
-            raise InputError("--racing decides on seeds itself: not with --seeds")
-        with show_training(console, place) as show:
-            broken = race(
-                spec, chosen, store, place=place, configs=named, keep_weights=keep_weights, name=name, on_event=show
-            )
-    else:
-        broken = train_plan(plan, store, place=place, console=console, keep_weights=keep_weights, name=name)
-    show_score(spec, chosen, name, store, submissions, as_json=as_json)
+    broken = train_plan(training, plan, Console(stderr=as_json), racing=racing)
+    show_score(spec, chosen, name, training.store, submissions, as_json=as_json)
     if broken:
         raise typer.Exit(1)
 

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from dlth_bench import bench
 from dlth_bench.bench import as_subset, score_table
-from dlth_bench.cli.shared.options import JsonOption, ProtocolOption, StoreOption
+from dlth_bench.cli.shared import options
 from dlth_bench.cli.shared.scorecard import show_scorecard
 from dlth_bench.protocols.protocol import Protocol
 from dlth_bench.protocols.protocol_file import DEFAULT_PROTOCOL, find_protocol
@@ -28,9 +28,9 @@ def score(
         Path | None,
         typer.Option("--csv", help="A table of accuracies: columns config,accuracy[,seed][,subset], or one a config."),
     ] = None,
-    protocol: ProtocolOption = DEFAULT_PROTOCOL,
-    out: StoreOption = DEFAULT_STORE,
-    as_json: JsonOption = False,
+    protocol: options.Protocol = DEFAULT_PROTOCOL,
+    out: options.Store = DEFAULT_STORE,
+    as_json: options.Json = False,
 ) -> None:
     """Score a subset against the protocol's full-data reference, without training.
 

@@ -7,10 +7,10 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
-from dlth_bench.cli.shared.options import JsonOption, StoreOption
+from dlth_bench.cli.shared import options
 from dlth_bench.engines.batch import BatchFolder, batches, find_batch
 from dlth_bench.engines.batch_state import RunState, counted, run_states
 from dlth_bench.engines.slurm import queued_jobs
@@ -22,7 +22,7 @@ BatchArgument = Annotated[
 ]
 
 
-def status(batch: BatchArgument = None, out: StoreOption = DEFAULT_STORE, as_json: JsonOption = False) -> None:
+def status(batch: BatchArgument = None, out: options.Store = DEFAULT_STORE, as_json: options.Json = False) -> None:
     """Say how far batches are: which runs have finished, are trained, wait, or were lost.
 
     The files in the store decide, so this works on any machine that sees them; Slurm is asked where it is at hand.
@@ -48,10 +48,7 @@ def status(batch: BatchArgument = None, out: StoreOption = DEFAULT_STORE, as_jso
 
 
 def _show_batches(states: dict[BatchFolder, list[RunState]], console: Console) -> None:
-    table = Table()
-    table.add_column("Batch", no_wrap=True)  # what collect and status are to be given
-    for name in ("Protocol", "Subset", "Runs"):
-        table.add_column(name)
+    table = Table(Column("Batch", no_wrap=True), "Protocol", "Subset", "Runs")  # collect and status take the batch
     for folder, found in states.items():
         grid = folder.read().grid
         table.add_row(folder.id, grid.protocol.key, Text(printable(grid.subset_name, 40)), told_counts(found))

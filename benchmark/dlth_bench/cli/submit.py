@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import shlex
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,15 +16,8 @@ from rich.text import Text
 import dlth_bench
 from dlth_bench.board.submission import Submission
 from dlth_bench.board.submission_folder import write_submission
+from dlth_bench.cli.shared import options
 from dlth_bench.cli.shared.hub import HubOption, propose, require_writable
-from dlth_bench.cli.shared.options import (
-    DEFAULT_SUBMISSIONS,
-    ProtocolOption,
-    StoreOption,
-    SubmissionsOption,
-    SubsetOption,
-    split_names,
-)
 from dlth_bench.protocols.protocol import Protocol
 from dlth_bench.protocols.protocol_file import DEFAULT_PROTOCOL, find_protocol, is_draft
 from dlth_bench.runs.plan import Plan, make_plan, subset_for
@@ -37,41 +31,48 @@ from dlth_bench.util.text import printable, quoted, subset_size
 _NAMED = 5
 """Missing runs that an error lists before it only counts."""
 
-NameOption = Annotated[str, typer.Option("--name", help="Name on the board: lower-case letters, digits, . _ and -.")]
-PolicyOption = Annotated[
-    str | None, typer.Option("--policy", help="How the members were selected, e.g. RS. Default: as on its card.")
-]
-AuthorsOption = Annotated[str, typer.Option("--authors", help="Names, separated by commas.")]
-DescriptionOption = Annotated[str, typer.Option("--description", help="One line for readers of the board.")]
-UrlOption = Annotated[str, typer.Option("--url", help="A page about the subset, https only.")]
-SelectionCostOption = Annotated[
-    str | None,
-    typer.Option(
-        "--selection-cost",
-        help="What choosing the subset took, apart from its runs: images=N,flops=X,device_seconds=S, or none.",
-    ),
-]
-MissingOption = Annotated[
-    str | None, typer.Option("--missing", help="Submit without the runs that are not stored; say why they are not.")
-]
-ReplaceSubmissionOption = Annotated[
-    bool, typer.Option("--replace", help="Replace this name's submission of another subset.")
-]
+
+@dataclass(frozen=True)
+class About:
+    """The options that say what the subset is and who made it."""
+
+    policy: Annotated[
+        str | None, typer.Option(help="How the members were selected, e.g. RS. Default: as on its card.")
+    ] = None
+    authors: Annotated[str, typer.Option(help="Names, separated by commas.")] = ""
+    description: Annotated[str, typer.Option(help="One line for readers of the board.")] = ""
+    url: Annotated[str, typer.Option(help="A page about the subset, https only.")] = ""
+    selection_cost: Annotated[
+        str | None,
+        typer.Option(
+            help="What choosing the subset took, apart from its runs: images=N,flops=X,device_seconds=S, or none."
+        ),
+    ] = None
+
+    def fields(self, file: SubsetFile) -> dict[str, Any]:
+        """Of the submission's metadata; the policy is by default that on the subset's card."""
+        policy = "unstated" if file.card is None else file.card.policy
+        return asdict(self) | {
+            "policy": policy if self.policy is None else self.policy,
+            "authors": tuple(options.split_names(self.authors) or ()),
+            "selection_cost": _selection_cost(self.selection_cost),
+        }
 
 
+@options.with_groups
 def submit(
-    subset: SubsetOption,
-    name: NameOption,
-    protocol: ProtocolOption = DEFAULT_PROTOCOL,
-    policy: PolicyOption = None,
-    authors: AuthorsOption = "",
-    description: DescriptionOption = "",
-    url: UrlOption = "",
-    selection_cost: SelectionCostOption = None,
-    missing: MissingOption = None,
-    out: StoreOption = DEFAULT_STORE,
-    submissions: SubmissionsOption = DEFAULT_SUBMISSIONS,
-    replace: ReplaceSubmissionOption = False,
+    subset: options.Subset,
+    name: Annotated[str, typer.Option("--name", help="Name on the board: lower-case letters, digits, . _ and -.")],
+    protocol: options.Protocol = DEFAULT_PROTOCOL,
+    about: About = About(),
+    missing: Annotated[
+        str | None, typer.Option(help="Submit without the runs that are not stored; say why they are not.")
+    ] = None,
+    out: options.Store = DEFAULT_STORE,
+    submissions: options.Submissions = options.DEFAULT_SUBMISSIONS,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Replace this name's submission of another subset.")
+    ] = False,
     hub: HubOption = None,
 ) -> None:
     """Make a submission folder from the stored runs of a subset; nothing is trained.
@@ -86,15 +87,7 @@ def submit(
         score = shlex.join(["dlth-bench", "score", "--subset", subset, "--protocol", protocol, "--out", str(out)])
         raise InputError(f"{spec.key} is a draft, which may still change and has no board; score it with: {score}")
     file = subset_for(subset, spec)
-    card_policy = "unstated" if file.card is None else file.card.policy
-    given: dict[str, Any] = {
-        "name": name,
-        "policy": card_policy if policy is None else policy,
-        "authors": tuple(split_names(authors) or ()),
-        "description": description,
-        "url": url,
-        "selection_cost": _selection_cost(selection_cost),
-    }
+    given = {"name": name, **about.fields(file)}
     store = Store(out)
     plan = make_plan(spec, file.subset, store)
     if missing is not None:
@@ -160,7 +153,7 @@ def _selection_cost(text: str | None) -> dict[str, str | int] | None:
     if text is None:
         return None
     found: dict[str, str | int] = {"images": 0, "flops": 0, "device_seconds": 0}
-    for part in [] if text.strip() == "none" else split_names(text) or []:
+    for part in [] if text.strip() == "none" else options.split_names(text) or []:
         name, equals, number = part.partition("=")
         if not equals or name.strip() not in found:
             known = ", ".join(f"{known}=NUMBER" for known in found)

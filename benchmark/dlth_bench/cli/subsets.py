@@ -9,10 +9,10 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
-from dlth_bench.cli.shared.options import TableJsonOption
+from dlth_bench.cli.shared import options
 from dlth_bench.datasets.catalog import ClassInfo
 from dlth_bench.subsets.find import SubsetFile, export_image_folder, find_subset, read_subset, shipped_subsets
 from dlth_bench.util.text import printable, subset_size
@@ -27,7 +27,7 @@ DatasetOption = Annotated[str | None, typer.Option("--dataset", "-d", help="Data
 
 
 @app.command("list")
-def list_subsets(dataset: DatasetOption = None, as_json: TableJsonOption = False) -> None:
+def list_subsets(dataset: DatasetOption = None, as_json: options.TableJson = False) -> None:
     """List the shipped subsets.
 
     Example: dlth-bench subsets list --dataset imagenet
@@ -36,8 +36,7 @@ def list_subsets(dataset: DatasetOption = None, as_json: TableJsonOption = False
     if as_json:
         typer.echo(json.dumps([_summary(file) for file in files], indent=2))
         return
-    table = Table("Dataset", "Name", "Size", "Policy")
-    table.columns[2].justify = "right"
+    table = Table("Dataset", "Name", Column("Size", justify="right"), "Policy")
     for file in files:
         policy = "" if file.card is None else file.card.policy
         table.add_row(*map(Text, (file.subset.dataset, file.name, file.subset.counted, policy)))
@@ -48,7 +47,7 @@ def list_subsets(dataset: DatasetOption = None, as_json: TableJsonOption = False
 def show_subset(
     name_or_path: Annotated[str, typer.Argument(help="A shipped subset such as pd-bottom, or a file.")],
     dataset: DatasetOption = None,
-    as_json: TableJsonOption = False,
+    as_json: options.TableJson = False,
 ) -> None:
     """Show the classes of a subset, the parts of the class tree they come from, and its origin.
 
@@ -145,16 +144,11 @@ def _class_table(file: SubsetFile, members: tuple[ClassInfo, ...]) -> Table:
     return table
 
 
-def _summary(file: SubsetFile) -> dict[str, str | int | None]:
-    card = file.card
+def _summary(file: SubsetFile) -> dict[str, object]:
     return {
         "dataset": file.subset.dataset,
         "name": printable(file.name),
         "unit": file.subset.unit,
         "size": len(file.subset),
         "digest": file.subset.digest,
-        "policy": card.policy if card else None,
-        "source": card.source if card else None,
-        "licence": card.licence if card else None,
-        "notes": card.notes if card else None,
-    }
+    } | {part: getattr(file.card, part, None) for part in ("policy", "source", "licence", "notes")}

@@ -17,7 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from dlth_bench.board.figures.perceptron import perceptron_figure
-from dlth_bench.cli.shared.options import JsonOption, split_names
+from dlth_bench.cli.shared import options
 from dlth_bench.paper.perceptron import RULES, Line, Rule, Setting, document, lines, simulated
 from dlth_bench.util.errors import InputError
 from dlth_bench.util.text import correlation, printable, quoted
@@ -40,7 +40,7 @@ def theory(
     output: Annotated[Path, typer.Option("--output", help="The figure to write, without .svg and .png.")] = Path(
         "theory"
     ),
-    as_json: JsonOption = False,
+    as_json: options.Json = False,
 ) -> None:
     """Simulate the teacher-student perceptron: does a subset of small margins rank rules of training as all data do?
 
@@ -75,7 +75,7 @@ def _shares(text: str, samples: int) -> tuple[float, ...]:
     Raises:
         InputError: one is none, or keeps fewer than two samples.
     """
-    names = split_names(text) or []
+    names = options.split_names(text) or []
     wrong = [name for name in names if not re.fullmatch(r"0?\.[0-9]{1,6}", name) or float(name) * samples < 2]
     if wrong or not names or len(names) > 6:
         raise InputError(f"--kept: {quoted(text)} is not a list of up to 6 shares between 0 and 1, such as 0.5,0.1")

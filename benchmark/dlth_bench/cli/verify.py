@@ -16,26 +16,12 @@ from rich.table import Table
 from rich.text import Text
 from typer.core import TyperGroup
 
-from dlth_bench.bench import Place
+from dlth_bench.bench import Place, Training
+from dlth_bench.board import submission_folder
 from dlth_bench.board.check import check_submission
-from dlth_bench.board.submission_folder import (
-    StoredSubmission,
-    parse_json,
-    plain_file,
-    read_submission,
-    write_verification,
-)
 from dlth_bench.board.verification import Commitment, Verification, commitment_of
 from dlth_bench.board.verify import Drawn, draw_cells, noise_of, verification_of
-from dlth_bench.cli.shared.options import (
-    DataDirOption,
-    DeviceOption,
-    DryRunOption,
-    JsonOption,
-    WorkersOption,
-    split_names,
-    use_data_dir,
-)
+from dlth_bench.cli.shared import options
 from dlth_bench.cli.shared.train import train_plan
 from dlth_bench.protocols.measurements import Metric
 from dlth_bench.protocols.protocol import Protocol
@@ -129,11 +115,11 @@ def retrain(
     nonce_file: NonceFileOption = None,
     points: PointsOption = "1,2,5,10",
     out: OutOption = Path("verification-runs"),
-    workers: WorkersOption = None,
-    device: DeviceOption = "auto",
-    data_dir: DataDirOption = None,
-    dry_run: DryRunOption = False,
-    as_json: JsonOption = False,
+    workers: options.Workers = None,
+    device: options.Device = "auto",
+    data_dir: options.DataDir = None,
+    dry_run: options.DryRun = False,
+    as_json: options.Json = False,
 ) -> None:
     """Train drawn runs of a submission again, test its claims, and write verification.json beside it.
 
@@ -149,31 +135,31 @@ def retrain(
         for claim in drawn.claims:
             typer.echo(f"{claim.config} seed {claim.seed}")
         return
-    use_data_dir(context, protocol.data.dataset, data_dir)
-    place = Place(device=device, workers=workers)
-    retrained = _retrained(stored, protocol, drawn, out, place, Console(stderr=as_json))
+    options.use_data_dir(context, protocol.data.dataset, data_dir)
+    training = Training(Store(out), Place(device=device, workers=workers))
+    retrained = _retrained(stored, protocol, drawn, training, Console(stderr=as_json))
     noise = noise_of(stored, protocol)
     try:
         found = verification_of(stored, drawn, retrained, noise, by=by, points=sizes)
     except ValueError:
         raise InputError(f"--by: {quoted(by)} must be a name of at most 80 characters on one line") from None
-    write_verification(submission, found)
+    submission_folder.write_verification(submission, found)
     typer.echo(found.model_dump_json(indent=2)) if as_json else _tell(found, name, protocol.metric)
     if found.verdict != "verified":
         raise typer.Exit(1)
 
 
-def _valid(folder: Path) -> tuple[StoredSubmission, Protocol]:
+def _valid(folder: Path) -> tuple[submission_folder.StoredSubmission, Protocol]:
     """A submission that passes the check, a verification in it apart, and its protocol."""
     folder = folder.absolute()  # its name is checked, and "." has none
-    stored = replace(read_submission(folder), verification=None)
+    stored = replace(submission_folder.read_submission(folder), verification=None)
     protocol = find_protocol(stored.metadata.protocol)
     check_submission(stored, protocol)
     return stored, protocol
 
 
 def _sizes(text: str) -> list[float]:
-    names = split_names(text) or []
+    names = options.split_names(text) or []
     wrong = [name for name in names if not re.fullmatch(r"[0-9]{1,3}(\.[0-9]+)?", name) or not 0 < float(name) <= 100]
     if wrong or not names or len(names) > 100:
         raise InputError(f"--points: {quoted(text)} is not a list of points above 0 and up to 100, such as 1,2,5")
@@ -186,30 +172,29 @@ def _opened(name: str, commitment: Path | None, nonce_file: Path | None) -> tupl
     if commitment is None and nonce_file is None and not (public.exists() or secret.exists()):
         typer.echo("no commitment: readers must take your word that you drew only once", err=True)
         return secrets.token_hex(32), None
-    data = plain_file(public, _MAX_COMMITMENT_BYTES).read_bytes()
+    data = submission_folder.plain_file(public, _MAX_COMMITMENT_BYTES).read_bytes()
     nonce = read_text_file(secret, _MAX_COMMITMENT_BYTES).strip()
     if not re.fullmatch("[0-9a-f]{64}", nonce):
         raise InputError("is not a nonce, which is 64 hexadecimal digits", source=printable(str(secret)))
-    return nonce, parse_json(Commitment, data, public)
+    return nonce, submission_folder.parse_json(Commitment, data, public)
 
 
 def _retrained(
-    stored: StoredSubmission, protocol: Protocol, drawn: Drawn, out: Path, place: Place, console: Console
+    stored: submission_folder.StoredSubmission, protocol: Protocol, drawn: Drawn, training: Training, console: Console
 ) -> dict[str, Result]:
     """The results of the drawn runs, trained here; by digest.
 
     Raises:
         InputError: one broke down, so that nothing can be said of it.
     """
-    store = Store(out)
-    wanted = {claim.run for claim in drawn.claims}
+    store, wanted = training.store, {claim.run for claim in drawn.claims}
     whole = make_plan(protocol, stored.subset, store)
     plan = replace(whole, planned=tuple(planned for planned in whole.planned if planned.run.digest in wanted))
-    train_plan(plan, store, place=place, console=console)
+    train_plan(training, plan, console)
     results = {run.digest: store.settled(run.digest) for run in plan.runs}
     broken = [run.label for run in plan.runs if results[run.digest] is None]
     if broken:
-        raise InputError(f"{', '.join(broken)} broke down, so there is nothing to compare", source=out)
+        raise InputError(f"{', '.join(broken)} broke down, so there is nothing to compare", source=store.root)
     return {digest: result for digest, result in results.items() if result is not None}
 
 

@@ -12,6 +12,7 @@ import traceback
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from typing import Required, TypedDict, Unpack
 
 from filelock import FileLock, Timeout
 from pydantic import ValidationError
@@ -171,18 +172,28 @@ def _members(folder: Path) -> set[str]:
         return set()
 
 
+class AttemptOptions(TypedDict, total=False):
+    """What an engine says of all its attempts.
+
+    batch: for whom; a batch's attempts at a run are bounded, see `ATTEMPTS`.
+    tuning: how steps are computed; with several devices, the other processes are called.
+    """
+
+    device: Required[str]
+    keep_weights: Required[bool]
+    checkpoint_seconds: float
+    batch: str
+    tuning: Tuning
+
+
 def attempt(
     run: Run,
     store: Store,
     *,
-    device: str,
-    keep_weights: bool,
     wait_seconds: float,
-    checkpoint_seconds: float,
     report: Report,
     pulse: Pulse | None = None,
-    batch: str = "",
-    tuning: Tuning = Tuning(),
+    **options: Unpack[AttemptOptions],
 ) -> Result:
     """The run's result: the stored one, or that of training now from the run's last checkpoint.
 
@@ -190,13 +201,11 @@ def attempt(
 
     Args:
         pulse: of the process; None: one for this attempt alone.
-        tuning: how steps are computed; with several devices, the other processes are called.
-        batch: for whom; a batch's attempts at a run are bounded, see `attempts`.
 
     Raises:
         Busy: another process trains the run.
     """
-    digest = run.digest
+    digest, batch = run.digest, options.get("batch", "")
     with store.claim(digest, wait_seconds=wait_seconds) as folder:
         stored = store.settled(digest)
         if stored is not None:
@@ -206,34 +215,16 @@ def attempt(
             if batch and begun > ATTEMPTS:
                 result = failed(run, f"{ATTEMPTS} attempts in a row ended without a result or a new checkpoint")
             else:
-                result = _trained(
-                    run,
-                    folder,
-                    store=store,
-                    device=device,
-                    keep_weights=keep_weights,
-                    checkpoint_seconds=checkpoint_seconds,
-                    report=heard,
-                    tuning=tuning,
-                )
-            store.save(run, result, keep_weights=keep_weights)
+                result = _trained(run, folder, store=store, report=heard, options=options)
+            store.save(run, result, keep_weights=options["keep_weights"])
             leave(run, store)
         return result
 
 
-def _trained(
-    run: Run,
-    folder: Path,
-    *,
-    store: Store,
-    device: str,
-    keep_weights: bool,
-    checkpoint_seconds: float,
-    report: Report,
-    tuning: Tuning,
-) -> Result:
+def _trained(run: Run, folder: Path, *, store: Store, report: Report, options: AttemptOptions) -> Result:
     from dlth_bench.training.train_run import train_run  # torch: slow to import, and needed in workers only
 
+    device, tuning = options["device"], options.get("tuning", Tuning())
     try:
         dataset = protocol_dataset(run.data)
         if tuning.devices > 1:
@@ -243,9 +234,9 @@ def _trained(
             dataset,
             folder=folder,
             searches=store.searches,
-            keep_encoder=keep_weights,
+            keep_encoder=options["keep_weights"],
             device=device,
-            checkpoint_seconds=checkpoint_seconds,
+            checkpoint_seconds=options.get("checkpoint_seconds", 15.0),
             report=report,
             share_pretraining=lambda: pretraining_folder(run, store),
             tuning=tuning,

@@ -7,10 +7,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from queue import SimpleQueue
 
-from dlth_bench.engines.attempt import attempt, failed
+from dlth_bench.engines.attempt import AttemptOptions, attempt, failed
 from dlth_bench.engines.engine import Event, Finished, Progressed
-from dlth_bench.engines.followers import leave, use_one_thread
-from dlth_bench.runs.run import Run, Tuning
+from dlth_bench.engines.followers import leave
+from dlth_bench.runs.run import Run
 from dlth_bench.runs.store import Busy, Store
 
 
@@ -22,10 +22,7 @@ class DataParallelEngine:
     """
 
     store: Store
-    tuning: Tuning
-    device: str = "auto"
-    keep_weights: bool = False
-    checkpoint_seconds: float = 15.0
+    options: AttemptOptions
 
     def run_all(self, runs: Sequence[Run]) -> Iterator[Event]:
         """Train all runs; yields progress and, once a run, its result. Runs that another process trains are
@@ -41,22 +38,16 @@ class DataParallelEngine:
                     return
 
     def _attempt(self, run: Run, events: SimpleQueue[Event | None]) -> None:
-        from dlth_bench.training.cpu_speed.allocator import keep_freed_memory
-        from dlth_bench.training.environment import quiet_libraries
+        from dlth_bench.training.environment import prepare_process  # torch: slow to import
 
-        quiet_libraries()
-        keep_freed_memory()
-        use_one_thread()
+        prepare_process()
         try:
             result = attempt(
                 run,
                 self.store,
-                device=self.device,
-                keep_weights=self.keep_weights,
                 wait_seconds=0.0,
-                checkpoint_seconds=self.checkpoint_seconds,
                 report=lambda stage, step, total: events.put(Progressed(run, stage, step, total)),
-                tuning=self.tuning,
+                **self.options,
             )
         except Busy:
             pass  # another command trains it, and stores it

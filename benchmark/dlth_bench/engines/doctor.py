@@ -8,7 +8,7 @@ import shutil
 import tomllib
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, metadata, requires, version
 from pathlib import Path
 from typing import Literal
@@ -25,12 +25,12 @@ from dlth_bench.datasets.registry import DATASETS, dataset_named
 from dlth_bench.protocols.protocol_file import lock_state, read_lock, read_protocol, shipped_protocols
 from dlth_bench.util.errors import InputError
 from dlth_bench.util.files import shipped_folder
-from dlth_bench.util.model import Frozen
 
 CheckStatus = Literal["ok", "warn", "fail"]
 
 
-class Check(Frozen):
+@dataclass(frozen=True)
+class Check:
     """One line of the report.
 
     Attributes:
@@ -58,8 +58,8 @@ def protocols_check() -> Check:
     wrong = sorted(key for key in lock if states.get(key) != "locked")
     if wrong:
         found = f"{', '.join(wrong)} changed since being frozen, or gone"
-        return Check(name="protocols", status="fail", found=found, advice="reinstall dlth-bench")
-    return Check(name="protocols", status="ok", found=f"{len(lock)} are frozen, and unchanged")
+        return Check("protocols", "fail", found, advice="reinstall dlth-bench")
+    return Check("protocols", "ok", f"{len(lock)} are frozen, and unchanged")
 
 
 def glyphs_check() -> Check:
@@ -68,13 +68,12 @@ def glyphs_check() -> Check:
     try:
         computed = dataset.computed_digest()
     except (OSError, ValueError, KeyError) as error:
-        found = f"its files cannot be read: {error}"
-        return Check(name="glyphs", status="fail", found=found, advice="reinstall dlth-bench")
+        return Check("glyphs", "fail", f"its files cannot be read: {error}", advice="reinstall dlth-bench")
     found = f"{len(dataset.catalog)} classes, digest {computed[:12]}"
     if computed != dataset.manifest_digest:
         found = f"digest {computed}, recorded is {dataset.manifest_digest}"
-        return Check(name="glyphs", status="fail", found=found, advice="its files have changed: reinstall dlth-bench")
-    return Check(name="glyphs", status="ok", found=found)
+        return Check("glyphs", "fail", found, advice="its files have changed: reinstall dlth-bench")
+    return Check("glyphs", "ok", found)
 
 
 def dataset_checks(data: DataSpec, *, quick: bool = False) -> list[Check]:
@@ -96,11 +95,11 @@ def dataset_checks(data: DataSpec, *, quick: bool = False) -> list[Check]:
             return [hub_check(hub)]
         dataset = dataset_named(data.dataset)
         if quick:
-            return [Check(name=data.dataset, status="ok", found=f"in {folder}; not looked into")]
+            return [Check(data.dataset, "ok", f"in {folder}; not looked into")]
         sizes = [] if entry.published is None else [_sizes_check(dataset, entry.published, str(folder))]
         return [*sizes, _frozen_digest_check(dataset, data)]
     except InputError as error:
-        return [Check(name=data.dataset, status="fail", found=error.located)]
+        return [Check(data.dataset, "fail", error.located)]
 
 
 def hub_check(hub: HubFiles) -> Check:
@@ -110,14 +109,14 @@ def hub_check(hub: HubFiles) -> Check:
         from huggingface_hub import HfApi
         from huggingface_hub.errors import HTTPError  # type: ignore[attr-defined]  # of the HTTP library below it
     except ImportError:
-        return Check(name=name, status="fail", found=hub.no_client().message)
+        return Check(name, "fail", hub.no_client().message)
     try:
         with quiet_hub():
             HfApi().auth_check(hub.repository, repo_type="dataset")
     except (HTTPError, OSError, ValueError) as error:
-        return Check(name=name, status="fail", found=hub.refusal(error).message)
+        return Check(name, "fail", hub.refusal(error).message)
     found = f"not on this machine; a run downloads {hub.size_bytes / 1e9:.3g} GB from {hub.url}"
-    return Check(name=name, status="warn", found=found, advice="or name a folder that has it by --data-dir")
+    return Check(name, "warn", found, advice="or name a folder that has it by --data-dir")
 
 
 def _sizes_check(dataset: Dataset, published: PublishedSize, place: str) -> Check:
@@ -137,23 +136,22 @@ def _sizes_check(dataset: Dataset, published: PublishedSize, place: str) -> Chec
             expected = f"{low:,}" if low == high else f"{low:,} to {high:,}"
             told = f"{len(wrong)} classes have other numbers of {split} samples than the {expected} published"
             advice = f"{told}, such as {wrong[0]} with {numbers[wrong[0]]:,}"
-            return Check(name=name, status="fail", found=found, advice=advice)
+            return Check(name, "fail", found, advice=advice)
     if len(counts) < len(dataset.catalog):
-        return Check(name=name, status="warn", found=found, advice="subsets of these classes alone can be trained on")
+        return Check(name, "warn", found, advice="subsets of these classes alone can be trained on")
     if len(samples) != published.train:
-        return Check(name=name, status="fail", found=found, advice=f"{published.train:,} were published")
-    return Check(name=name, status="ok", found=found)
+        return Check(name, "fail", found, advice=f"{published.train:,} were published")
+    return Check(name, "ok", found)
 
 
 def _frozen_digest_check(dataset: Dataset, data: DataSpec) -> Check:
     name, digest = f"{dataset.name}'s digest", dataset.manifest_digest
     if data.manifest_digest is None:
-        found = f"{digest[:12]}; the protocol leaves it open, each result records it"
-        return Check(name=name, status="ok", found=found)
+        return Check(name, "ok", f"{digest[:12]}; the protocol leaves it open, each result records it")
     if digest != data.manifest_digest:
         found = f"{digest[:12]}, the protocol was frozen with {data.manifest_digest[:12]}"
-        return Check(name=name, status="fail", found=found, advice="its results would not be the protocol's")
-    return Check(name=name, status="ok", found=f"{digest[:12]}, as frozen")
+        return Check(name, "fail", found, advice="its results would not be the protocol's")
+    return Check(name, "ok", f"{digest[:12]}, as frozen")
 
 
 LEAST_MEMORY = 2e9
@@ -176,7 +174,7 @@ def _processor_check() -> Check:
 
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     found = f"{processor_name()}, {cores} cores; torch would take {torch.get_num_threads()} threads, a run takes 1"
-    return Check(name="processor", status="ok", found=found)
+    return Check("processor", "ok", found)
 
 
 def _memory_check() -> Check:
@@ -184,8 +182,8 @@ def _memory_check() -> Check:
     found = f"{free / 1e9:.1f} of {total / 1e9:.1f} GB are free"
     if free < LEAST_MEMORY:
         advice = f"a run takes {LEAST_MEMORY / 1e9:.0f} GB or more: train with fewer --workers"
-        return Check(name="memory", status="warn", found=found, advice=advice)
-    return Check(name="memory", status="ok", found=found)
+        return Check("memory", "warn", found, advice=advice)
+    return Check("memory", "ok", found)
 
 
 def memory_bytes() -> tuple[int, int]:
@@ -223,12 +221,12 @@ def _gpu_checks() -> list[Check]:
     if torch.cuda.is_available():
         return [_cuda_check(index) for index in range(torch.cuda.device_count())]
     if torch.backends.mps.is_available():
-        return [Check(name="GPU", status="ok", found="Apple's, by MPS")]
+        return [Check("GPU", "ok", "Apple's, by MPS")]
     if Path("/proc/driver/nvidia/version").exists():
         advice = f"torch {torch.__version__} cannot use it: install one built for the driver's CUDA"
         found = "there is an NVIDIA driver, but torch finds no GPU"
-        return [Check(name="GPU", status="warn", found=found, advice=advice)]
-    return [Check(name="GPU", status="ok", found="none; runs are trained on processors")]
+        return [Check("GPU", "warn", found, advice=advice)]
+    return [Check("GPU", "ok", "none; runs are trained on processors")]
 
 
 def _cuda_check(index: int) -> Check:
@@ -240,20 +238,20 @@ def _cuda_check(index: int) -> Check:
     wanted, known = f"sm_{about.major}{about.minor}", torch.cuda.get_arch_list()
     if known and not any(arch.startswith(f"sm_{about.major}") or arch == wanted for arch in known):
         advice = f"this torch has no code for {wanted}: install one that has"
-        return Check(name=f"GPU {index}", status="fail", found=found, advice=advice)
-    return Check(name=f"GPU {index}", status="ok", found=found)
+        return Check(f"GPU {index}", "fail", found, advice=advice)
+    return Check(f"GPU {index}", "ok", found)
 
 
 def disk_check(name: str, folder: Path) -> Check:
     """Room where a folder is or would be made, and whether it can be written to."""
     place = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
     if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
-        return Check(name=name, status="fail", found=f"{place} cannot be written to", advice="name another folder")
+        return Check(name, "fail", f"{place} cannot be written to", advice="name another folder")
     free = shutil.disk_usage(place).free
     found = f"{free / 1e9:.1f} GB are free for {folder}"
     if free < LEAST_DISK:
-        return Check(name=name, status="fail", found=found, advice="make room, or name another folder")
-    return Check(name=name, status="ok", found=found)
+        return Check(name, "fail", found, advice="make room, or name another folder")
+    return Check(name, "ok", found)
 
 
 PACKAGE = "dlth-bench"
@@ -312,8 +310,8 @@ def version_checks(wanted: Requirements, installed: InstalledVersion = installed
 def _python_check(wanted: SpecifierSet) -> Check:
     own = platform.python_version()
     if wanted.contains(own, prereleases=True):
-        return Check(name="Python", status="ok", found=own)
-    return Check(name="Python", status="fail", found=own, advice=f"Python {wanted} is needed")
+        return Check("Python", "ok", own)
+    return Check("Python", "fail", own, advice=f"Python {wanted} is needed")
 
 
 def _core_checks(wanted: Sequence[Requirement], installed: InstalledVersion) -> list[Check]:
@@ -322,16 +320,16 @@ def _core_checks(wanted: Sequence[Requirement], installed: InstalledVersion) -> 
     shown = ", ".join(f"{name} {installed(name)}" for name in SHOWN if installed(name))
     if failed:
         return failed
-    return [Check(name="packages", status="ok", found=f"all {len(wanted)} as asked for: {shown}")]
+    return [Check("packages", "ok", f"all {len(wanted)} as asked for: {shown}")]
 
 
 def _problem(need: Requirement, installed: InstalledVersion) -> Check | None:
     found = installed(need.name)
     install = f"pip install '{need.name}{need.specifier}'"
     if found is None:
-        return Check(name=need.name, status="fail", found="not installed", advice=install)
+        return Check(need.name, "fail", "not installed", advice=install)
     if not need.specifier.contains(found, prereleases=True):
-        return Check(name=need.name, status="fail", found=f"{found}; {need.specifier} is needed", advice=install)
+        return Check(need.name, "fail", f"{found}; {need.specifier} is needed", advice=install)
     return None
 
 
@@ -343,7 +341,7 @@ def _torch_pair_check(installed: InstalledVersion) -> Check | None:
     for need in map(Requirement, requires("torchvision") or ()):
         if need.name == "torch" and need.marker is None and not need.specifier.contains(torch, prereleases=True):
             found = f"torchvision {torchvision} is built for torch{need.specifier}, here is {torch}"
-            return Check(name="torchvision", status="fail", found=found, advice="install both from the same place")
+            return Check("torchvision", "fail", found, advice="install both from the same place")
     return None
 
 
@@ -359,5 +357,5 @@ def _extra_checks(extras: Mapping[str, Sequence[Requirement]], installed: Instal
         for need in needs:
             problem = None if need.name in missing else _problem(need, installed)
             if problem is not None:
-                checks.append(problem.model_copy(update={"status": "warn", "name": f"{name}: {problem.name}"}))
-    return [Check(name="extras", status="ok", found="; ".join(states)), *checks] if states else checks
+                checks.append(replace(problem, status="warn", name=f"{name}: {problem.name}"))
+    return [Check("extras", "ok", "; ".join(states)), *checks] if states else checks

@@ -32,15 +32,15 @@ def follows(devices: int) -> bool:
 
 def follow(device: str, tuning: Tuning) -> None:
     """Train what the first process says, until it says that nothing is left."""
-    from dlth_bench.training.cpu_speed.allocator import keep_freed_memory
-    from dlth_bench.training.environment import quiet_libraries
+    import torch
+
+    from dlth_bench.training.environment import prepare_process
     from dlth_bench.training.parallel.processes import broadcast_from_first, launch
     from dlth_bench.training.train_run import train_run
 
-    quiet_libraries()
-    keep_freed_memory()
+    prepare_process()
     launch(device, tuning.devices)
-    use_one_thread()
+    torch.set_num_threads(1)  # launching may have set another number
     while (text := broadcast_from_first(_not_first)) is not None:
         run = Run.model_validate_json(text)
         train_run(run, protocol_dataset(run.data), device=device, tuning=tuning)
@@ -90,10 +90,3 @@ def _dismiss() -> None:
     if processes() > 1:
         broadcast_from_first(lambda: None)
         leave()
-
-
-def use_one_thread() -> None:
-    """One CPU thread, as in the local engine's processes: more than one a core makes all of them slower."""
-    import torch
-
-    torch.set_num_threads(1)

@@ -14,8 +14,8 @@ from importlib import resources
 from statistics import variance
 from typing import Annotated
 
+import scipy  # its parts are loaded when they are first used, so that --help does without them
 from pydantic import Field
-from scipy.special import stdtrit
 
 from dlth_bench.datasets.registry import protocol_dataset
 from dlth_bench.engines.doctor import Check
@@ -67,7 +67,7 @@ class GoldenCell(Frozen):
     def accepted(self) -> tuple[float, float]:
         """Lowest and highest top-1 that retraining may give, as fractions."""
         std, freedom = self.noise
-        reach = float(-stdtrit(freedom, REFUSED / 2)) * math.sqrt(2) * std
+        reach = float(-scipy.special.stdtrit(freedom, REFUSED / 2)) * math.sqrt(2) * std
         recorded = self.result.accuracy or 0.0
         return recorded - reach, recorded + reach
 
@@ -82,12 +82,11 @@ def train_golden(cell: GoldenCell, device: str, report: Report) -> Result:
     """The cell's run, trained now in this process on one thread, as engines do, and kept nowhere."""
     import torch
 
-    from dlth_bench.training.environment import quiet_libraries
+    from dlth_bench.training.environment import prepare_process
     from dlth_bench.training.train_run import train_run
 
-    quiet_libraries()
     threads = torch.get_num_threads()
-    torch.set_num_threads(1)
+    prepare_process()
     try:
         run = cell.run
         return train_run(run, protocol_dataset(run.data), device=device, report=report)
@@ -106,12 +105,12 @@ def _accuracy_check(cell: GoldenCell, result: Result) -> Check:
     seconds = "" if result.cost is None else f", {result.cost.device_seconds:.0f} s"
     name = "golden cell"
     if result.accuracy is None:
-        return Check(name=name, status="fail", found=f"{cell.label}: {result.status}, {result.reason}")
+        return Check(name, "fail", f"{cell.label}: {result.status}, {result.reason}")
     found = f"{cell.label}: top-1 {100 * result.accuracy:.1f} ({accepted}){seconds}"
     if low <= result.accuracy <= high:
-        return Check(name=name, status="ok", found=found)
+        return Check(name, "ok", found)
     advice = "training here does not give what it should: compare versions and device below before any run"
-    return Check(name=name, status="fail", found=found, advice=advice)
+    return Check(name, "fail", found, advice=advice)
 
 
 def _curve_check(cell: GoldenCell, result: Result) -> Check:
@@ -120,16 +119,16 @@ def _curve_check(cell: GoldenCell, result: Result) -> Check:
     first = first_departure(cell.result, result)
     if first is None:
         steps = len(cell.result.curves.pretrain_steps) + len(cell.result.curves.evaluation_steps)
-        return Check(name=name, status="ok", found=f"as recorded, bit for bit, at all {steps} recorded steps")
+        return Check(name, "ok", f"as recorded, bit for bit, at all {steps} recorded steps")
     visible = first_departure(cell.result, result, tolerance=VISIBLE)
     found = f"leaves the recorded one at {first}"
     found += f", by more than {VISIBLE:.0%} at {visible}" if visible else f", nowhere by more than {VISIBLE:.0%}"
     differing = differences(cell.result.environment, result.environment)
     if differing:
         advice = f"other than recorded: {'; '.join(differing)}. Rounding differs, and training carries it on"
-        return Check(name=name, status="ok", found=found, advice=advice)
+        return Check(name, "ok", found, advice=advice)
     advice = "versions, processor and threads are those of the record: something else changes arithmetic here"
-    return Check(name=name, status="warn", found=found, advice=advice)
+    return Check(name, "warn", found, advice=advice)
 
 
 @dataclass(frozen=True)

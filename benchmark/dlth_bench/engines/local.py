@@ -14,7 +14,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
-from dlth_bench.engines.attempt import ATTEMPTS, attempt, checkpoints, failed, given_up
+from dlth_bench.engines.attempt import ATTEMPTS, AttemptOptions, attempt, checkpoints, failed, given_up
 from dlth_bench.engines.data_parallel import DataParallelEngine
 from dlth_bench.engines.engine import EngineSettings, Event, Finished, Progressed
 from dlth_bench.engines.heartbeat import Pulse
@@ -22,45 +22,25 @@ from dlth_bench.runs.run import Result, Run, Tuning
 from dlth_bench.runs.store import Busy, Store
 from dlth_bench.util.errors import InputError
 
-
-@dataclass(frozen=True)
-class WorkerSettings:
-    """What a worker process needs to know."""
-
-    root: str
-    device: str
-    threads: int
-    keep_weights: bool
-    checkpoint_seconds: float
-    batch: str
-    tuning: Tuning
-
-
 IGNORED_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR2)
 """What a terminal, a scheduler and Slurm's warning of a time limit send to all processes of a job at once."""
 
 
-def work(pipe: Connection, settings: WorkerSettings) -> None:
+def work(pipe: Connection, root: str, threads: int, options: AttemptOptions) -> None:
     """The worker process: take runs from the pipe until it closes."""
     for number in IGNORED_SIGNALS:  # the parent decides what they mean
         signal.signal(number, signal.SIG_IGN)
     _die_with_parent()
-    import torch
+    from dlth_bench.training.environment import prepare_process  # torch: slow to import
 
-    from dlth_bench.training.cpu_speed.allocator import keep_freed_memory
-    from dlth_bench.training.environment import quiet_libraries
-
-    quiet_libraries()
-    keep_freed_memory()
-    torch.set_num_threads(settings.threads)
+    prepare_process(threads)
     _tell(pipe, "ready", None)
     with Pulse() as pulse:
-        _take_runs(pipe, settings, pulse)
+        _take_runs(pipe, Store(Path(root)), pulse, options)
 
 
-def _take_runs(pipe: Connection, settings: WorkerSettings, pulse: Pulse) -> None:
+def _take_runs(pipe: Connection, store: Store, pulse: Pulse, options: AttemptOptions) -> None:
     """Train what the parent sends until it closes the pipe."""
-    store = Store(Path(settings.root))
     while True:
         try:
             text, wait_seconds = pipe.recv()
@@ -71,14 +51,10 @@ def _take_runs(pipe: Connection, settings: WorkerSettings, pulse: Pulse) -> None
             result = attempt(
                 run,
                 store,
-                device=settings.device,
-                keep_weights=settings.keep_weights,
                 wait_seconds=wait_seconds,
-                checkpoint_seconds=settings.checkpoint_seconds,
                 report=lambda stage, step, total: _tell(pipe, "progress", (stage, step, total)),
                 pulse=pulse,
-                batch=settings.batch,
-                tuning=settings.tuning,
+                **options,
             )
         except Busy:
             _tell(pipe, "busy", None)
@@ -248,16 +224,15 @@ class LocalEngine:
     def _start(self) -> Worker:
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
-        settings = WorkerSettings(
-            str(self.store.root),
-            self.device,
-            self.threads,
-            self.keep_weights,
-            self.checkpoint_seconds,
-            self.batch,
-            self.tuning,
+        options = AttemptOptions(
+            device=self.device,
+            keep_weights=self.keep_weights,
+            checkpoint_seconds=self.checkpoint_seconds,
+            batch=self.batch,
+            tuning=self.tuning,
         )
-        process = context.Process(target=work, args=(theirs, settings), daemon=True)
+        arguments = (theirs, str(self.store.root), self.threads, options)
+        process = context.Process(target=work, args=arguments, daemon=True)
         gpu = self._next_gpu()
         # OpenMP and CUDA read these when they are loaded, so they must stand in the child's environment from the start.
         threads = {"OMP_NUM_THREADS": str(self.threads)}
@@ -337,9 +312,8 @@ def local_engine(settings: EngineSettings) -> LocalEngine | DataParallelEngine:
     if settings.options:
         raise InputError("--engine-option: the local engine has none")
     if settings.tuning.devices > 1:
-        return DataParallelEngine(
-            settings.store, settings.tuning, device=settings.device, keep_weights=settings.keep_weights
-        )
+        options = AttemptOptions(device=settings.device, keep_weights=settings.keep_weights, tuning=settings.tuning)
+        return DataParallelEngine(settings.store, options)
     return LocalEngine(
         settings.store,
         workers=settings.workers or 1,

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dlth_bench.engines.attempt import attempt, given_up
+from dlth_bench.engines.attempt import AttemptOptions, attempt, given_up
 from dlth_bench.engines.batch import BatchFolder, new_batch
 from dlth_bench.engines.batch_state import Follower
 from dlth_bench.engines.engine import EngineSettings, Event, Finished, key_values, number
@@ -93,7 +93,8 @@ class RayEngine:
 
         store = self.settings.store
         with _connected(self.options):
-            folder = self._new_batch(runs)
+            of, jobs = self.settings, [[run] for run in runs]
+            folder = new_batch(store, "ray", of.grid, jobs, device=of.device, keep_weights=of.keep_weights)
             task = ray.remote(**self._resources())(train)
             pending = {task.remote(*self._arguments(run, folder)): run for run in runs}
             follower, busy = Follower(store), list[Run]()
@@ -124,23 +125,15 @@ class RayEngine:
             return given_up(run, self.settings.store, reason)
         return None if text == BUSY else Result.model_validate_json(text)
 
-    def _new_batch(self, runs: Sequence[Run]) -> BatchFolder:
+    def _arguments(self, run: Run, folder: BatchFolder) -> tuple[str, str, AttemptOptions]:
         settings = self.settings
-        jobs = [[run] for run in runs]
-        return new_batch(
-            settings.store,
-            "ray",
-            settings.grid,
-            jobs,
+        options = AttemptOptions(
             device=settings.device,
             keep_weights=settings.keep_weights,
-            at_once=1,
+            checkpoint_seconds=self.checkpoint_seconds,
+            batch=folder.id,
         )
-
-    def _arguments(self, run: Run, folder: BatchFolder) -> tuple[str, str, str, str, bool, float]:
-        settings, root = self.settings, str(self.settings.store.root.resolve())
-        text = run.model_dump_json(exclude_defaults=True)
-        return text, root, folder.id, settings.device, settings.keep_weights, self.checkpoint_seconds
+        return run.model_dump_json(exclude_defaults=True), str(settings.store.root.resolve()), options
 
     def _resources(self) -> dict[str, Any]:
         """What a task takes, and that it is started anew."""
@@ -159,31 +152,23 @@ class RayEngine:
         return {"num_cpus": self.options.cpus, "num_gpus": gpus, "max_retries": RETRIES}
 
 
-def train(text: str, root: str, batch: str, device: str, keep_weights: bool, checkpoint_seconds: float) -> str:
+def train(text: str, root: str, options: AttemptOptions) -> str:
     """The task, in a worker of Ray: the result of a run as JSON, or that another process trains it.
 
     Args:
         text: the run as JSON.
         root: of the store.
     """
-    import torch
+    from dlth_bench.training.environment import prepare_process  # torch: slow to import
 
-    from dlth_bench.training.cpu_speed.allocator import keep_freed_memory
-    from dlth_bench.training.environment import quiet_libraries
-
-    quiet_libraries()
-    keep_freed_memory()
-    torch.set_num_threads(1)
+    prepare_process()
     try:
         result = attempt(
             Run.model_validate_json(text),
             Store(Path(root)),
-            device=device,
-            keep_weights=keep_weights,
             wait_seconds=WAIT_SECONDS,
-            checkpoint_seconds=checkpoint_seconds,
             report=lambda stage, step, total: None,
-            batch=batch,
+            **options,
         )
     except Busy:
         return BUSY

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -67,8 +68,8 @@ def recordable_configs(protocol: Protocol) -> list[str]:
     """The names of the configs with a stage that learns all weights from labels."""
     names = []
     for config in protocol.configs:
-        finetuned = config.evaluation is not None and config.evaluation.kind == "finetune"
-        if config.pruning is None and (METHODS[config.method.kind].labels == "all" or finetuned):
+        with suppress(InputError):
+            recorded_stage(config, "epoch-end")
             names.append(config.name)
     return names
 

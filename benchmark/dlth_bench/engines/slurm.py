@@ -106,22 +106,18 @@ class SlurmOptions:
 
     def parameters(self, name: str) -> dict[str, Any]:
         """As submitit takes them, for jobs of this name."""
-        extra: dict[str, Any] = {"requeue": True, **dict(self.named)}
         chosen: dict[str, Any] = {
             "job_name": name,
             "time": self.minutes,
             "signal_delay_s": self.grace,
             "cpus_per_task": self.at_once if self.cpus is None else self.cpus,
             "array_parallelism": self.parallel,
-            "additional_parameters": extra,
+            "additional_parameters": {"requeue": True, **dict(self.named)},
+            "gpus_per_node": self.gpus or None,
+            "mem": None if self.mem_gb is None else f"{round(self.mem_gb * 1024)}M",
+            "setup": list(self.setup) or None,
         }
-        if self.gpus:
-            chosen["gpus_per_node"] = self.gpus
-        if self.mem_gb is not None:
-            chosen["mem"] = f"{round(self.mem_gb * 1024)}M"
-        if self.setup:
-            chosen["setup"] = list(self.setup)
-        return chosen
+        return {key: value for key, value in chosen.items() if value is not None}
 
 
 def slurm_options(texts: Sequence[str], workers: int | None = None) -> SlurmOptions:
@@ -237,7 +233,6 @@ class SlurmEngine:
     options: SlurmOptions
     poll_seconds: float = 5.0
     lost_seconds: float = 30.0
-    stale_seconds: float = STALE_SECONDS
     sleep: Callable[[float], None] = time.sleep
     _jobs: dict[str, set[str]] = field(default_factory=dict, init=False)
     """The jobs that are to train a run, as the queue names them, by its digest."""
@@ -245,10 +240,7 @@ class SlurmEngine:
     """The batch whose word on a run's failure is taken, by its digest."""
     _submitted: dict[str, int] = field(default_factory=dict, init=False)
     _missed: dict[str, float] = field(default_factory=dict, init=False)
-    _listener: Listener = field(init=False)
-
-    def __post_init__(self) -> None:
-        self._listener = Listener(self.stale_seconds)
+    _listener: Listener = field(default_factory=Listener, init=False)
 
     def run_all(self, runs: Sequence[Run]) -> Iterator[Event]:
         """Hand in the runs that no earlier batch has in the queue, and wait for all of them."""

@@ -6,7 +6,6 @@ out is no score and goes to no store.
 
 from __future__ import annotations
 
-import os
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -15,12 +14,17 @@ from typing import Any
 
 from dlth_bench.datasets.dataset import Dataset, DataSpec
 from dlth_bench.datasets.download import CACHE_VARIABLE
+from dlth_bench.datasets.registry import protocol_dataset
+from dlth_bench.engines.attempt import failed
+from dlth_bench.engines.local import environment
 from dlth_bench.protocols.measurements import FewShotSpec, MeasurementSpec, TicketProbeSpec, TransferSpec
 from dlth_bench.protocols.methods import MethodSpec
-from dlth_bench.protocols.protocol import Config
+from dlth_bench.protocols.protocol import Config, Protocol
 from dlth_bench.protocols.recipe import Duration, TrainSpec
 from dlth_bench.protocols.tickets import PruningSpec, RewindPoint, SearchSpec
+from dlth_bench.runs.plan import chosen_configs
 from dlth_bench.runs.run import Run, Tuning
+from dlth_bench.subsets.find import find_subset
 from dlth_bench.util.errors import InputError
 from dlth_bench.util.model import Frozen
 
@@ -71,30 +75,48 @@ def shortened(config: Config) -> Config:
     return config.model_copy(update=changed | {"pruning": pruning, "measure": measured})
 
 
-def smoke(
-    config: Config,
-    data: DataSpec,
-    dataset: Dataset,
-    class_ids: Sequence[str],
-    device: str,
+def smoke_test(
+    protocol: Protocol,
+    subset: str | None = None,
+    *,
+    configs: Sequence[str] | None = None,
+    device: str = "auto",
     tuning: Tuning = Tuning(),
-) -> SmokeOutcome:
-    """Train a config for a few steps in this process; whatever goes wrong is its outcome.
+) -> Iterator[SmokeOutcome]:
+    """Train the configs for a few steps each, in this process; with several devices each of their processes calls it.
 
-    With several devices each of their processes calls it.
+    Args:
+        subset: whose first classes are taken, of whatever size it is; None: the first classes at hand.
+        configs: only these, by name; None: all.
+
+    Raises:
+        InputError: there is no such config or subset, or the data are not there.
     """
+    from dlth_bench.training.environment import prepare_process  # torch: slow to import
+
+    picked = chosen_configs(protocol, configs)
+    prepare_process()
+    with temporary_cache():
+        dataset = protocol_dataset(protocol.data)
+        wanted = None if subset is None else find_subset(subset, protocol.data.dataset).subset.class_ids
+        classes = classes_at_hand(dataset, wanted)
+        for config in picked:
+            yield smoke(smoke_run(config, protocol.data, classes), dataset, device, tuning)
+
+
+def smoke(run: Run, dataset: Dataset, device: str, tuning: Tuning) -> SmokeOutcome:
+    """Train a short run; whatever goes wrong is its outcome."""
     from dlth_bench.training.train_run import train_run  # torch: slow to import
 
     started = time.monotonic()
     try:
-        result = train_run(smoke_run(config, data, class_ids), dataset, device=device, tuning=tuning)
+        result = train_run(run, dataset, device=device, tuning=tuning)
     except InputError:
         raise  # about the data: no config would fare better
     except Exception as error:  # noqa: BLE001 - the other configs are to be tried all the same
-        reason = " ".join(f"{type(error).__name__}: {error}".split())[:500]
-        return SmokeOutcome(config=config.name, ran=False, reason=reason, seconds=time.monotonic() - started)
+        result = failed(run, f"{type(error).__name__}: {error}")
     return SmokeOutcome(
-        config=config.name,
+        config=run.config.name,
         ran=result.status == "finished",
         reason=result.reason,
         seconds=time.monotonic() - started,
@@ -119,16 +141,8 @@ def classes_at_hand(dataset: Dataset, wanted: Sequence[str] | None = None) -> tu
 @contextmanager
 def temporary_cache() -> Iterator[None]:
     """Inside the block, packed images go to a folder that is gone afterwards."""
-    before = os.environ.get(CACHE_VARIABLE)
-    with tempfile.TemporaryDirectory(prefix="dlth-bench-smoke-") as folder:
-        os.environ[CACHE_VARIABLE] = folder
-        try:
-            yield
-        finally:
-            if before is None:
-                del os.environ[CACHE_VARIABLE]
-            else:
-                os.environ[CACHE_VARIABLE] = before
+    with tempfile.TemporaryDirectory(prefix="dlth-bench-smoke-") as folder, environment({CACHE_VARIABLE: folder}):
+        yield
 
 
 def _short(train: TrainSpec, batch: int) -> TrainSpec:

@@ -13,8 +13,8 @@ from itertools import combinations, permutations, product
 from typing import Any
 
 import numpy as np
+import scipy  # its parts are loaded when they are first used, so that --help does without them
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import stdtrit
 
 from dlth_bench.protocols.protocol import Config
 from dlth_bench.scoring.correlation import (
@@ -280,7 +280,7 @@ def least_significant_gap(side: Side, *, level: float = 0.95) -> float:
     if not side.dof > 0 or math.isnan(side.error_variance):
         return math.nan
     dof = min(side.dof, 1e9)  # stdtrit knows no infinity
-    return float(stdtrit(dof, (1 + level) / 2)) * math.sqrt(2 * side.error_variance)
+    return float(scipy.special.stdtrit(dof, (1 + level) / 2)) * math.sqrt(2 * side.error_variance)
 
 
 def step_scores(steps: Sequence[Step], configs: Sequence[str], subset: Side, reference: Side) -> tuple[StepScore, ...]:

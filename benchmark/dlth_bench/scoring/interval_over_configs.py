@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import get_args
 
 import numpy as np
+import scipy  # its parts are loaded when they are first used, so that --help does without them
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import ndtr, ndtri
 
 from dlth_bench.scoring.correlation import (
     MINIMUM_CONFIGS,
@@ -142,14 +142,14 @@ def _bca(resampled: FloatArray, observed: FloatArray, jackknife: FloatArray, lev
     undefined = np.isnan(observed) | (finite == 0)
     undefined |= ordered[np.arange(len(ordered)), last] - ordered[:, 0] <= _SAME
     least = 1 / (finite + 1)
-    bias = ndtri(np.where(undefined, 0.5, np.clip(below, least, 1 - least)))[:, None]
+    bias = scipy.special.ndtri(np.where(undefined, 0.5, np.clip(below, least, 1 - least)))[:, None]
     known = np.isfinite(jackknife)
     centre = np.where(known, jackknife, 0.0).sum(1) / np.maximum(known.sum(1), 1)
     deviations = np.where(known, centre[:, None] - jackknife, 0.0)
     squares = (deviations**2).sum(1)
     acceleration = np.where(squares > 0, (deviations**3).sum(1) / (6 * np.where(squares > 0, squares, 1.0) ** 1.5), 0.0)
-    shifted = bias + ndtri(np.array([(1 - level) / 2, (1 + level) / 2]))
-    levels = ndtr(bias + shifted / (1 - acceleration[:, None] * shifted))
+    shifted = bias + scipy.special.ndtri(np.array([(1 - level) / 2, (1 + level) / 2]))
+    levels = scipy.special.ndtr(bias + shifted / (1 - acceleration[:, None] * shifted))
     ends = _row_quantiles(ordered, last, levels)
     ends[undefined] = np.nan
     return ends

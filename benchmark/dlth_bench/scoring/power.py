@@ -12,9 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import scipy  # its parts are loaded when they are first used, so that --help does without them
 from numpy.typing import ArrayLike
-from scipy import stats
-from scipy.special import ndtri
 
 from dlth_bench.scoring.ceiling import reliability_of
 from dlth_bench.scoring.comparison import correlation_draws, separated
@@ -115,7 +114,7 @@ def power_of_configs(
         reference = _noisy(full, reference_reliability, rng)
         one, other = (pearson(side, reference) for side in sides)
         z = _compare_dependent(one, other, pearson(sides[0], sides[1]), count)
-        yield _power(count, float((z > ndtri((1 + level) / 2)).mean()), _EXPERIMENTS_OF_CONFIGS)
+        yield _power(count, float((z > scipy.special.ndtri((1 + level) / 2)).mean()), _EXPERIMENTS_OF_CONFIGS)
 
 
 def _compare_dependent(one: FloatArray, other: FloatArray, between: FloatArray, configs: int) -> FloatArray:
@@ -180,7 +179,7 @@ def settled(runs: ArrayLike, *, looks: int, level: float = LEVEL) -> Verdicts:
     if side.dof == 0:
         return np.zeros(configs, dtype=bool)
     tests = looks * configs * (configs - 1) / 2
-    quantile = float(stats.t.ppf(1 - (1 - level) / (2 * tests), side.dof))
+    quantile = float(scipy.special.stdtrit(side.dof, 1 - (1 - level) / (2 * tests)))
     error = np.sqrt(side.run_variance * (1 / counts[:, None] + 1 / counts))
     apart = np.abs(side.means[:, None] - side.means) > quantile * error
     return np.asarray((apart | np.eye(configs, dtype=bool)).all(1))

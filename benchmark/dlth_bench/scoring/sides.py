@@ -8,9 +8,8 @@ from dataclasses import dataclass, replace
 from statistics import fmean
 
 import numpy as np
+import scipy  # its parts are loaded when they are first used, so that --help does without them
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import brentq
-from scipy.special import polygamma, psi
 
 from dlth_bench.protocols.measurements import ACCURACY, Metric
 from dlth_bench.protocols.protocol import Reference
@@ -260,10 +259,10 @@ def _variance(values: Sequence[float], floor: float) -> float:
 
 def _prior(variances: FloatArray, dofs: FloatArray) -> tuple[float, float]:
     """Common variance and its degrees of freedom, inf where nothing but chance sets the configs apart."""
-    logs = np.log(variances) - psi(dofs / 2) + np.log(dofs / 2)
+    logs = np.log(variances) - scipy.special.psi(dofs / 2) + np.log(dofs / 2)
     mean = float(logs.mean())
-    spread = float(logs.var(ddof=1) - polygamma(1, dofs / 2).mean()) if len(logs) > 1 else 0.0
-    if spread <= polygamma(1, _MOST_DOF / 2):
+    spread = float(logs.var(ddof=1) - scipy.special.polygamma(1, dofs / 2).mean()) if len(logs) > 1 else 0.0
+    if spread <= scipy.special.polygamma(1, _MOST_DOF / 2):
         return float((variances * dofs).sum() / dofs.sum()), math.inf
-    prior_dof = 2 * brentq(lambda half: polygamma(1, half) - spread, 1e-3, _MOST_DOF)
-    return math.exp(mean + float(psi(prior_dof / 2)) - math.log(prior_dof / 2)), float(prior_dof)
+    prior_dof = 2 * scipy.optimize.brentq(lambda half: scipy.special.polygamma(1, half) - spread, 1e-3, _MOST_DOF)
+    return math.exp(mean + float(scipy.special.psi(prior_dof / 2)) - math.log(prior_dof / 2)), float(prior_dof)

@@ -17,7 +17,7 @@ import torch
 
 import dlth_bench
 from dlth_bench.runs.run import Environment
-from dlth_bench.training.cpu_speed.allocator import release_freed_memory
+from dlth_bench.training.cpu_speed.allocator import keep_freed_memory, release_freed_memory
 
 _CLEAR_REFS, _STATUS = Path("/proc/self/clear_refs"), Path("/proc/self/status")
 """Linux's own count of a process's peak memory, which writing 5 to the first resets."""
@@ -105,3 +105,13 @@ def quiet_libraries() -> None:
     warnings.filterwarnings("ignore", message=r".*find_unused_parameters.*")
     # lightly's DINO head uses torch's first weight_norm, as the original does.
     warnings.filterwarnings("ignore", category=FutureWarning, message=r".*weight_norm.*")
+
+
+def prepare_process(threads: int = 1) -> None:
+    """Make this process ready to train: no chatter, freed memory kept, and so many CPU threads.
+
+    More than one thread a core makes all of them slower, and results depend on their number in the last bit.
+    """
+    quiet_libraries()
+    keep_freed_memory()
+    torch.set_num_threads(threads)

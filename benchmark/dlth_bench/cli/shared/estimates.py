@@ -10,17 +10,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from dlth_bench.datasets import registry
 from dlth_bench.datasets.dataset import DataSpec, TextDataset
 from dlth_bench.datasets.download import dataset_folder
-from dlth_bench.datasets.registry import (
-    class_catalog,
-    dataset_named,
-    hub_files,
-    image_dataset,
-    is_packed,
-    published_size,
-    train_sizes,
-)
 from dlth_bench.protocols.protocol import Config, Protocol
 from dlth_bench.runs.plan import Plan, full_data
 from dlth_bench.runs.run import Run
@@ -78,7 +70,9 @@ def estimates(plan: Plan) -> list[dict[str, Any]]:
     from dlth_bench.training.estimates.step import Counts  # torch: slow to import
 
     data, whole = plan.protocol.data, full_data(plan.protocol)
-    side = data.image_size or (LARGE_SIDE if is_packed(data.dataset) else image_dataset(data.dataset).image_size)
+    side = data.image_size or (
+        LARGE_SIDE if registry.is_packed(data.dataset) else registry.image_dataset(data.dataset).image_size
+    )
     counts = Counts(data, side)
     rows: list[dict[str, Any]] = []
     for run in {run.config.name: run for run in plan.runs}.values():
@@ -155,7 +149,7 @@ def _gpu_time(hours: float) -> str:
 
 
 def _sizes(run: Run, data: DataSpec) -> tuple[int, ...]:
-    return train_sizes(data.dataset, len(run.class_ids), data.images_per_class)
+    return registry.train_sizes(data.dataset, len(run.class_ids), data.images_per_class)
 
 
 def _gpu_hours(one: Estimate) -> dict[str, float]:
@@ -170,8 +164,8 @@ def recipe_details(protocol: Protocol) -> list[RecipeFacts]:
     """
     from dlth_bench.training.facts import recipe_facts
 
-    data, classes = protocol.data, len(class_catalog(protocol.data.dataset))
-    published = published_size(data.dataset)
+    data, classes = protocol.data, len(registry.class_catalog(protocol.data.dataset))
+    published = registry.published_size(data.dataset)
     samples = None if published is None else published.train
     if data.images_per_class is not None:
         samples = classes * data.images_per_class
@@ -187,9 +181,9 @@ def _input_size(config: Config, name: str) -> dict[str, int]:
     """What a network's size depends on: the side of images, or the vocabulary of texts (0 where they are not here)."""
     if config.eval_view is not None:
         return {"image_size": 0}
-    if config.method.kind == "text" and dataset_folder(name) is None and hub_files(name).cached() is None:
+    if config.method.kind == "text" and dataset_folder(name) is None and registry.hub_files(name).cached() is None:
         return {"image_size": 0, "vocabulary": 0}  # showing a protocol downloads nothing
-    dataset = dataset_named(name)
+    dataset = registry.dataset_named(name)
     if isinstance(dataset, TextDataset):
         return {"image_size": 0, "vocabulary": dataset.vocabulary_size}
     return {"image_size": dataset.image_size}

@@ -2,52 +2,40 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
+from dataclasses import fields, is_dataclass
+from functools import wraps
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from dlth_bench.datasets.registry import data_at
-from dlth_bench.engines.engine import ENGINES
-from dlth_bench.engines.followers import follow, follows, leading, started_devices
-from dlth_bench.runs.run import Tuning
-from dlth_bench.util.errors import InputError
 
-ProtocolOption = Annotated[
+Protocol = Annotated[
     str, typer.Option("--protocol", "-p", help="Protocol: its name, name@version, or the path of a .yaml file.")
 ]
-SubsetOption = Annotated[
-    str, typer.Option("--subset", "-s", help="The list of classes or samples: a file, or the name of a shipped subset.")
-]
-OptionalSubsetOption = Annotated[
-    str | None,
-    typer.Option("--subset", "-s", help="The list of classes or samples: a file, or the name of a shipped subset."),
-]
-SmokeOption = Annotated[
-    bool,
-    typer.Option("--smoke", help="Only see whether every config trains here: a few steps each, no score, no store."),
-]
-RacingOption = Annotated[
-    bool,
-    typer.Option("--racing", help="Spend no further seed on a config whose place is settled. Then there is no rank."),
-]
-StoreOption = Annotated[Path, typer.Option("--out", "-o", help="Folder of the store of runs.")]
-TableJsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON on stdout; progress goes to stderr.")]
-WorkersOption = Annotated[
+_SUBSET = typer.Option(
+    "--subset", "-s", help="The list of classes or samples: a file, or the name of a shipped subset."
+)
+Subset = Annotated[str, _SUBSET]
+OptionalSubset = Annotated[str | None, _SUBSET]
+Store = Annotated[Path, typer.Option("--out", "-o", help="Folder of the store of runs.")]
+TableJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout; progress goes to stderr.")]
+Workers = Annotated[
     int | None,
     typer.Option("--workers", "-w", min=1, help="Runs trained at once. Default: one on each GPU, else one a core."),
 ]
-DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")]
-ConfigsOption = Annotated[str | None, typer.Option("--configs", help="Only these configs, separated by commas.")]
-SeedsOption = Annotated[str | None, typer.Option("--seeds", help="Only these of the protocol's seeds, e.g. 0,1.")]
-SubmissionsOption = Annotated[Path, typer.Option("--submissions", help="Folder of submissions.")]
-DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Say what would be trained and its cost; train nothing.")]
-
-KeepWeightsOption = Annotated[
+Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")]
+Configs = Annotated[str | None, typer.Option("--configs", help="Only these configs, separated by commas.")]
+Submissions = Annotated[Path, typer.Option("--submissions", help="Folder of submissions.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be trained and its cost; train nothing.")]
+KeepWeights = Annotated[
     bool, typer.Option("--keep-weights", help="Keep each run's pretrained encoder in the store, as safetensors.")
 ]
-DataDirOption = Annotated[
+DataDir = Annotated[
     Path | None,
     typer.Option(
         "--data-dir",
@@ -72,52 +60,20 @@ def split_names(text: str | None) -> list[str] | None:
     return None if text is None else [part.strip() for part in text.split(",") if part.strip()]
 
 
-EngineOption = Annotated[str, typer.Option("--engine", help=f"Where runs are trained: {', '.join(ENGINES)}.")]
-EngineOptionsOption = Annotated[
-    list[str] | None,
-    typer.Option("--engine-option", "-e", help="key=value for slurm or ray, as in docs/clusters.md; repeatable."),
-]
-DetachOption = Annotated[
-    bool, typer.Option("--detach", help="Hand the runs to Slurm and return; see status and collect.")
-]
+def with_groups(command: Callable[..., None]) -> Callable[..., None]:
+    """The command with an option for each field in place of every parameter that is a dataclass of options."""
+    signature = inspect.signature(command, eval_str=True)
+    kinds = {name: each.annotation for name, each in signature.parameters.items()}
+    groups: dict[str, Any] = {name: kind for name, kind in kinds.items() if is_dataclass(kind)}
+    parameters: list[inspect.Parameter] = []
+    for name, each in signature.parameters.items():
+        group = inspect.signature(groups[name], eval_str=True).parameters.values() if name in groups else [each]
+        parameters += [option.replace(kind=inspect.Parameter.KEYWORD_ONLY) for option in group]
 
+    @wraps(command)
+    def called(**given: Any) -> None:
+        taken = {name: {field.name: given.pop(field.name) for field in fields(kind)} for name, kind in groups.items()}
+        command(**given, **{name: kind(**taken[name]) for name, kind in groups.items()})
 
-DevicesOption = Annotated[
-    int | None,
-    typer.Option("--devices", min=1, help="Devices that train each run together. Default: 1, or torchrun's processes."),
-]
-MicroBatchOption = Annotated[
-    int | None,
-    typer.Option("--micro-batch", min=1, help="Samples computed at once, on each device. Default: as many as fit."),
-]
-CheckpointingOption = Annotated[
-    bool, typer.Option("--checkpoint-activations", help="Less memory for a third more computation.")
-]
-CompileOption = Annotated[bool, typer.Option("--compile", help="Run the networks' blocks through torch.compile.")]
-
-
-def chosen_tuning(
-    devices: int | None, micro_batch: int | None, checkpoint_activations: bool, compile_blocks: bool
-) -> Tuning:
-    """How steps are computed.
-
-    Raises:
-        InputError: another number of devices than ``torchrun`` started processes for.
-    """
-    started = started_devices()
-    if started > 1 and devices not in {None, started}:
-        raise InputError(f"--devices {devices}: torchrun started {started} processes, one a device")
-    return Tuning(
-        devices=started if started > 1 else devices or 1,
-        micro_batch=micro_batch,
-        checkpoint_activations=checkpoint_activations,
-        compile=compile_blocks,
-    )
-
-
-def take_place(context: typer.Context, device: str, tuning: Tuning) -> None:
-    """Lead the other processes until the command ends, or follow the first one, which ends this process's command."""
-    if follows(tuning.devices):
-        follow(device, tuning)
-        raise typer.Exit
-    context.with_resource(leading(device, tuning.devices))
+    called.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    return called

@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
+from dlth_bench.cli.shared import options
 from dlth_bench.datasets.catalog import ClassCatalog
 from dlth_bench.datasets.class_folders import LabelledFiles, validation_files
 from dlth_bench.engines.engine import check_device
@@ -27,35 +28,25 @@ if TYPE_CHECKING:
 
 RunOption = Annotated[str | None, typer.Option("--run", "-r", help="A stored run: its digest, or how it starts.")]
 StoreFolderOption = Annotated[Path, typer.Option("--out", help="Folder of the store of runs, for --run.")]
-DataFolderOption = Annotated[
-    Path | None, typer.Option("--data-dir", help="Images on disk: DIR/val/<class ID>/* or DIR/<class ID>/*.")
-]
-WeightsOption = Annotated[
-    Path | None, typer.Option("--weights", help="A .safetensors file in place of downloaded weights.")
-]
-BatchSizeOption = Annotated[int, typer.Option("--batch-size", min=1, help="Images a batch.")]
-ReadersOption = Annotated[
-    int | None,
-    typer.Option("--workers", "-w", min=0, help="Processes that read images. Default: one a CPU core, at most 8."),
-]
-MostUnreadableOption = Annotated[
-    float, typer.Option("--max-unreadable", min=0, max=1, help="Stop when a larger share of images cannot be read.")
-]
 
 
 @dataclass(frozen=True)
 class Reading:
-    """How images are read.
+    """The options that say which images a model sees, and how they are read."""
 
-    batch_size: images at a time.
-    workers: processes that read; None: one a core, at most 8.
-    most_unreadable: the largest share that may be left out.
-    """
-
-    batch_size: int
-    workers: int | None
-    most_unreadable: float
-    device: str
+    data_dir: Annotated[Path | None, typer.Option(help="Images on disk: DIR/val/<class ID>/* or DIR/<class ID>/*.")] = (
+        None
+    )
+    weights: Annotated[Path | None, typer.Option(help="A .safetensors file in place of downloaded weights.")] = None
+    batch_size: Annotated[int, typer.Option(min=1, help="Images a batch.")] = 64
+    workers: Annotated[
+        int | None,
+        typer.Option("--workers", "-w", min=0, help="Processes that read images. Default: one a CPU core, at most 8."),
+    ] = None
+    device: options.Device = "auto"
+    max_unreadable: Annotated[
+        float, typer.Option(min=0, max=1, help="Stop when a larger share of images cannot be read.")
+    ] = 0.01
 
 
 def image_files(folder: Path | None, catalog: ClassCatalog) -> LabelledFiles:
@@ -85,7 +76,7 @@ def batches_for(
     """The images as the model takes them, read while a bar shows how far, and those left out so far."""
     from dlth_bench.training.pretrained.images import UnreadableImages, readable_batches
 
-    unreadable = UnreadableImages(len(images.labels), reading.most_unreadable)
+    unreadable = UnreadableImages(len(images.labels), reading.max_unreadable)
     with progress_of(model.name, unreadable.total) as report:
         found = readable_batches(
             images,

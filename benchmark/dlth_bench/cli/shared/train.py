@@ -5,6 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -19,24 +22,72 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from dlth_bench.bench import (
-    BenchEvent,
-    LeftOut,
-    OnEvent,
-    Packing,
-    Place,
-    Planned,
-    Raced,
-    WithoutWeights,
-    submit,
-    train,
-)
-from dlth_bench.engines.batch import BatchFolder, Purpose
+from dlth_bench.bench import BenchEvent, LeftOut, OnEvent, Packing, Place, Planned, Raced, Training, WithoutWeights
+from dlth_bench.cli.shared import options
+from dlth_bench.engines.batch import BatchFolder
 from dlth_bench.engines.engine import ENGINES, Finished, Progressed
+from dlth_bench.engines.followers import follow, follows, leading, started_devices
 from dlth_bench.runs.plan import Plan, PlannedRun
-from dlth_bench.runs.run import Result
-from dlth_bench.runs.store import Store
+from dlth_bench.runs.run import Result, Tuning
+from dlth_bench.util.errors import InputError
 from dlth_bench.util.text import duration, percent, printable
+
+
+@dataclass(frozen=True)
+class PlaceOptions:
+    """The options that say where runs are trained, and how."""
+
+    workers: options.Workers = None
+    device: options.Device = "auto"
+    devices: Annotated[
+        int | None,
+        typer.Option(min=1, help="Devices that train each run together. Default: 1, or torchrun's processes."),
+    ] = None
+    micro_batch: Annotated[
+        int | None, typer.Option(min=1, help="Samples computed at once, on each device. Default: as many as fit.")
+    ] = None
+    checkpoint_activations: Annotated[
+        bool, typer.Option("--checkpoint-activations", help="Less memory for a third more computation.")
+    ] = False
+    compile: Annotated[bool, typer.Option("--compile", help="Run the networks' blocks through torch.compile.")] = False
+    engine: Annotated[str, typer.Option(help=f"Where runs are trained: {', '.join(ENGINES)}.")] = "local"
+    engine_option: Annotated[
+        list[str] | None,
+        typer.Option("--engine-option", "-e", help="key=value for slurm or ray, as in docs/clusters.md; repeatable."),
+    ] = None
+    detach: Annotated[
+        bool, typer.Option("--detach", help="Hand the runs to Slurm and return; see status and collect.")
+    ] = False
+
+    @cached_property
+    def tuning(self) -> Tuning:
+        """How steps are computed.
+
+        Raises:
+            InputError: another number of devices than ``torchrun`` started processes for.
+        """
+        started = started_devices()
+        if started > 1 and self.devices not in {None, started}:
+            raise InputError(f"--devices {self.devices}: torchrun started {started} processes, one a device")
+        return Tuning(
+            devices=started if started > 1 else self.devices or 1,
+            micro_batch=self.micro_batch,
+            checkpoint_activations=self.checkpoint_activations,
+            compile=self.compile,
+        )
+
+    @property
+    def place(self) -> Place:
+        """Where runs are trained; raises InputError for options that exclude each other."""
+        return Place(self.engine, tuple(self.engine_option or ()), self.device, self.workers, self.detach, self.tuning)
+
+    def lead(self, context: typer.Context) -> None:
+        """Lead the other processes until the command ends, or follow the first one, which ends this one's command."""
+        if follows(self.tuning.devices):
+            follow(self.device, self.tuning)
+            raise typer.Exit
+        context.with_resource(leading(self.device, self.tuning.devices))
+
 
 STAGES = 2
 """Pretraining and evaluation; a run's bar is split between them."""
@@ -207,30 +258,21 @@ def show_training(console: Console, place: Place) -> Iterator[OnEvent]:
         display.close()
 
 
-def train_plan(
-    plan: Plan,
-    store: Store,
-    *,
-    place: Place,
-    console: Console,
-    keep_weights: bool = False,
-    purpose: Purpose = "run",
-    name: str = "",
-) -> int:
+def train_plan(training: Training, plan: Plan, console: Console, *, racing: bool = False) -> int:
     """Train what the store does not hold yet; returns how many of the plan's runs broke down.
 
     With ``place.detach`` the pending runs are handed to Slurm, and the command ends with code 0.
 
-    Args and errors as of `bench.train`.
+    Errors as of `Training.train` and `Training.race`.
     """
-    with show_training(console, place) as show:
-        if place.detach and plan.pending:
-            folder = submit(
-                plan, store, place=place, keep_weights=keep_weights, purpose=purpose, name=name, on_event=show
-            )
-            _show_batch(folder, console)
+    with show_training(console, training.place) as show:
+        shown = replace(training, on_event=show)
+        if racing:
+            return shown.race(plan)
+        if training.place.detach and plan.pending:
+            _show_batch(shown.submit(plan), console)
             raise typer.Exit
-        return train(plan, store, place=place, keep_weights=keep_weights, purpose=purpose, name=name, on_event=show)
+        return shown.train(plan)
 
 
 def _show_batch(folder: BatchFolder | None, console: Console) -> None:
