@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import datetime
 import re
-from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -36,6 +36,7 @@ from dlth_bench.runs.plan import Plan, PlannedRun, check_subset, full_data, make
 from dlth_bench.runs.run import Result, Run, Tuning
 from dlth_bench.runs.score import (
     make_reference,
+    pilot_runs,
     read_accuracy_table,
     score_results,
     score_stored,
@@ -44,9 +45,11 @@ from dlth_bench.runs.score import (
     wanted,
 )
 from dlth_bench.runs.store import DEFAULT_STORE, ENCODER_FILE, Store
+from dlth_bench.scoring.pilot import Pilot, judge_pilot
 from dlth_bench.scoring.power import FIRST_SEEDS
 from dlth_bench.scoring.score import make_scorecard
 from dlth_bench.scoring.scorecard import Scorecard
+from dlth_bench.selection.select import select
 from dlth_bench.subsets.subset import Subset, parse_subset
 from dlth_bench.util.errors import InputError
 from dlth_bench.util.text import quoted
@@ -228,7 +231,7 @@ class Training:
             InputError: as of `train`; or the plan is of a few of the protocol's seeds, there are too few seeds or
                 configs to race for, or the engine is detached.
         """
-        protocol, subset, store = plan.protocol, plan.subset, self.store
+        protocol, subset, store, exponent = plan.protocol, plan.subset, self.store, plan.exponent
         names = list(dict.fromkeys(run.config.name for run in plan.runs))
         if {run.seed for run in plan.runs} != set(protocol.seeds):
             raise InputError("--racing decides on seeds itself: not with --seeds")
@@ -242,12 +245,12 @@ class Training:
         broken, spared = 0, list[PlannedRun]()
         rounds = [protocol.seeds[:FIRST_SEEDS], *([seed] for seed in protocol.seeds[FIRST_SEEDS:])]
         for number, seeds in enumerate(rounds):
-            going = names if number == 0 else wanted(protocol, subset, store, seeds[0], names)
+            going = names if number == 0 else wanted(protocol, subset, store, seeds[0], names, exponent)
             rest = [name for name in names if name not in going]
             if rest:
-                spared += make_plan(protocol, subset, store, seeds=seeds, configs=rest).pending
+                spared += make_plan(protocol, subset, store, exponent=exponent, seeds=seeds, configs=rest).pending
             if going:
-                broken += self.train(make_plan(protocol, subset, store, seeds=seeds, configs=going))
+                broken += self.train(make_plan(protocol, subset, store, exponent=exponent, seeds=seeds, configs=going))
         self.on_event(Raced(tuple(spared), len(names) * len(protocol.seeds)))
         return broken
 
@@ -259,7 +262,13 @@ class Training:
         expected = {planned.run.digest: planned.expected for planned in plan.pending}
         settings = EngineSettings(
             self.store,
-            Grid(purpose=self.purpose, protocol=plan.protocol, subset=plan.subset, subset_name=self.name),
+            Grid(
+                purpose=self.purpose,
+                protocol=plan.protocol,
+                subset=plan.subset,
+                subset_name=self.name,
+                exponent=plan.exponent,
+            ),
             workers=place.at_once,
             device=place.device,
             keep_weights=self.keep_weights,
@@ -303,6 +312,7 @@ def run(
     subset: str | Path | Subset,
     protocol: str | Path | Protocol = DEFAULT_PROTOCOL,
     *,
+    exponent: float = 0.0,
     store: str | Path = DEFAULT_STORE,
     seeds: Sequence[int] | None = None,
     configs: Sequence[str] | None = None,
@@ -322,6 +332,7 @@ def run(
     Args:
         subset: the name of a shipped subset, the path of a list of classes or samples, or a `Subset`.
         protocol: its name, ``name@version``, the path of a ``.yaml`` file, or a `Protocol`.
+        exponent: of the training's length, one of the protocol's ``exponents``.
         store: folder of the store of runs.
         seeds: only these of the protocol's seeds; None: all.
         configs: only these configs, by name; None: all.
@@ -344,10 +355,12 @@ def run(
     with data_at(spec.data.dataset, None if data_dir is None else Path(data_dir)):
         chosen, name = as_subset(subset, spec)
         training = Training(Store(Path(store)), place, keep_weights, name=name, on_event=on_event)
-        plan = make_plan(spec, chosen, training.store, seeds=check_seeds(seeds, spec), configs=configs)
+        plan = make_plan(
+            spec, chosen, training.store, exponent=exponent, seeds=check_seeds(seeds, spec), configs=configs
+        )
         train = training.race if racing else training.train
         train(plan)
-    return score_stored(spec, chosen, training.store)
+    return score_stored(spec, chosen, training.store, exponent)
 
 
 def check_seeds(seeds: Sequence[int | str] | None, protocol: Protocol) -> list[int] | None:
@@ -370,6 +383,7 @@ def score(
     subset: str | Path | Subset | None = None,
     protocol: str | Path | Protocol = DEFAULT_PROTOCOL,
     *,
+    exponent: float = 0.0,
     store: str | Path = DEFAULT_STORE,
     csv: str | Path | None = None,
 ) -> Scorecard:
@@ -378,6 +392,7 @@ def score(
     Args:
         subset: whose runs are stored, as for `run`; with ``csv`` the name of one of the table's subsets, which may be
             left out where there is one only.
+        exponent: of the training's length, as for `run`.
         csv: a table of accuracies in place of stored runs: columns ``config,accuracy[,seed][,subset]``, or one column a
             config.
 
@@ -396,10 +411,10 @@ def score(
     if subset is None:
         raise InputError("give either a subset whose runs are stored, or csv, a table of accuracies")
     chosen, name = as_subset(subset, spec)
-    results = stored_results(spec, chosen, Store(Path(store)))
+    results = stored_results(spec, chosen, Store(Path(store)), exponent)
     if not results:
         raise InputError(f"no run of {quoted(name)} under {spec.key}; train them with: dlth-bench run", source=store)
-    return score_results(spec, chosen, results)
+    return score_results(spec, chosen, results, exponent)
 
 
 def score_table(path: str | Path, protocol: Protocol) -> dict[str, Scorecard]:
@@ -438,6 +453,45 @@ def reference(
     with data_at(spec.data.dataset, None if data_dir is None else Path(data_dir)):
         training.train(make_plan(spec, full_data(spec), training.store))
     return stored_reference(spec, stored_results(spec, full_data(spec), training.store))
+
+
+def pilot(
+    protocol: str | Path | Protocol,
+    *,
+    sizes: Sequence[int] = (),
+    subsets: int = 2,
+    least_spearman: Mapping[int, float] | None = None,
+    store: str | Path = DEFAULT_STORE,
+    workers: int | None = None,
+    device: str = "auto",
+    on_event: OnEvent = ignore,
+) -> Pilot:
+    """Train a grid on the full data and on random classes, and judge whether it is worth freezing.
+
+    Args:
+        sizes: of the random subsets, in classes; none: all that the protocol admits, or its least and greatest.
+        subsets: random ones a size.
+        least_spearman: the mean ρs that is wanted of the subsets of a size.
+
+    Raises:
+        InputError: a size that the protocol does not take; a run broke down; see `run`.
+    """
+    spec, rule = as_protocol(protocol), as_protocol(protocol).subset
+    training = Training(Store(Path(store)), Place(device=device, workers=workers), on_event=on_event)
+    drawn = [
+        (f"rs-{seed} of {size}", select("rs", dataset=spec.data.dataset, size=size, seed=seed))
+        for size in (sizes or rule.sizes or sorted({rule.minimum, rule.maximum}))
+        for seed in range(subsets)
+    ]
+    for _, subset in drawn:
+        check_subset(subset, spec)
+    found = []
+    for name, subset in [("full data", full_data(spec)), *drawn]:
+        plan = make_plan(spec, subset, training.store)
+        if replace(training, name=name).train(plan):
+            raise InputError(f"{spec.key} on {name}: some runs broke down, so there is nothing to judge", source=store)
+        found.append(pilot_runs(spec, name, len(subset), stored_results(spec, subset, training.store)))
+    return judge_pilot(spec, found[0], found[1:], least_spearman or {})
 
 
 def stored_reference(protocol: Protocol, results: Sequence[Result]) -> Reference:

@@ -12,6 +12,7 @@ from dlth_bench.cli.status import BatchArgument, told_counts
 from dlth_bench.engines.batch import find_batch
 from dlth_bench.engines.batch_state import run_states
 from dlth_bench.engines.slurm import queued_jobs
+from dlth_bench.runs.plan import make_plan
 from dlth_bench.runs.store import DEFAULT_STORE, Store
 
 
@@ -35,7 +36,8 @@ def collect(
     Console(stderr=True).print(f"batch {folder.id}: {told_counts(states)}", highlight=False, soft_wrap=True)
     complete = all(state.state == "finished" for state in states)
     if grid.purpose == "run":
-        show_score(grid.protocol, grid.subset, grid.subset_name, store, submissions, as_json=as_json)
+        plan = make_plan(grid.protocol, grid.subset, store, exponent=grid.exponent)
+        show_score(plan, grid.subset_name, store, submissions, as_json=as_json)
     elif complete:
         show_reference(grid.protocol, store)
     if not complete:

@@ -12,18 +12,22 @@ from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
+from dlth_bench.bench import Place, pilot
 from dlth_bench.cli.shared import options
 from dlth_bench.cli.shared.estimates import print_details, recipe_details
+from dlth_bench.cli.shared.train import show_training
 from dlth_bench.datasets.dataset import DataSpec
 from dlth_bench.protocols import protocol_file
 from dlth_bench.protocols.measurements import ACCURACY, amount, column_title, explained
 from dlth_bench.protocols.protocol import Config, Protocol
 from dlth_bench.protocols.recipe import CNNSpec, LibrarySpec
 from dlth_bench.protocols.tickets import LayerDepth, SearchSpec
+from dlth_bench.runs.store import DEFAULT_STORE
+from dlth_bench.scoring.pilot import Pilot
 from dlth_bench.subsets.subset import REPLACED_TEXT, SubsetRule
 from dlth_bench.util.errors import InputError
 from dlth_bench.util.files import shipped_folder, write_atomically
-from dlth_bench.util.text import printable
+from dlth_bench.util.text import correlation, printable, quoted
 
 app = typer.Typer(
     add_completion=False, name="protocols", help="List, show and check the frozen protocols.", no_args_is_help=True
@@ -136,6 +140,87 @@ def check_protocols(
         raise typer.Exit(1)
 
 
+@app.command("pilot")
+def pilot_protocol(
+    protocol: Annotated[str, typer.Argument(help="A protocol, name@version, or the path of a .yaml file.")],
+    sizes: Annotated[
+        str | None, typer.Option(help="Classes of the random subsets, e.g. 24,60. Default: all that are admitted.")
+    ] = None,
+    subsets: Annotated[int, typer.Option(min=1, help="Random subsets a size.")] = 2,
+    least: Annotated[
+        list[str] | None,
+        typer.Option("--least", help="Least mean ρs of a size, e.g. 24=0.8; may be given several times."),
+    ] = None,
+    out: options.Store = DEFAULT_STORE,
+    workers: options.Workers = None,
+    device: options.Device = "auto",
+    as_json: options.Json = False,
+) -> None:
+    """Train a grid on the full data and on random subsets, and say whether it is worth freezing.
+
+    Exit code 1 when a gate is not passed. Finished runs are stored, and count for the reference and for submissions.
+
+    Example: dlth-bench protocols pilot my-grid.yaml --sizes 24,60 --least 24=0.8 --least 60=0.9
+    """
+    console = Console(stderr=as_json, highlight=False)
+    with show_training(console, Place(device=device, workers=workers)) as show:
+        found = pilot(
+            protocol,
+            sizes=[whole_number(size, "--sizes") for size in options.split_names(sizes) or ()],
+            subsets=subsets,
+            least_spearman=dict(_least(text) for text in least or ()),
+            store=out,
+            workers=workers,
+            device=device,
+            on_event=show,
+        )
+    if as_json:
+        typer.echo(json.dumps(found.model_dump(mode="json") | {"passed": found.passed}, indent=2))
+    else:
+        show_pilot(found, console)
+    if not found.passed:
+        raise typer.Exit(1)
+
+
+def _least(text: str) -> tuple[int, float]:
+    size, _, value = text.partition("=")
+    try:
+        return int(size), float(value)
+    except ValueError:
+        raise InputError(f"--least: {quoted(text)} is not SIZE=NUMBER, such as 24=0.8") from None
+
+
+def whole_number(text: str, option: str) -> int:
+    """The number in a part of an option."""
+    if not text.isascii() or not text.isdigit():
+        raise InputError(f"{option}: {quoted(text)} is not a whole number")
+    return int(text)
+
+
+def show_pilot(found: Pilot, console: Console) -> None:
+    """Print the sides of a pilot, and its gates."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for title in ("Trained on", "Configs", "Spread / error", "ρs", "Regret", "Main effects (! another sign)"):
+        table.add_column(title)
+    for side in found.sides:
+        effects = [f"{'!' if e.same_sign is False else ''}{e.factor} {100 * e.value:+.1f}" for e in side.effects]
+        table.add_row(
+            side.name,
+            f"{100 * side.least:.1f} to {100 * side.most:.1f}",
+            f"{side.spread:.1f}",
+            correlation(side.spearman),
+            "–" if side.regret is None else f"{100 * side.regret:.1f}",
+            ", ".join(effects) or "–",
+        )
+    console.print(table)
+    if found.resolved is not None:
+        told = f"two such subsets are told apart when their ρs differ by about {found.resolved:.2f} or more"
+        console.print(Text(told), soft_wrap=True)
+    for gate in found.gates:
+        line = f"{'passed' if gate.passed else 'FAILED'}: {gate.name} {gate.found} (wanted: {gate.wanted})"
+        console.print(Text(line), soft_wrap=True)
+
+
 def _require_no_draft(paths: list[Path], drafts: Path) -> None:
     """Refuse to freeze what has no board."""
     for path in paths:
@@ -153,10 +238,10 @@ def _data(data: DataSpec) -> str:
 
 def _sizes(rule: SubsetRule) -> str:
     """``10 to 60 classes``, and how many samples where a sample subset is taken."""
-    classes = f"{rule.minimum} to {rule.maximum} classes"
-    if rule.samples is not None and rule.replaces != "training":
-        return f"{rule.samples.minimum} to {rule.samples.maximum} samples"
-    return classes if rule.samples is None else f"{classes} or {rule.samples.minimum} to {rule.samples.maximum} samples"
+    if rule.samples is None:
+        return f"{rule.told} classes"
+    samples = f"{rule.samples.told} samples"
+    return samples if rule.replaces != "training" else f"{rule.told} classes or {samples}"
 
 
 def _summary(protocol: Protocol, lock: dict[str, str]) -> dict[str, object]:

@@ -26,7 +26,6 @@ from dlth_bench.runs.plan import Plan, make_plan
 from dlth_bench.runs.score import score_stored
 from dlth_bench.runs.store import DEFAULT_STORE, Store
 from dlth_bench.scoring.score import NotScorable
-from dlth_bench.subsets.subset import Subset
 from dlth_bench.util.errors import InputError
 from dlth_bench.util.text import count, duration, printable
 
@@ -85,6 +84,7 @@ def run(
     context: typer.Context,
     subset: options.OptionalSubset = None,
     protocol: options.Protocol = DEFAULT_PROTOCOL,
+    exponent: options.Exponent = 0.0,
     out: options.Store = DEFAULT_STORE,
     seeds: SeedsOption = None,
     configs: options.Configs = None,
@@ -123,22 +123,27 @@ def run(
         raise InputError("--subset is missing: a file that lists classes or samples, or the name of a shipped subset")
     chosen, name = as_subset(subset, spec)
     training = Training(Store(out), where.place, keep_weights, name=name)
-    plan = make_plan(spec, chosen, training.store, seeds=check_seeds(options.split_names(seeds), spec), configs=names)
+    plan = make_plan(
+        spec,
+        chosen,
+        training.store,
+        exponent=exponent,
+        seeds=check_seeds(options.split_names(seeds), spec),
+        configs=names,
+    )
     if dry_run:
         _show_plan(plan, training.place.at_once or len(plan.pending) or 1, as_json=as_json)
         return
     broken = train_plan(training, plan, Console(stderr=as_json), racing=racing)
-    show_score(spec, chosen, name, training.store, submissions, as_json=as_json)
+    show_score(plan, name, training.store, submissions, as_json=as_json)
     if broken:
         raise typer.Exit(1)
 
 
-def show_score(
-    protocol: Protocol, subset: Subset, name: str, store: Store, submissions: Path, *, as_json: bool
-) -> None:
+def show_score(plan: Plan, name: str, store: Store, submissions: Path, *, as_json: bool) -> None:
     """Print the score of a subset's stored runs, and where it stands among the submissions."""
     try:
-        scorecard = score_stored(protocol, subset, store)
+        scorecard = score_stored(plan.protocol, plan.subset, store, plan.exponent)
     except NotScorable as problem:  # what was trained is stored: no error
         Console(stderr=True).print(Text(f"no score: {problem}"), soft_wrap=True)
         if as_json:

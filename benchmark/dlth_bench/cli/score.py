@@ -29,6 +29,7 @@ def score(
         typer.Option("--csv", help="A table of accuracies: columns config,accuracy[,seed][,subset], or one a config."),
     ] = None,
     protocol: options.Protocol = DEFAULT_PROTOCOL,
+    exponent: options.Exponent = 0.0,
     out: options.Store = DEFAULT_STORE,
     as_json: options.Json = False,
 ) -> None:
@@ -41,7 +42,7 @@ def score(
     spec = find_protocol(protocol)
     if (subset is None) == (csv is None):
         raise InputError("give either --subset (stored runs) or --csv (a table of accuracies)")
-    cards = score_table(csv, spec) if csv is not None else _stored_card(spec, str(subset), out)
+    cards = score_table(csv, spec) if csv is not None else _stored_card(spec, str(subset), exponent, out)
     if as_json:
         documents = {name: card.model_dump(mode="json") for name, card in cards.items()}
         only = next(iter(documents.values()))
@@ -51,5 +52,5 @@ def score(
         show_scorecard(card, name, Console())
 
 
-def _stored_card(protocol: Protocol, subset: str, out: Path) -> dict[str, Scorecard]:
-    return {as_subset(subset, protocol)[1]: bench.score(subset, protocol, store=out)}
+def _stored_card(protocol: Protocol, subset: str, exponent: float, out: Path) -> dict[str, Scorecard]:
+    return {as_subset(subset, protocol)[1]: bench.score(subset, protocol, exponent=exponent, store=out)}

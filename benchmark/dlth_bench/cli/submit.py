@@ -21,7 +21,7 @@ from dlth_bench.cli.shared.hub import HubOption, propose, require_writable
 from dlth_bench.protocols.protocol import Protocol
 from dlth_bench.protocols.protocol_file import DEFAULT_PROTOCOL, find_protocol, is_draft
 from dlth_bench.runs.plan import Plan, make_plan, subset_for
-from dlth_bench.runs.score import score_stored, stored_results
+from dlth_bench.runs.score import score_results, stored_results
 from dlth_bench.runs.store import DEFAULT_STORE, Store
 from dlth_bench.scoring.scorecard import Scorecard
 from dlth_bench.subsets.find import SubsetFile
@@ -64,6 +64,7 @@ def submit(
     subset: options.Subset,
     name: Annotated[str, typer.Option("--name", help="Name on the board: lower-case letters, digits, . _ and -.")],
     protocol: options.Protocol = DEFAULT_PROTOCOL,
+    exponent: options.Exponent = 0.0,
     about: About = About(),
     missing: Annotated[
         str | None, typer.Option(help="Submit without the runs that are not stored; say why they are not.")
@@ -87,17 +88,19 @@ def submit(
         score = shlex.join(["dlth-bench", "score", "--subset", subset, "--protocol", protocol, "--out", str(out)])
         raise InputError(f"{spec.key} is a draft, which may still change and has no board; score it with: {score}")
     file = subset_for(subset, spec)
-    given = {"name": name, **about.fields(file)}
+    given = {"name": name, "exponent": exponent, **about.fields(file)}
     store = Store(out)
-    plan = make_plan(spec, file.subset, store)
+    plan = make_plan(spec, file.subset, store, exponent=exponent)
     if missing is not None:
         given["missing"] = _absent(plan, store, missing)
     metadata = _metadata(spec, file, given)
     if missing is None:
         train = ["dlth-bench", "run", "--subset", subset, "--protocol", protocol, "--out", str(out)]
+        train += ["--exponent", f"{exponent:g}"] if exponent else []
         _require_all_runs(plan, shlex.join(train))
-    scorecard = score_stored(spec, file.subset, store)
-    folder, results = submissions / spec.name / metadata.name, stored_results(spec, file.subset, store)
+    results = stored_results(spec, file.subset, store, exponent)
+    scorecard = score_results(spec, file.subset, results, exponent)
+    folder = submissions / spec.name / metadata.name
     write_submission(folder, metadata, file.subset, results, scorecard, replace=replace)
     _tell(folder, scorecard, then="" if hub else "then: commit the folder and open a pull request with it")
     if hub:

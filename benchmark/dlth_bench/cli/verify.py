@@ -188,7 +188,7 @@ def _retrained(
         InputError: one broke down, so that nothing can be said of it.
     """
     store, wanted = training.store, {claim.run for claim in drawn.claims}
-    whole = make_plan(protocol, stored.subset, store)
+    whole = make_plan(protocol, stored.subset, store, exponent=stored.metadata.exponent)
     plan = replace(whole, planned=tuple(planned for planned in whole.planned if planned.run.digest in wanted))
     train_plan(training, plan, console)
     results = {run.digest: store.settled(run.digest) for run in plan.runs}

@@ -22,6 +22,7 @@ from dlth_bench.runs.plan import chosen_configs, full_data, grid_runs, stored_re
 from dlth_bench.runs.run import TRAINING_VERSION, Result
 from dlth_bench.runs.store import Store
 from dlth_bench.scoring.correlation import FloatArray
+from dlth_bench.scoring.pilot import PilotRuns
 from dlth_bench.scoring.power import left_out, racing_note
 from dlth_bench.scoring.score import Cell, NotScorable, make_scorecard
 from dlth_bench.scoring.scorecard import Scorecard
@@ -154,6 +155,18 @@ def make_reference(protocol: Protocol, results: Sequence[Result], date: datetime
     )
 
 
+def pilot_runs(protocol: Protocol, name: str, members: int, results: Sequence[Result]) -> PilotRuns:
+    """What `scoring.pilot` needs of finished results of a whole grid."""
+    by_config = [[result for result in results if result.config == config.name] for config in protocol.configs]
+    values = [[result.value(protocol.metric) for result in of_config] for of_config in by_config]
+    return PilotRuns(
+        name=name,
+        members=members,
+        values=tuple(tuple(value for value in row if value is not None) for row in values),
+        train_accuracies=tuple(tuple(result.train_accuracy or 0.0 for result in row) for row in by_config),
+    )
+
+
 def _config_reference(results: Sequence[Result], metric: Metric) -> ConfigReference:
     ordered = sorted(results, key=lambda result: result.seed)
     values = [result.value(metric) for result in ordered]
@@ -173,16 +186,25 @@ def _one_of(values: Sequence[str]) -> str:
     return "; ".join(dict.fromkeys(values))
 
 
-def accuracies(protocol: Protocol, subset: Subset, store: Store, configs: list[str]) -> FloatArray:
+def accuracies(
+    protocol: Protocol, subset: Subset, store: Store, configs: list[str], exponent: float = 0.0
+) -> FloatArray:
     """(configs, seeds) accuracies that the store holds, in the protocol's order; nan where there is none."""
     values = []
-    for run in grid_runs(protocol, subset, configs=configs):
+    for run in grid_runs(protocol, subset, exponent=exponent, configs=configs):
         result = store.settled(run.digest)
         values.append(np.nan if result is None or result.accuracy is None else result.accuracy)
     return np.array(values).reshape(-1, len(protocol.seeds))
 
 
-def wanted(protocol: Protocol, subset: Subset, store: Store, seed: int, configs: list[str] | None = None) -> list[str]:
+def wanted(
+    protocol: Protocol,
+    subset: Subset,
+    store: Store,
+    seed: int,
+    configs: list[str] | None = None,
+    exponent: float = 0.0,
+) -> list[str]:
     """The configs that racing gives a seed to, when all seeds before it are trained.
 
     Args:
@@ -190,7 +212,7 @@ def wanted(protocol: Protocol, subset: Subset, store: Store, seed: int, configs:
         configs: those that race; None: all.
     """
     names = [config.name for config in chosen_configs(protocol, configs)]
-    without = left_out(accuracies(protocol, subset, store, names))[:, protocol.seeds.index(seed)]
+    without = left_out(accuracies(protocol, subset, store, names, exponent))[:, protocol.seeds.index(seed)]
     return [name for name, skipped in zip(names, without, strict=True) if not skipped]
 
 

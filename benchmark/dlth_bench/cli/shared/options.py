@@ -24,6 +24,14 @@ OptionalSubset = Annotated[str | None, _SUBSET]
 Store = Annotated[Path, typer.Option("--out", "-o", help="Folder of the store of runs.")]
 TableJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout; progress goes to stderr.")]
+Exponent = Annotated[
+    float,
+    typer.Option(
+        "--exponent",
+        help="Length of training, one of the protocol's exponents a: (N/n)^a times the epochs for n of N classes or "
+        "samples. 0: equal epochs, 1: equal updates.",
+    ),
+]
 Workers = Annotated[
     int | None,
     typer.Option("--workers", "-w", min=1, help="Runs trained at once. Default: one on each GPU, else one a core."),
