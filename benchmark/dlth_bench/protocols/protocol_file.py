@@ -302,11 +302,11 @@ def read_protocol(path: Path) -> Protocol:
         node = _expanded(node, document[SWEEP])
         document = _built(node, _shown(path))
     content = {key: value for key, value in document.items() if not str(key).startswith(ANCHOR_PREFIX)}
-    return _validated(Protocol, content, node, "protocol")
+    return _validated(Protocol, content, node)
 
 
-def _validated(model: type[Model], content: Any, node: yaml.Node, name: str) -> Model:
-    """The model in the values of a node; ``name`` is what errors call the whole.
+def _validated(model: type[Model], content: Any, node: yaml.Node, *within: str) -> Model:
+    """The model in the values of a node; ``within`` is the node's path in the document, for errors.
 
     Raises:
         InputError: with the file and line of the wrong value.
@@ -316,7 +316,7 @@ def _validated(model: type[Model], content: Any, node: yaml.Node, name: str) -> 
     except ValidationError as error:
         first = error.errors()[0]
         location = (*first["loc"], *first.get("ctx", {}).get("at", ()))
-        where = ".".join(str(part) for part in location) or name
+        where = ".".join(str(part) for part in (*within, *location)) or "protocol"
         problem = first["msg"].removeprefix("Value error, ")
         source, line = place_of(node, location)
         raise InputError(f"{where}: {problem}", source=source, line=line) from None

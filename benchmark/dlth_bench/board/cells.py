@@ -1,0 +1,144 @@
+"""The cells of a board: one for each size of a subset and length of training, and what the cells show together.
+
+Under a protocol that admits several sizes or lengths, a subset competes with those of its cell alone: the others cost
+more or less. How cells compare is the frontier: what the random subsets of each reach, and what that costs.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from statistics import fmean, stdev
+
+from scipy.special import stdtrit
+
+from dlth_bench.board.rank import is_random
+from dlth_bench.board.row import Row
+from dlth_bench.board.submission import Submission
+from dlth_bench.protocols.protocol import Protocol
+from dlth_bench.scoring.score import total
+from dlth_bench.subsets.subset import SubsetUnit
+
+
+@dataclass(frozen=True, order=True)
+class Cell:
+    """Subsets of one size, trained at one length.
+
+    Attributes:
+        unit: what the size counts.
+        size: classes, or samples.
+        exponent: (N/n)^exponent times the full data's epochs.
+    """
+
+    unit: SubsetUnit
+    size: int
+    exponent: float
+
+    @property
+    def title(self) -> str:
+        """``24 classes, equal epochs``."""
+        counted = f"{self.size} {'classes' if self.unit == 'class' else 'samples'}"
+        return f"{counted}, {length_text(self.exponent)}"
+
+    @property
+    def key(self) -> str:
+        """``24-classes-0.5``, for the names of files and anchors."""
+        return f"{self.size}-{'classes' if self.unit == 'class' else 'samples'}-{self.exponent:g}"
+
+
+def length_text(exponent: float) -> str:
+    """The length of training in words."""
+    named = {0.0: "equal epochs", 1.0: "equal updates"}
+    return named.get(exponent, f"epochs × (N/n)^{exponent:g}")
+
+
+def has_cells(protocol: Protocol) -> bool:
+    """Whether a protocol's board is divided into cells."""
+    samples = protocol.subset.samples
+    return len(protocol.exponents) > 1 or bool(protocol.subset.sizes or (samples and samples.sizes))
+
+
+def cell_of(metadata: Submission) -> Cell:
+    """Where a submission competes."""
+    unit: SubsetUnit = "class" if metadata.samples is None else "sample"
+    return Cell(unit, metadata.samples or metadata.classes, metadata.exponent)
+
+
+def rows_by_cell(rows: Iterable[Row]) -> dict[Cell, list[Row]]:
+    """The rows of each cell, in their order, classes before samples and small before large."""
+    found: dict[Cell, list[Row]] = {}
+    for row in rows:
+        found.setdefault(cell_of(row.submission.metadata), []).append(row)
+    return {cell: found[cell] for cell in sorted(found)}
+
+
+@dataclass(frozen=True)
+class CellScore:
+    """What random subsets reach in a cell: how far a user can trust any subset of that cost.
+
+    Attributes:
+        cost: their operations, as a share of the full data's; None where a cost is not known.
+        count: random subsets with a rank.
+        spearman: the mean of their ρs.
+        low: lower end of the 95 % interval of that mean (Student's t over subsets); nan with one subset.
+        high: its upper end.
+        worst: the lowest ρs of one of them.
+        ceiling: noise ceiling of ρs; None where it is not known.
+        regret: mean regret, as a fraction; None where there is no choice to regret.
+    """
+
+    cell: Cell
+    cost: float | None
+    count: int
+    spearman: float
+    low: float
+    high: float
+    worst: float
+    ceiling: float | None
+    regret: float | None
+
+
+def frontier(rows: Sequence[Row]) -> list[CellScore]:
+    """The cells that have random subsets, the cheapest first."""
+    found = [score for cell, some in rows_by_cell(rows).items() if (score := _cell_score(cell, some)) is not None]
+    return sorted(found, key=lambda score: (math.inf if score.cost is None else score.cost, score.cell))
+
+
+def _cell_score(cell: Cell, rows: Sequence[Row]) -> CellScore | None:
+    cards = [row.submission.scorecard for row in rows if row.rank and is_random(row.submission.metadata.policy)]
+    values = [card.spearman.value for card in cards if card.spearman.value is not None]
+    if not values:
+        return None
+    half = math.nan
+    if len(values) > 1:
+        half = float(stdtrit(len(values) - 1, 0.975)) * stdev(values) / math.sqrt(len(values))
+    costs = [card.cost for card in cards if card.cost is not None]
+    full = [cost.full for cost in costs if cost.full is not None]
+    shares = (
+        total([(cost.subset, 1.0) for cost in costs]).flops / total([(cost, 1.0) for cost in full]).flops
+        if full
+        else None
+    )
+    regrets = [card.decision.regret for card in cards if card.decision is not None]
+    mean = fmean(values)
+    return CellScore(
+        cell=cell,
+        cost=shares,
+        count=len(values),
+        spearman=mean,
+        low=mean - half,
+        high=min(1.0, mean + half),
+        worst=min(values),
+        ceiling=cards[0].spearman.ceiling,
+        regret=fmean(regrets) if regrets else None,
+    )
+
+
+TRUSTED = 0.9
+"""A mean ρs whose interval lies above this is called safe."""
+
+
+def cheapest_safe(scores: Sequence[CellScore]) -> CellScore | None:
+    """The cheapest cell whose random subsets have a mean ρs that is above `TRUSTED` at 95 % confidence."""
+    return next((score for score in scores if score.low > TRUSTED), None)
