@@ -15,7 +15,7 @@ from dlth_bench.protocols.protocol import Config
 from dlth_bench.protocols.tickets import part
 from dlth_bench.runs.run import Run
 from dlth_bench.subsets.subset import PHASES, on_subset
-from dlth_bench.training.random import stream_seed
+from dlth_bench.training.random import stream_generator
 from dlth_bench.training.samples import StageSamples, TokenSamples, packed_samples
 
 
@@ -96,8 +96,7 @@ UNLABELLED = -1
 
 def few_labelled(labels: Tensor, share: float, seed: int) -> Tensor:
     """`drawn_of_each_class` by the run's seed: few samples and few labels of equal shares are of the same samples."""
-    generator = torch.Generator().manual_seed(stream_seed(seed, "few-labelled"))
-    return drawn_of_each_class(labels, share, generator)
+    return drawn_of_each_class(labels, share, stream_generator(seed, "few-labelled"))
 
 
 def drawn_of_each_class(labels: Tensor, share: float, generator: torch.Generator) -> Tensor:
@@ -120,9 +119,14 @@ def visible_labels(method: MethodSpec, labels: Tensor, seed: int) -> Tensor:
     if method.kind != "s4l":
         return labels
     kept = few_labelled(labels.cpu(), method.labelled, seed).to(labels.device)
-    visible = torch.full_like(labels, UNLABELLED)
-    visible[kept] = labels[kept]
-    return visible
+    return labels_only_at(kept, labels)
+
+
+def labels_only_at(positions: Tensor, labels: Tensor) -> Tensor:
+    """The labels of some samples; all others have none."""
+    left = torch.full_like(labels, UNLABELLED)
+    left[positions] = labels[positions]
+    return left
 
 
 def half_labelled_order(

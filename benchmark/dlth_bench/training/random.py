@@ -25,6 +25,11 @@ def stream_seed(seed: int, stream: str, position: int = 0) -> int:
     return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "big") >> 1
 
 
+def stream_generator(seed: int, stream: str, position: int = 0) -> torch.Generator:
+    """A generator on the CPU at the start of one position of a named stream."""
+    return torch.Generator().manual_seed(stream_seed(seed, stream, position))
+
+
 @contextmanager
 def global_stream(seed: int, stream: str) -> Iterator[None]:
     """Draws from torch's global generators inside the block come from the named stream; restored after."""

@@ -16,7 +16,7 @@ from dlth_bench.runs.run import Tuning
 from dlth_bench.training.data import half_labelled_order
 from dlth_bench.training.methods.method import Method
 from dlth_bench.training.parallel.processes import BatchPart
-from dlth_bench.training.random import stream_seed
+from dlth_bench.training.random import stream_generator
 from dlth_bench.training.samples import FileSamples, ReadAhead, StageSamples
 from dlth_bench.training.tickets.masks import Masking
 
@@ -133,7 +133,7 @@ class Stage:
 
     @cached_property
     def _split(self) -> Tensor:
-        generator = torch.Generator().manual_seed(stream_seed(self.seed, f"{self.name}/held-out"))
+        generator = stream_generator(self.seed, f"{self.name}/held-out")
         return torch.randperm(len(self.labels), generator=generator).to(self.labels.device)
 
     @cached_property
@@ -174,7 +174,7 @@ class Batches:
         """
         epoch, index = divmod(step, self.per_epoch)
         if epoch != self.epoch:
-            generator = torch.Generator().manual_seed(stream_seed(self.stage.seed, f"{self.stage.name}/order", epoch))
+            generator = stream_generator(self.stage.seed, f"{self.stage.name}/order", epoch)
             self.order, self.epoch = epoch_order(self.stage, generator).to(self.device), epoch
         size = self.stage.spec.batch_size
         batch = self.order[index * size : (index + 1) * size]

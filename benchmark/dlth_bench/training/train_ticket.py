@@ -13,19 +13,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from dlth_bench.protocols.tickets import PracFacts, PruningSpec
 from dlth_bench.runs.run import TicketFacts
 from dlth_bench.runs.store import CRITICAL_FILE, MASK_FILE, SEARCH_FILE
 from dlth_bench.subsets.subset import Subset
-from dlth_bench.training.data import Resident
 from dlth_bench.training.evaluation import RunOutcome, classify
 from dlth_bench.training.loop import History
 from dlth_bench.training.measurements.measure import add_measurements
 from dlth_bench.training.measurements.subject import Subject
 from dlth_bench.training.methods.supervised import Supervised, as_classifier
-from dlth_bench.training.random import stream_seed
+from dlth_bench.training.random import stream_generator
 from dlth_bench.training.run_context import RunContext
 from dlth_bench.training.tickets.critical_set import CriticalSet, save_critical_file
 from dlth_bench.training.tickets.masks import Mask, save_mask
@@ -77,24 +74,23 @@ def train_ticket(context: RunContext, spec: PruningSpec) -> RunOutcome:
         ValueError: the rewind point is not before the end of training.
         Diverged: a loss or a score is no number.
     """
-    data = context.data
-    source = _source_search(context, spec, data.search)
+    source = _source_search(context, spec)
     fixed = None if source is None else source.found.found.critical
-    search = _search(context, spec, data.search, context.folder, fixed)
-    trainer = level_trainer(context, data.sparse_training, context.folder)
+    search = _search(context, spec, context.folder, fixed)
+    trainer = level_trainer(context, context.data.sparse_training, context.folder)
     ticket = train_found_ticket(spec, trainer, search.found)
     context.save_encoder(ticket.method)
     updates = trainer.dense.steps - ticket.start
     spent = [search] if source is None else [search, source]
     outcome = replace(
-        classify(context, ticket.method, data.sparse_training),
+        classify(context, ticket.method, context.data.sparse_training),
         pretrain=ticket.history,
         images=updates * trainer.dense.spec.batch_size + sum(each.images for each in spent),
         flops=updates * trainer.step_flops + sum(each.flops for each in spent),
         earlier_seconds=sum(each.found.seconds for each in spent),
-        ticket=ticket.facts.model_copy(update=_search_facts(context, spec, search, source, data.search)),
+        ticket=ticket.facts.model_copy(update=_search_facts(context, spec, search, source)),
     )
-    probe, specs = data.probe, context.config.measure
+    probe, specs = context.data.probe, context.config.measure
     if not specs:
         return outcome
     subject = Subject(trainer, ticket.weights, ticket.mask, ticket.start, probe.train_images, probe.train_labels)
@@ -102,15 +98,11 @@ def train_ticket(context: RunContext, spec: PruningSpec) -> RunOutcome:
 
 
 def _search(
-    context: RunContext,
-    spec: PruningSpec,
-    data: Resident,
-    run_folder: Path | None,
-    fixed: CriticalSet | None = None,
+    context: RunContext, spec: PruningSpec, run_folder: Path | None, fixed: CriticalSet | None = None
 ) -> _Search:
     """The search of a run, found in the folder that it shares or made there; the run's folder says which that is."""
     folder = _shared_folder(context, spec)
-    trainer, task = _searcher(context, spec, data, folder or context.folder)
+    trainer, task = _searcher(context, spec, folder or context.folder)
     if folder is None:
         found = search_ticket(spec, trainer, fixed=fixed)
     else:
@@ -126,24 +118,23 @@ def _search(
     return _Search(found, task, updates, images, training_flops=updates * trainer.step_flops)
 
 
-def _searcher(
-    context: RunContext, spec: PruningSpec, data: Resident, folder: Path | None
-) -> tuple[LevelTrainer, SearchTask | None]:
+def _searcher(context: RunContext, spec: PruningSpec, folder: Path | None) -> tuple[LevelTrainer, SearchTask | None]:
     """How the levels of a search are trained, and its task where that is not the config's."""
-    trainer, run = level_trainer(context, data, folder), context.run
+    data = context.data.search
+    trainer = level_trainer(context, data, folder)
     if spec.search is None:
         return trainer, None
-    task = search_task(context.config, spec.search, data.train_labels, context.classes, run.seed)
+    task = search_task(context.config, spec.search, data.train_labels, context.classes, context.run.seed)
     return task.trainer(trainer, partial(context.new_method_of, task.config, task.classes)), task
 
 
-def _source_search(context: RunContext, spec: PruningSpec, data: Resident) -> _Search | None:
+def _source_search(context: RunContext, spec: PruningSpec) -> _Search | None:
     """The search with another network whose critical set a config trains on; None for its own set."""
     if spec.prac is None or spec.prac.source is None:
         return None
     own = spec.model_copy(update={"prac": spec.prac.model_copy(update={"source": None}), "baseline": None})
     config = context.config.model_copy(update={"backbone": spec.prac.source, "pruning": own})
-    return _search(context.with_config(config, "source"), own, data, context.folder)
+    return _search(context.with_config(config, "source"), own, context.folder)
 
 
 def _shared_folder(context: RunContext, spec: PruningSpec) -> Path | None:
@@ -162,11 +153,10 @@ def _note_search(run_folder: Path, folder: Path) -> None:
         write_atomically(file, "".join(f"{each}\n" for each in (*known, way)).encode())
 
 
-def _search_facts(
-    context: RunContext, spec: PruningSpec, search: _Search, source: _Search | None, data: Resident
-) -> dict[str, Any]:
+def _search_facts(context: RunContext, spec: PruningSpec, search: _Search, source: _Search | None) -> dict[str, Any]:
     """What a result says of the search, by field of `TicketFacts`; a critical set is left in the run's folder, too."""
     facts: dict[str, Any] = {}
+    data = context.data.search
     if spec.levels:
         facts["search"] = context.run.search_digest(context.dataset.manifest_digest)
     if search.task is not None:
@@ -177,26 +167,22 @@ def _search_facts(
         if context.folder is not None:
             path = context.folder / CRITICAL_FILE
             save_critical_file(path, critical, context.run, data.train_ids, data.train_labels)
-        facts["prac"] = _prac_facts(context, spec, critical, search, source, data)
+        facts["prac"] = _prac_facts(context, spec, critical, search, source)
     return facts
 
 
 def _prac_facts(
-    context: RunContext,
-    spec: PruningSpec,
-    critical: CriticalSet,
-    search: _Search,
-    source: _Search | None,
-    data: Resident,
+    context: RunContext, spec: PruningSpec, critical: CriticalSet, search: _Search, source: _Search | None
 ) -> PracFacts:
-    ids = tuple(data.train_ids[position] for position in critical.positions.tolist())
+    every = context.data.search.train_ids
+    ids = tuple(every[position] for position in critical.positions.tolist())
     levels, finding = search.found.found.levels, source or search
     return PracFacts(
-        samples=len(data.train_ids),
+        samples=len(every),
         selected=critical.count,
         set_digest=Subset(dataset=context.run.data.dataset, unit="sample", ids=ids).digest,
         search_updates=sum(level.prac.updates for level in levels if level.prac is not None),
-        vanilla_updates=spec.search_updates(context.config.train, len(data.train_ids)),
+        vanilla_updates=spec.search_updates(context.config.train, len(every)),
         source_updates=0 if source is None else source.updates,
         source_levels=() if source is None else tuple(each.prac for each in source.found.found.levels if each.prac),
         images=finding.images,
@@ -292,8 +278,7 @@ def _subnetwork(spec: PruningSpec, trainer: LevelTrainer, found: Found, origin: 
     """The mask and the weights that are trained: the ticket's, or what a control has in their place."""
     mask, weights = found.mask, origin if spec.search is None else _with_new_classifier(trainer, origin)
     if spec.baseline in {"permute_layer", "random_ticket"}:
-        generator = torch.Generator().manual_seed(stream_seed(trainer.dense.seed, "permuted-mask"))
-        mask = permuted_in_layers(mask, generator)
+        mask = permuted_in_layers(mask, stream_generator(trainer.dense.seed, "permuted-mask"))
     if spec.baseline in {"reinit", "random_ticket"}:
         weights = copy_weights(trainer.new_method("reinit").state_dict())
     return mask, weights

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from dlth_bench.protocols.tickets import SearchSpec
-from dlth_bench.training.data import UNLABELLED, few_labelled
-from dlth_bench.training.random import stream_seed
+from dlth_bench.training.data import UNLABELLED, few_labelled, labels_only_at
+from dlth_bench.training.random import stream_generator
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,15 +57,15 @@ def limited_data(spec: SearchSpec, labels: Tensor, classes: int, seed: int) -> L
     data = LimitedData(None, labels)
     if spec.share_of_samples is not None:
         positions = few_labelled(labels, spec.share_of_samples, seed)
-        data = LimitedData(positions, _only_at(positions, labels))
+        data = LimitedData(positions, labels_only_at(positions, labels))
     if spec.share_of_classes is not None:
-        order = torch.randperm(classes, generator=_stream(seed, "search/classes"))
+        order = torch.randperm(classes, generator=stream_generator(seed, "search/classes"))
         kept = order[: spec.classes(classes)].sort().values
         own = _renumbered(labels, kept)
         data = LimitedData((own != UNLABELLED).nonzero()[:, 0], own, kept)
     if spec.permute_labels:
         positions = torch.arange(len(labels)) if data.positions is None else data.positions
-        shuffled = permuted(data.labels, positions, _stream(seed, "search/labels"))
+        shuffled = permuted(data.labels, positions, stream_generator(seed, "search/labels"))
         moved = int((shuffled != data.labels).sum())
         data = LimitedData(data.positions, shuffled, data.kept, moved)
     return data
@@ -83,13 +83,3 @@ def _renumbered(labels: Tensor, kept: Tensor) -> Tensor:
     numbers = labels.new_full((max(int(labels.max()), int(kept.max())) + 1,), UNLABELLED)
     numbers[kept.to(labels.device)] = torch.arange(len(kept), device=labels.device)
     return numbers[labels]
-
-
-def _only_at(positions: Tensor, labels: Tensor) -> Tensor:
-    left = torch.full_like(labels, UNLABELLED)
-    left[positions] = labels[positions]
-    return left
-
-
-def _stream(seed: int, name: str) -> torch.Generator:
-    return torch.Generator().manual_seed(stream_seed(seed, name))

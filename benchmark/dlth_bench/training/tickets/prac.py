@@ -18,13 +18,12 @@ from torch import Tensor, nn
 
 from dlth_bench.protocols.recipe import Duration
 from dlth_bench.protocols.tickets import EarlyBirdSpec, PracLevel, PracSpec
-from dlth_bench.runs.run import Level
 from dlth_bench.training.evaluation import in_batches
 from dlth_bench.training.flops import forward_flops
 from dlth_bench.training.methods.supervised import Supervised, as_classifier
 from dlth_bench.training.stage import Batches, Stage
 from dlth_bench.training.tickets.critical_set import CriticalSet, next_set
-from dlth_bench.training.tickets.masks import Mask, Masking, keep_highest, natural_sparsity
+from dlth_bench.training.tickets.masks import Mask, Masking, keep_highest
 from dlth_bench.training.tickets.scores import magnitude_scores
 from dlth_bench.training.tickets.search import Found, Search, level_name, load_found
 
@@ -202,12 +201,7 @@ class PracSearch(Search):
         stage.observers = {"prac": observer}
         history = self.trainer.train(stage)
         observer.close()
-        told = Level(
-            density=found.mask.density,
-            accuracy=self.trainer.accuracy(method),
-            device_seconds=history.seconds,
-            natural_sparsity=natural_sparsity(method) if level == 0 else None,
-        )
+        told = self._facts(found, method, history)
         following = self._prune(found, method, level + 1)
         facts = PracLevel(samples=before.count, updates=history.step - stage.start)
         if self.fixed is None:

@@ -176,16 +176,20 @@ class Search:
         level = len(found.levels)
         name = level_name(level)
         method, history = self.trainer.level(name, self.origin, found.mask, self.rewind)
-        facts = Level(
-            density=found.mask.density,
-            accuracy=self.trainer.accuracy(method),
-            device_seconds=history.seconds,
-            natural_sparsity=natural_sparsity(method) if level == 0 else None,
-        )
+        facts = self._facts(found, method, history)
         following = self._prune(replace(found, levels=(*found.levels, facts)), method, level + 1)
         self._save(following, level + 1)
         self._discard(name)
         return following
+
+    def _facts(self, found: Found, method: Method, history: History) -> Level:
+        """Of the level that was trained with the newest mask."""
+        return Level(
+            density=found.mask.density,
+            accuracy=self.trainer.accuracy(method),
+            device_seconds=history.seconds,
+            natural_sparsity=None if found.levels else natural_sparsity(method),
+        )
 
     def _prune_once(self) -> Found:
         found = self._prune(Found(self.dense), self.trainer.with_weights(self.origin), self.spec.rounds)
