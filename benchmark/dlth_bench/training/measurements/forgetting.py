@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
-from dlth_bench.protocols.measurements import ForgettingSpec, Measured
+from dlth_bench.protocols.measurements import ForgettingSpec
 from dlth_bench.protocols.tickets import RemovalSpec
 from dlth_bench.training.data import Resident
 from dlth_bench.training.loop import History
-from dlth_bench.training.measurements.subject import MeasurementFinding, valued
+from dlth_bench.training.measurements.subject import MeasurementFinding, measured
 from dlth_bench.training.methods.supervised import Supervised
 from dlth_bench.training.random import stream_seed
 from dlth_bench.training.stage import Batches, Stage
@@ -70,14 +70,7 @@ def forgetting_finding(spec: ForgettingSpec, record: ForgettingRecord) -> Measur
     notes = []
     if presented.min() != presented.max():
         notes.append(f"samples were presented {presented.min():d} to {presented.max():d} times")
-    return MeasurementFinding(
-        Measured(
-            kind=spec.kind,
-            values=tuple(valued(metric, value) for metric, value in zip(spec.metrics, values, strict=True)),
-            series={"samples_by_events": tuple(float(count) for count in counts)},
-            notes=tuple(notes),
-        )
-    )
+    return MeasurementFinding(measured(spec, values, {"samples_by_events": counts}, notes))
 
 
 @dataclass(frozen=True)
