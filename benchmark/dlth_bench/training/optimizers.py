@@ -28,13 +28,11 @@ def build_optimizer(spec: OptimizerSpec, module: nn.Module, *, cpu_speed: bool =
     fast = cpu_speed and _on_cpu(groups)
     match spec.kind:
         case "sgd":
-            if isinstance(module, Method) and module.sparse:
-                return _start_momenta(
-                    SGD(groups, lr=spec.lr, momentum=spec.momentum, nesterov=spec.nesterov, fused=False)
-                )
-            if fast:
+            sparse = isinstance(module, Method) and module.sparse
+            if fast and not sparse:
                 return CPUFusedSGD(groups, lr=spec.lr, momentum=spec.momentum, nesterov=spec.nesterov)
-            return _start_momenta(SGD(groups, lr=spec.lr, momentum=spec.momentum, nesterov=spec.nesterov, fused=True))
+            fused = not sparse
+            return _start_momenta(SGD(groups, lr=spec.lr, momentum=spec.momentum, nesterov=spec.nesterov, fused=fused))
         case "adamw":
             if fast:
                 return CPUFusedAdamW(groups, lr=spec.lr, betas=spec.betas, eps=spec.eps)
@@ -98,20 +96,12 @@ def _decayed(spec: OptimizerSpec, module: nn.Module) -> set[str]:
 
 def _layer_depths(module: nn.Module) -> dict[str, int]:
     """The layer of each parameter: 0 the embedding, i + 1 transformer block i, then norm and head (MAE, BEiT)."""
-    blocks = 1 + max((int(name.split("blocks.")[1].split(".")[0]) for name in _block_names(module)), default=-1)
-    depths = {}
-    for name, _ in module.named_parameters():
-        if "blocks." in name:
-            depths[name] = int(name.split("blocks.")[1].split(".")[0]) + 1
-        elif any(part in name for part in ("patch_embed", "cls_token", "pos_embed")):
-            depths[name] = 0
-        else:
-            depths[name] = blocks + 1
-    return depths
-
-
-def _block_names(module: nn.Module) -> Iterable[str]:
-    return (name for name, _ in module.named_parameters() if "blocks." in name)
+    names = [name for name, _ in module.named_parameters()]
+    of_blocks = {name: int(name.split("blocks.")[1].split(".")[0]) + 1 for name in names if "blocks." in name}
+    last = max(of_blocks.values(), default=0) + 1
+    embedding = ("patch_embed", "cls_token", "pos_embed")
+    depths = {name: 0 if any(part in name for part in embedding) else last for name in names}
+    return depths | of_blocks
 
 
 def learning_rate(spec: OptimizerSpec, moment: Moment) -> float:

@@ -84,11 +84,8 @@ class DINO(Method):
 
     def _temperature(self, moment: Moment) -> float:
         """The teacher's temperature: linear over the warm-up, then constant."""
-        start, end, warmup = (
-            self.spec.warmup_teacher_temperature,
-            self.spec.teacher_temperature,
-            self.spec.warmup_teacher,
-        )
+        spec = self.spec
+        start, end, warmup = spec.warmup_teacher_temperature, spec.teacher_temperature, spec.warmup_teacher
         return end if moment.fraction >= warmup else start + (end - start) * moment.fraction / warmup
 
     def before_step(self, moment: Moment) -> None:
