@@ -103,15 +103,21 @@ def drawn_of_each_class(labels: Tensor, share: float, generator: torch.Generator
     """Positions of a random part of each class's samples, at least one of each, int64 in ascending order.
 
     With a generator in the same state, the samples of a smaller share are among those of a larger one.
+    """
+    classes = shuffled_classes(labels, generator)
+    return torch.cat([members[: part(share, len(members))] for members in classes]).sort().values
+
+
+def shuffled_classes(labels: Tensor, generator: torch.Generator) -> list[Tensor]:
+    """Positions of each class's samples in a random order, int64; both on the CPU.
 
     Args:
-        labels: int64 (samples,) on the CPU; those without label are left out.
+        labels: int64 (samples,); those without label are left out.
         generator: on the CPU.
     """
     order = torch.randperm(len(labels), generator=generator)
-    ordered = labels[order]
-    parts = [order[ordered == label] for label in torch.unique(labels).tolist() if label != UNLABELLED]
-    return torch.cat([members[: part(share, len(members))] for members in parts]).sort().values
+    ordered = labels.cpu()[order]
+    return [order[ordered == label] for label in torch.unique(ordered) if label != UNLABELLED]
 
 
 def visible_labels(method: MethodSpec, labels: Tensor, seed: int) -> Tensor:

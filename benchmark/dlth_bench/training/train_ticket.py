@@ -45,28 +45,6 @@ from dlth_bench.training.tickets.search import (
 from dlth_bench.util.files import write_atomically
 
 
-@dataclass(frozen=True)
-class _Search:
-    """A search and what it took, whoever did it.
-
-    Attributes:
-        task: what it trained in place of the config; None: the config.
-        updates: up to the rewind point and of all levels.
-        images, training_flops: samples drawn in these, and their operations.
-    """
-
-    found: FinishedSearch
-    task: SearchTask | None
-    updates: int
-    images: int
-    training_flops: float
-
-    @property
-    def flops(self) -> float:
-        """Of training and of scoring."""
-        return self.training_flops + self.found.found.scoring_flops
-
-
 def train_ticket(context: RunContext, spec: PruningSpec) -> RunOutcome:
     """Search for the ticket of a run, train it and measure it; its cost is that of all, however much other runs did.
 
@@ -75,10 +53,10 @@ def train_ticket(context: RunContext, spec: PruningSpec) -> RunOutcome:
         Diverged: a loss or a score is no number.
     """
     source = _source_search(context, spec)
-    fixed = None if source is None else source.found.found.critical
+    fixed = None if source is None else source.found.critical
     search = _search(context, spec, context.folder, fixed)
     trainer = level_trainer(context, context.data.sparse_training, context.folder)
-    ticket = train_found_ticket(spec, trainer, search.found)
+    ticket = train_found_ticket(spec, trainer, search)
     context.save_encoder(ticket.method)
     updates = trainer.dense.steps - ticket.start
     spent = [search] if source is None else [search, source]
@@ -87,7 +65,7 @@ def train_ticket(context: RunContext, spec: PruningSpec) -> RunOutcome:
         pretrain=ticket.history,
         images=updates * trainer.dense.spec.batch_size + sum(each.images for each in spent),
         flops=updates * trainer.step_flops + sum(each.flops for each in spent),
-        earlier_seconds=sum(each.found.seconds for each in spent),
+        earlier_seconds=sum(each.seconds for each in spent),
         ticket=ticket.facts.model_copy(update=_search_facts(context, spec, search, source)),
     )
     probe, specs = context.data.probe, context.config.measure
@@ -99,10 +77,13 @@ def train_ticket(context: RunContext, spec: PruningSpec) -> RunOutcome:
 
 def _search(
     context: RunContext, spec: PruningSpec, run_folder: Path | None, fixed: CriticalSet | None = None
-) -> _Search:
+) -> FinishedSearch:
     """The search of a run, found in the folder that it shares or made there; the run's folder says which that is."""
-    folder = _shared_folder(context, spec)
-    trainer, task = _searcher(context, spec, folder or context.folder)
+    data, folder = context.data.search, _shared_folder(context, spec)
+    trainer, task = level_trainer(context, data, folder or context.folder), None
+    if spec.search is not None:
+        task = search_task(context.config, spec.search, data.train_labels, context.classes, context.run.seed)
+        trainer = task.trainer(trainer, partial(context.new_method_of, task.config, task.classes))
     if folder is None:
         found = search_ticket(spec, trainer, fixed=fixed)
     else:
@@ -111,24 +92,10 @@ def _search(
         waiting = partial(context.stages.report, "search by another run", 0, 1)
         with lock_search(folder, lambda: load_found(folder, spec.rounds) is not None, waiting):
             found = search_ticket(spec, trainer, fixed=fixed)
-    whole = trainer.dense.steps - found.rewind
-    levels = found.found.levels
-    updates = found.rewind + sum(whole if level.prac is None else level.prac.updates for level in levels)
-    images = updates * trainer.dense.spec.batch_size
-    return _Search(found, task, updates, images, training_flops=updates * trainer.step_flops)
+    return replace(found, task=task)
 
 
-def _searcher(context: RunContext, spec: PruningSpec, folder: Path | None) -> tuple[LevelTrainer, SearchTask | None]:
-    """How the levels of a search are trained, and its task where that is not the config's."""
-    data = context.data.search
-    trainer = level_trainer(context, data, folder)
-    if spec.search is None:
-        return trainer, None
-    task = search_task(context.config, spec.search, data.train_labels, context.classes, context.run.seed)
-    return task.trainer(trainer, partial(context.new_method_of, task.config, task.classes)), task
-
-
-def _source_search(context: RunContext, spec: PruningSpec) -> _Search | None:
+def _source_search(context: RunContext, spec: PruningSpec) -> FinishedSearch | None:
     """The search with another network whose critical set a config trains on; None for its own set."""
     if spec.prac is None or spec.prac.source is None:
         return None
@@ -153,7 +120,9 @@ def _note_search(run_folder: Path, folder: Path) -> None:
         write_atomically(file, "".join(f"{each}\n" for each in (*known, way)).encode())
 
 
-def _search_facts(context: RunContext, spec: PruningSpec, search: _Search, source: _Search | None) -> dict[str, Any]:
+def _search_facts(
+    context: RunContext, spec: PruningSpec, search: FinishedSearch, source: FinishedSearch | None
+) -> dict[str, Any]:
     """What a result says of the search, by field of `TicketFacts`; a critical set is left in the run's folder, too."""
     facts: dict[str, Any] = {}
     data = context.data.search
@@ -162,7 +131,7 @@ def _search_facts(context: RunContext, spec: PruningSpec, search: _Search, sourc
     if search.task is not None:
         class_ids, flops = context.run.class_ids, search.training_flops
         facts["search_data"] = search.task.facts(class_ids, images=search.images, flops=flops)
-    critical = search.found.found.critical
+    critical = search.found.critical
     if critical is not None:
         if context.folder is not None:
             path = context.folder / CRITICAL_FILE
@@ -172,11 +141,15 @@ def _search_facts(context: RunContext, spec: PruningSpec, search: _Search, sourc
 
 
 def _prac_facts(
-    context: RunContext, spec: PruningSpec, critical: CriticalSet, search: _Search, source: _Search | None
+    context: RunContext,
+    spec: PruningSpec,
+    critical: CriticalSet,
+    search: FinishedSearch,
+    source: FinishedSearch | None,
 ) -> PracFacts:
     every = context.data.search.train_ids
     ids = tuple(every[position] for position in critical.positions.tolist())
-    levels, finding = search.found.found.levels, source or search
+    levels, finding = search.found.levels, source or search
     return PracFacts(
         samples=len(every),
         selected=critical.count,
@@ -184,26 +157,38 @@ def _prac_facts(
         search_updates=sum(level.prac.updates for level in levels if level.prac is not None),
         vanilla_updates=spec.search_updates(context.config.train, len(every)),
         source_updates=0 if source is None else source.updates,
-        source_levels=() if source is None else tuple(each.prac for each in source.found.found.levels if each.prac),
+        source_levels=() if source is None else tuple(each.prac for each in source.found.levels if each.prac),
         images=finding.images,
         flops=finding.flops,
-        device_seconds=finding.found.seconds,
+        device_seconds=finding.seconds,
     )
 
 
 @dataclass(frozen=True)
 class FinishedSearch:
-    """A search at its end.
+    """A search at its end, and what it took, whoever did it.
 
     Attributes:
         origin: the weights at the rewind point, which is ``rewind`` updates after the start.
         pretraining: the dense training up to there.
+        updates: up to the rewind point and of all levels.
+        images, training_flops: samples drawn in these, and their operations.
+        task: what it trained in place of the config; None: the config.
     """
 
     found: Found
     origin: Weights
     pretraining: History
     rewind: int
+    updates: int
+    images: int
+    training_flops: float
+    task: SearchTask | None = None
+
+    @property
+    def flops(self) -> float:
+        """Of training and of scoring."""
+        return self.training_flops + self.found.scoring_flops
 
     @property
     def seconds(self) -> float:
@@ -217,10 +202,6 @@ def search_ticket(spec: PruningSpec, trainer: LevelTrainer, *, fixed: CriticalSe
 
     Args:
         fixed: a critical set to train on, in place of one of the search's own.
-
-    Raises:
-        ValueError: the rewind point is not before the end of training.
-        Diverged: a loss or a score is no number.
     """
     dense = trainer.dense
     rewind = spec.rewind_step(dense.spec, dense.trained_samples)
@@ -230,7 +211,11 @@ def search_ticket(spec: PruningSpec, trainer: LevelTrainer, *, fixed: CriticalSe
         search = Search(spec, trainer, scorer, origin, rewind)
     else:
         search = PracSearch(spec, trainer, scorer, origin, rewind, spec.prac, fixed)
-    return FinishedSearch(search.find(), origin, pretraining, rewind)
+    found = search.find()
+    whole = dense.steps - rewind
+    updates = rewind + sum(whole if level.prac is None else level.prac.updates for level in found.levels)
+    flops = updates * trainer.step_flops
+    return FinishedSearch(found, origin, pretraining, rewind, updates, updates * dense.spec.batch_size, flops)
 
 
 @dataclass(frozen=True)
@@ -255,9 +240,6 @@ def train_found_ticket(spec: PruningSpec, trainer: LevelTrainer, search: Finishe
 
     Args:
         trainer: how the ticket is trained, and on which data; the search may have had others.
-
-    Raises:
-        Diverged: a loss is no number.
     """
     found, dense = search.found, trainer.dense
     mask, weights = _subnetwork(spec, trainer, found, search.origin)

@@ -9,14 +9,7 @@ from functools import partial
 import torch
 
 from dlth_bench.datasets.registry import class_catalog, image_dataset, train_sizes
-from dlth_bench.protocols.measurements import (
-    BarrierSpec,
-    FewShotSpec,
-    FirstStablePointSpec,
-    MeasurementSpec,
-    TicketProbeSpec,
-    TransferSpec,
-)
+from dlth_bench.protocols import measurements
 from dlth_bench.protocols.methods import FinetuneSpec, LinearSpec
 from dlth_bench.protocols.protocol import Config
 from dlth_bench.protocols.tickets import GraspScore, PruningSpec, SearchSpec, SnipScore, SynflowScore, part
@@ -73,18 +66,18 @@ class Measurements:
         """
         return summed(map(self._of, self.config.measure))
 
-    def _of(self, spec: MeasurementSpec) -> Work:
+    def _of(self, spec: measurements.MeasurementSpec) -> Work:
         match spec:
-            case BarrierSpec():
+            case measurements.BarrierSpec():
                 start = 0 if spec.start is None else spec.start.in_steps(self.config.train, sum(self.sizes))
                 return self._updates(start + 2 * (self._end - (start or self.start)))
-            case FirstStablePointSpec():
+            case measurements.FirstStablePointSpec():
                 return self._first_stable_point(spec)
-            case FewShotSpec():
+            case measurements.FewShotSpec():
                 return self._few_shot(spec)
-            case TicketProbeSpec():
+            case measurements.TicketProbeSpec():
                 return self._ticket_probe(spec)
-            case TransferSpec():
+            case measurements.TransferSpec():
                 return self._transfer(spec)
         return Work()  # the others watch the config's own training
 
@@ -97,23 +90,23 @@ class Measurements:
         step = self.counts.step(self.config, self.classes)
         return updates(steps, self.config.train.batch_size, step)
 
-    def _first_stable_point(self, spec: FirstStablePointSpec) -> Work:
+    def _first_stable_point(self, spec: measurements.FirstStablePointSpec) -> Work:
         """The search cannot make more updates than that: up to each probed point once, from there on twice."""
         most = costliest_search(lambda point: 2 * self._end - round(point / spec.parts * self._end), spec.parts)
         return self._updates(most) + Work(at_most=True)
 
-    def _few_shot(self, spec: FewShotSpec) -> Work:
+    def _few_shot(self, spec: measurements.FewShotSpec) -> Work:
         samples = sum(min(spec.per_class, size) for size in self.sizes)
         return training(of_few_samples(spec.train, samples), samples, self.counts.step(self.config, self.classes))
 
-    def _ticket_probe(self, spec: TicketProbeSpec) -> Work:
+    def _ticket_probe(self, spec: measurements.TicketProbeSpec) -> Work:
         pixels, samples = self.counts.pixels(self.config), sum(self.probed)
         encoder, image = untrained(self.config, pixels, 2).encoder, empty(pixels)
         widths = [features.shape[1] for features in block_features(encoder, spec.blocks, image, pixels)]
         extraction = forward_flops(lambda one: in_batches(encoder, one, pixels), image, samples)
         return _fitted(spec, samples, widths, self.classes, extraction)
 
-    def _transfer(self, spec: TransferSpec) -> Work:
+    def _transfer(self, spec: measurements.TransferSpec) -> Work:
         own, dataset = self.counts.pixels(self.config), image_dataset(spec.dataset)
         classes = len(spec.classes or class_catalog(spec.dataset).ids)
         samples = sum(train_sizes(spec.dataset, classes, spec.images_per_class))
@@ -124,7 +117,11 @@ class Measurements:
 
 
 def _fitted(
-    spec: TicketProbeSpec | TransferSpec, samples: int, widths: Sequence[int], classes: int, extraction: float
+    spec: measurements.TicketProbeSpec | measurements.TransferSpec,
+    samples: int,
+    widths: Sequence[int],
+    classes: int,
+    extraction: float,
 ) -> Work:
     """Classifiers of frozen features of several widths; the images are those that features are computed of, once."""
     train, batch_norm = of_few_samples(spec.train, samples), spec.batch_norm

@@ -98,11 +98,7 @@ def measure_barrier(spec: BarrierSpec, subject: Subject) -> MeasurementFinding:
 
 
 def measure_path(subject: Subject, name: str, points: int, calibration_samples: int | None) -> PathErrors:
-    """Train two networks from the subject's start and measure the line between them.
-
-    Args:
-        name: under which the draws of the two are made, and their files kept.
-    """
+    """Train two networks from the subject's start, their draws and files under a name, and measure the line between."""
     trainer = subject.trainer
     children = [trainer.level(f"{name}-{child}", subject.weights, subject.mask, subject.start) for child in "ab"]
     (one, first), (other, second) = children

@@ -15,6 +15,7 @@ from dlth_bench.datasets.registry import image_dataset
 from dlth_bench.protocols.measurements import FewShotSpec, TicketProbeSpec, TransferSpec
 from dlth_bench.protocols.methods import LinearSpec
 from dlth_bench.protocols.recipe import TrainSpec
+from dlth_bench.training.data import shuffled_classes
 from dlth_bench.training.evaluation import BATCH, LinearProbe, extract_features, in_batches, top1
 from dlth_bench.training.flops import forward_flops, stage_flops
 from dlth_bench.training.measurements.barrier import recalibrate
@@ -30,18 +31,6 @@ _BLOCKS = frozenset({"BasicBlock", "Bottleneck", "BottleneckBlock"})
 """Classes of residual blocks in timm and torchvision."""
 
 
-def residual_blocks(encoder: nn.Module) -> list[nn.Module]:
-    """The residual blocks of a network in their order.
-
-    Raises:
-        InputError: it has none.
-    """
-    found = [module for module in encoder.modules() if type(module).__name__ in _BLOCKS]
-    if not found:
-        raise InputError("this backbone has no residual blocks to probe")
-    return found
-
-
 @torch.no_grad()
 def block_features(encoder: nn.Module, blocks: Sequence[int], images: StageSamples, pixels: Pixels) -> list[Tensor]:
     """For each block (the first being 1) the means over places of its output, float (samples, channels).
@@ -49,7 +38,9 @@ def block_features(encoder: nn.Module, blocks: Sequence[int], images: StageSampl
     Raises:
         InputError: the network has no such block.
     """
-    modules = residual_blocks(encoder)
+    modules = [module for module in encoder.modules() if type(module).__name__ in _BLOCKS]
+    if not modules:
+        raise InputError("this backbone has no residual blocks to probe")
     for block in blocks:
         if block > len(modules):
             raise InputError(f"block {block} to probe; this backbone has {len(modules)} residual blocks")
@@ -150,19 +141,12 @@ def few_of_each(labels: Tensor, per_class: int, seed: int) -> Tensor:
 
     They are nested: the samples of a smaller number are among those of a larger one of the same seed.
     """
-    generator = torch.Generator().manual_seed(seed)
-    order = torch.randperm(len(labels), generator=generator)
-    own = labels.cpu()[order]
-    chosen = [order[own == label][:per_class] for label in range(int(labels.max()) + 1)]
-    return torch.cat(chosen).sort().values.to(labels.device)
+    classes = shuffled_classes(labels, torch.Generator().manual_seed(seed))
+    return torch.cat([members[:per_class] for members in classes]).sort().values.to(labels.device)
 
 
 def measure_ticket_probe(spec: TicketProbeSpec, subject: Subject) -> MeasurementFinding:
-    """Validation accuracy of a probe at each of the blocks.
-
-    Raises:
-        InputError: the backbone has no such block.
-    """
+    """Validation accuracy of a probe at each of the blocks; errors as of `block_features`."""
     encoder, trainer = subject.network().encoder, subject.trainer
     pixels = trainer.pixels
     if spec.recalibrated:

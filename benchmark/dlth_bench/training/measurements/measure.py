@@ -26,8 +26,7 @@ def make_records(
 ) -> dict[str, Observer]:
     """Observers of the config's dense training, for the measurements that take one, by kind.
 
-    Args:
-        splits: images and labels, by ``train`` and ``val``.
+    ``splits`` has images and labels of ``train`` and ``val``.
     """
     found: dict[str, Observer] = {}
     for spec in specs:
@@ -41,11 +40,7 @@ def make_records(
 def add_measurements(
     outcome: RunOutcome, specs: Sequence[MeasurementSpec], subject: Subject, records: Mapping[str, Observer]
 ) -> RunOutcome:
-    """The outcome with all of these measurements, and what they cost.
-
-    Args:
-        records: as for `measure`.
-    """
+    """The outcome with all of these measurements, and what they cost; ``records`` are those of `make_records`."""
     found = [measure(spec, subject, records) for spec in specs]
     return replace(
         outcome,

@@ -31,10 +31,8 @@ def search_first_stable(barrier_at: Callable[[int], float], parts: int, threshol
     """Search the starting points 0 to ``parts - 1`` for the first one whose barrier is below the threshold.
 
     Both ends of the range are probed first, so that a network that is stable at once, or never, is told apart from
-    one at the edge; then the range is halved, ceil(log2(parts - 1)) probes more.
-
-    Args:
-        barrier_at: the barrier between two trainings that part there; called once for each point.
+    one at the edge; then the range is halved, ceil(log2(parts - 1)) probes more. ``barrier_at``, the barrier between
+    two trainings that part there, is called once for each point.
     """
     probes: dict[int, float] = {}
 
@@ -62,11 +60,7 @@ def search_first_stable(barrier_at: Callable[[int], float], parts: int, threshol
 
 
 def costliest_search(cost_at: Callable[[int], int], parts: int) -> int:
-    """The most that the probes of a search can cost together, whatever it finds.
-
-    Args:
-        cost_at: of a probe.
-    """
+    """The most that the probes of a search can cost together, whatever it finds; ``cost_at`` is that of one."""
 
     def most(low: int, high: int) -> int:
         if high - low <= 1:

@@ -38,22 +38,14 @@ class LimitedData:
         return labels if self.kept is None else _renumbered(labels, self.kept)
 
     def digest(self, labels: Tensor) -> str:
-        """SHA-256 (hex) of the positions and the labels of their samples.
-
-        Args:
-            labels: int64, of all of the run's samples, as they are trained with.
-        """
+        """SHA-256 (hex) of the positions and of their labels among ``labels``, those of all of the run's samples."""
         positions = torch.arange(len(labels)) if self.positions is None else self.positions
         parts = (positions, labels.cpu()[positions])
         return hashlib.sha256(b"".join(each.numpy().astype("<i8").tobytes() for each in parts)).hexdigest()
 
 
 def limited_data(spec: SearchSpec, labels: Tensor, classes: int, seed: int) -> LimitedData:
-    """The part that a spec leaves of a run's samples, drawn by streams of the run's seed.
-
-    Args:
-        labels: int64 (samples,) on the CPU, of ``classes`` classes.
-    """
+    """What a spec leaves of a run's samples with ``labels`` int64 (samples,) on the CPU; by streams of its seed."""
     data = LimitedData(None, labels)
     if spec.share_of_samples is not None:
         positions = few_labelled(labels, spec.share_of_samples, seed)

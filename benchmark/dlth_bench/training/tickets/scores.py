@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn.modules.batchnorm import _NormBase
 
 from dlth_bench.protocols.tickets import GraspScore, ScoreSpec, SnipScore
+from dlth_bench.training.data import shuffled_classes
 from dlth_bench.training.loop import Diverged
 from dlth_bench.training.methods.method import Method
 from dlth_bench.training.methods.supervised import Supervised, as_classifier
@@ -137,10 +138,7 @@ def scoring_batches(
     """
     if isinstance(samples, TokenSamples):
         raise TypeError("scores are of networks for images")
-    order = torch.randperm(len(labels), generator=generator)
-    ordered = labels.cpu()[order]
-    picked = [order[ordered == label][:per_class] for label in torch.unique(ordered) if label >= 0]
-    chosen = torch.cat(picked)
+    chosen = torch.cat([members[:per_class] for members in shuffled_classes(labels, generator)])
     chosen = chosen[torch.randperm(len(chosen), generator=generator)]
     batches = []
     for part in chosen.tensor_split(-(-len(chosen) // SCORING_BATCH)):
