@@ -52,12 +52,7 @@ def in_batches(function: Callable[[Tensor], Tensor], images: StageSamples, pixel
 
 
 def class_accuracy(logits: Tensor, labels: Tensor, classes: int) -> tuple[list[float], list[int]]:
-    """Top-1 accuracy and number of samples of each class.
-
-    Args:
-        logits: (samples, classes).
-        labels: int64 (samples,).
-    """
+    """Top-1 accuracy and number of samples of each class; logits (samples, classes), labels int64 (samples,)."""
     correct = (logits.argmax(1) == labels).double()
     counts = torch.bincount(labels, minlength=classes)
     hits = torch.zeros(classes, dtype=torch.float64, device=labels.device).index_add_(0, labels, correct)
@@ -88,10 +83,7 @@ class RunOutcome:
 
 
 def result_fields(outcome: RunOutcome, data: Resident, classes: int) -> dict[str, Any]:
-    """The fields of the result of a finished run that do not name it.
-
-    Args:
-        data: what the evaluated network was trained on, and the validation samples.
+    """The fields of the result of a finished run that do not name it; ``data`` trained the evaluated network.
 
     Raises:
         Diverged: the scores of the trained model are not finite.

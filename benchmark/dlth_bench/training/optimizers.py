@@ -21,11 +21,10 @@ from dlth_bench.training.methods.method import Method, Moment
 def build_optimizer(spec: OptimizerSpec, module: nn.Module, *, cpu_speed: bool = True) -> Optimizer:
     """An optimizer over the trained parameters of ``module``; its rates are set before each step by `set_rates`.
 
-    Args:
-        cpu_speed: whether to take the faster SGD and AdamW of `cpu_speed.optimizers` for parameters on a CPU.
+    With ``cpu_speed`` it is the faster SGD or AdamW of `cpu_speed.optimizers` for parameters on a CPU.
     """
     groups = parameter_groups(spec, module)
-    fast = cpu_speed and _on_cpu(groups)
+    fast = cpu_speed and all(parameter.device.type == "cpu" for group in groups for parameter in group["params"])
     match spec.kind:
         case "sgd":
             sparse = isinstance(module, Method) and module.sparse
@@ -45,10 +44,6 @@ def build_optimizer(spec: OptimizerSpec, module: nn.Module, *, cpu_speed: bool =
                 group["always_adapt"] = group["decays"]
             clip, trust = spec.trust_clip, spec.trust_coefficient
             return Lars(groups, lr=spec.lr, momentum=spec.momentum, trust_coeff=trust, trust_clip=clip)
-
-
-def _on_cpu(groups: list[dict[str, Any]]) -> bool:
-    return all(parameter.device.type == "cpu" for group in groups for parameter in group["params"])
 
 
 def _start_momenta(optimizer: SGD) -> SGD:
@@ -139,11 +134,7 @@ def weight_decay(spec: OptimizerSpec, moment: Moment) -> float:
 
 
 def set_rates(spec: OptimizerSpec, optimizer: Optimizer, moment: Moment, drops: int = 0) -> None:
-    """Put the step's learning rate and weight decay into every group.
-
-    Args:
-        drops: of a plateau schedule until now.
-    """
+    """Put the step's learning rate, after the drops of a plateau schedule, and weight decay into every group."""
     lr, decay = learning_rate(spec, moment), weight_decay(spec, moment)
     if spec.schedule == "plateau":
         lr *= spec.gamma**drops

@@ -106,7 +106,9 @@ class _PartDropout(nn.Dropout):
     def forward(self, input: Tensor) -> Tensor:
         if self.part is None or not self.training or not self.p:
             return super().forward(input)
-        return input * self.part.of(super().forward(input.new_ones(_whole_shape(input, self.part))))
+        return input * self.part.of(
+            super().forward(input.new_ones((self.part.whole_length(len(input)), *input.shape[1:])))
+        )
 
 
 class _PartDropPath(DropPath):
@@ -125,10 +127,6 @@ class _PartStochasticDepth(StochasticDepth):  # type: ignore[misc]  # torchvisio
         if self.part is None or not self.training or self.mode != "row" or not self.p:
             return super().forward(input)  # type: ignore[no-any-return]
         return input * self.part.of(super().forward(_one_a_sample(input, self.part)))
-
-
-def _whole_shape(tensor: Tensor, part: BatchPart) -> tuple[int, ...]:
-    return (part.whole_length(len(tensor)), *tensor.shape[1:])
 
 
 def _one_a_sample(tensor: Tensor, part: BatchPart) -> Tensor:

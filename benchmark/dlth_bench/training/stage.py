@@ -24,8 +24,7 @@ from dlth_bench.training.tickets.masks import Masking
 def epoch_order(stage: Stage, generator: torch.Generator) -> Tensor:
     """Positions of the samples of an epoch, one batch after the other, int64 on the CPU; they may end in a part of one.
 
-    Args:
-        generator: of the epoch, on the CPU.
+    The generator, on the CPU, is the epoch's.
     """
     if stage.method.half_labelled:
         positions = torch.arange(len(stage.labels)) if stage.trained is None else stage.trained
@@ -48,19 +47,15 @@ class Observer(Protocol):
 
     def begin(self) -> None:
         """Called before the first update; not when the stage goes on from a checkpoint."""
-        ...
 
     def after_step(self, step: int) -> bool:
         """Called after update ``step`` (from 0); returns whether the stage ends with it."""
-        ...
 
     def state(self) -> dict[str, Tensor]:
         """All that it has seen, by name."""
-        ...
 
     def restore(self, state: dict[str, Tensor]) -> None:
         """The inverse of ``state``."""
-        ...
 
 
 def observer_tensors(observers: Mapping[str, Observer]) -> dict[str, Tensor]:
@@ -186,11 +181,7 @@ BatchReader = Callable[[int, Tensor], Any]
 
 
 def batch_reader(stage: Stage, part: BatchPart | None = None) -> BatchReader:
-    """How the batches of a stage are read: from a tensor, from files ahead of their use, or as the samples have it.
-
-    Args:
-        part: of every batch; None: all of it.
-    """
+    """How batches, or a part of each, are read: from a tensor, from files ahead of their use, or as the samples do."""
     samples = stage.samples
     if isinstance(samples, Tensor):
         return lambda step, positions: samples.index_select(0, positions)  # small images byte by byte, unlike [...]

@@ -41,7 +41,6 @@ class ImageSet(Protocol):
 
     def open(self, index: int) -> Image.Image:
         """In RGB; raises whatever a decoder raises for what it cannot read."""
-        ...
 
 
 @dataclass(frozen=True)
