@@ -29,12 +29,11 @@ _RANGES: dict[MetricUnit, tuple[float, float]] = {
 class Metric(Frozen):
     """A number that a run leaves."""
 
-    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$", description="As results call it.")]
-    unit: Annotated[
-        MetricUnit,
-        Field(description="fraction: 0 to 1, shown in percent; events: a mean count, 0 or more; ratio: any number."),
-    ]
-    direction: Annotated[Literal["higher", "lower"], Field(description="Which way is better.")]
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$", description="As results call it.")
+    unit: MetricUnit = Field(
+        description="fraction: 0 to 1, shown in percent; events: a mean count, 0 or more; ratio: any number."
+    )
+    direction: Literal["higher", "lower"] = Field(description="Which way is better.")
 
     @property
     def range(self) -> tuple[float, float]:
@@ -99,16 +98,14 @@ Series = Annotated[tuple[float, ...], Field(max_length=100_000)]
 class Measured(Frozen):
     """What one measurement of a run found, beside its accuracy."""
 
-    kind: Annotated[str, Field(max_length=40, description="Which measurement: the kind of its spec.")]
-    values: Annotated[tuple[MeasuredValue, ...], Field(max_length=100)]
-    series: Annotated[
-        dict[str, Series],
-        Field(max_length=20, description="What the values were computed from, by name."),
-    ] = Field(default_factory=dict)
-    notes: Annotated[
-        tuple[Annotated[str, Field(max_length=300)], ...],
-        Field(max_length=20, description="What a reader must know before believing the values."),
-    ] = ()
+    kind: str = Field(max_length=40, description="Which measurement: the kind of its spec.")
+    values: tuple[MeasuredValue, ...] = Field(max_length=100)
+    series: dict[str, Series] = Field(
+        default_factory=dict, max_length=20, description="What the values were computed from, by name."
+    )
+    notes: tuple[Annotated[str, Field(max_length=300)], ...] = Field(
+        (), max_length=20, description="What a reader must know before believing the values."
+    )
 
 
 def amount(mean: float | None, std: float | None = None, metric: Metric = ACCURACY) -> str:
@@ -155,14 +152,13 @@ class BarrierSpec(Frozen):
 
     kind: Literal["barrier"]
     trains: ClassVar[bool] = True
-    start: Annotated[
-        RewindPoint | None,
-        Field(description="Where the two part; None: at a ticket's rewind point, else at the initial weights."),
-    ] = None
+    start: RewindPoint | None = Field(
+        None, description="Where the two part; None: at a ticket's rewind point, else at the initial weights."
+    )
     points: Points = 30
-    calibration_samples: Annotated[
-        int | None, Field(gt=1, description="Training samples that norms are recalibrated on; None: all.")
-    ] = None
+    calibration_samples: int | None = Field(
+        None, gt=1, description="Training samples that norms are recalibrated on; None: all."
+    )
 
     @property
     def metrics(self) -> tuple[Metric, ...]:
@@ -179,13 +175,13 @@ class FirstStablePointSpec(Frozen):
 
     kind: Literal["first_stable_point"]
     trains: ClassVar[bool] = True
-    threshold: Annotated[float, Field(gt=0, lt=1, description="Barriers below it are none.")] = 0.02
-    parts: Annotated[int, Field(ge=2, le=100_000, description="Equal parts of training that the point is told in.")]
+    threshold: float = Field(0.02, gt=0, lt=1, description="Barriers below it are none.")
+    parts: int = Field(ge=2, le=100_000, description="Equal parts of training that the point is told in.")
     points: Points = 30
-    recalibrated: Annotated[bool, Field(description="Whether the barrier is that of recalibrated norms.")] = False
-    calibration_samples: Annotated[
-        int | None, Field(gt=1, description="Training samples that norms are recalibrated on; None: all.")
-    ] = None
+    recalibrated: bool = Field(False, description="Whether the barrier is that of recalibrated norms.")
+    calibration_samples: int | None = Field(
+        None, gt=1, description="Training samples that norms are recalibrated on; None: all."
+    )
 
     @property
     def metrics(self) -> tuple[Metric, ...]:
@@ -217,9 +213,9 @@ class ConvergenceSpec(Frozen):
 
     kind: Literal["convergence"]
     trains: ClassVar[bool] = False
-    splits: Annotated[
-        tuple[Literal["train", "val"], ...], Field(min_length=1, description="Samples that accuracies are of.")
-    ] = ("val",)
+    splits: tuple[Literal["train", "val"], ...] = Field(
+        ("val",), min_length=1, description="Samples that accuracies are of."
+    )
 
     @property
     def metrics(self) -> tuple[Metric, ...]:
@@ -234,8 +230,8 @@ class FewShotSpec(Frozen):
 
     kind: Literal["few_shot"]
     trains: ClassVar[bool] = True
-    per_class: Annotated[int, Field(gt=0, description="Training samples of each class, fewer where there are fewer.")]
-    train: Annotated[TrainSpec, Field(description="The batch is smaller where there are fewer samples.")]
+    per_class: int = Field(gt=0, description="Training samples of each class, fewer where there are fewer.")
+    train: TrainSpec = Field(description="The batch is smaller where there are fewer samples.")
 
     @property
     def metrics(self) -> tuple[Metric, ...]:
@@ -250,14 +246,14 @@ class TicketProbeSpec(Frozen):
 
     kind: Literal["ticket_probe"]
     trains: ClassVar[bool] = True
-    blocks: Annotated[
-        tuple[Annotated[int, Field(gt=0)], ...], Field(min_length=1, description="Residual blocks, the first being 1.")
-    ]
+    blocks: tuple[Annotated[int, Field(gt=0)], ...] = Field(
+        min_length=1, description="Residual blocks, the first being 1."
+    )
     train: TrainSpec
-    recalibrated: Annotated[
-        bool, Field(description="Whether batch norms take the statistics of the probe's training samples.")
-    ] = True
-    batch_norm: Annotated[bool, Field(description="Normalise features by an affine-free batch norm.")] = False
+    recalibrated: bool = Field(
+        True, description="Whether batch norms take the statistics of the probe's training samples."
+    )
+    batch_norm: bool = Field(False, description="Normalise features by an affine-free batch norm.")
 
     @property
     def metrics(self) -> tuple[Metric, ...]:
@@ -269,18 +265,18 @@ class TransferSpec(Frozen):
 
     kind: Literal["transfer"]
     trains: ClassVar[bool] = True
-    dataset: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
-    classes: Annotated[tuple[str, ...], Field(description="Of the dataset, in its order; none given: all.")] = ()
-    images_per_class: Annotated[
-        int | None, Field(gt=0, description="Training samples a class, the first in the dataset's order; None: all.")
-    ] = None
-    pixel_mean: Annotated[tuple[float, ...], Field(min_length=1, description="Subtracted from pixels in [0, 1].")]
-    pixel_std: Annotated[tuple[float, ...], Field(min_length=1, description="Divides pixels after that.")]
+    dataset: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")
+    classes: tuple[str, ...] = Field((), description="Of the dataset, in its order; none given: all.")
+    images_per_class: int | None = Field(
+        None, gt=0, description="Training samples a class, the first in the dataset's order; None: all."
+    )
+    pixel_mean: tuple[float, ...] = Field(min_length=1, description="Subtracted from pixels in [0, 1].")
+    pixel_std: tuple[float, ...] = Field(min_length=1, description="Divides pixels after that.")
     train: TrainSpec
-    recalibrated: Annotated[
-        bool, Field(description="Whether batch norms take the statistics of the other dataset's training samples.")
-    ] = True
-    batch_norm: Annotated[bool, Field(description="Normalise features by an affine-free batch norm.")] = False
+    recalibrated: bool = Field(
+        True, description="Whether batch norms take the statistics of the other dataset's training samples."
+    )
+    batch_norm: bool = Field(False, description="Normalise features by an affine-free batch norm.")
 
     @property
     def metrics(self) -> tuple[Metric, ...]:

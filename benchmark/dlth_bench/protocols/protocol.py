@@ -21,13 +21,9 @@ from dlth_bench.util.model import Frozen, digest_of
 class Cost(Frozen):
     """What training took, summed over the runs it stands for."""
 
-    images: Annotated[
-        int, Field(ge=0, le=10**18, description="Samples drawn in training, all views of one counted once.")
-    ]
-    flops: Annotated[float, Field(ge=0, le=1e40, description="Floating-point operations of all training steps.")]
-    device_seconds: Annotated[
-        float, Field(ge=0, le=1e15, description="Wall seconds times devices, of all training steps.")
-    ]
+    images: int = Field(ge=0, le=10**18, description="Samples drawn in training, all views of one counted once.")
+    flops: float = Field(ge=0, le=1e40, description="Floating-point operations of all training steps.")
+    device_seconds: float = Field(ge=0, le=1e15, description="Wall seconds times devices, of all training steps.")
 
 
 class ConfigReference(Frozen):
@@ -36,11 +32,11 @@ class ConfigReference(Frozen):
     Under a protocol that ranks by another metric, all of these are that metric's values, in its unit.
     """
 
-    accuracies: Annotated[tuple[float, ...], Field(description="Last-epoch top-1, one value a seed.")] = ()
+    accuracies: tuple[float, ...] = Field((), description="Last-epoch top-1, one value a seed.")
     mean: float | None = None
-    std: Annotated[float | None, Field(ge=0, description="Standard deviation over seeds, if published.")] = None
-    source: Annotated[str, Field(description="Where a published value stands.")] = ""
-    cost: Annotated[Cost | None, Field(description="Cost of all seeds together.")] = None
+    std: float | None = Field(None, ge=0, description="Standard deviation over seeds, if published.")
+    source: str = Field("", description="Where a published value stands.")
+    cost: Cost | None = Field(None, description="Cost of all seeds together.")
 
     @model_validator(mode="after")
     def _one_kind(self) -> Self:
@@ -60,16 +56,15 @@ class ConfigReference(Frozen):
 class Reference(Frozen):
     """The full data's accuracies and where they come from."""
 
-    source: Annotated[str, Field(description="How the values came about: a measurement or a publication.")]
-    date: Annotated[datetime.date, Field(description="Day of the measurement or publication.")]
+    source: str = Field(description="How the values came about: a measurement or a publication.")
+    date: datetime.date = Field(description="Day of the measurement or publication.")
     hardware: str = ""
-    versions: Annotated[dict[str, str], Field(default_factory=dict)]
-    commit: Annotated[str, Field(description="Commit of the code that measured the values.")] = ""
-    assumed_std: Annotated[
-        float | None,
-        Field(ge=0, description="Std over seeds to reckon with where a published value states none, as a fraction."),
-    ] = None
-    configs: Annotated[dict[str, ConfigReference], Field(min_length=1)]
+    versions: dict[str, str] = Field(default_factory=dict)
+    commit: str = Field("", description="Commit of the code that measured the values.")
+    assumed_std: float | None = Field(
+        None, ge=0, description="Std over seeds to reckon with where a published value states none, as a fraction."
+    )
+    configs: dict[str, ConfigReference] = Field(min_length=1)
 
 
 Accuracy = Annotated[float, Field(ge=0, le=1, description="Top-1 accuracy as a fraction.")]
@@ -84,22 +79,20 @@ class Config(Frozen):
     """One cell of the grid: a method on a backbone, how it is trained and how it is evaluated."""
 
     name: Slug
-    title: Annotated[str, Field(max_length=80, description="The name shown in tables.")]
+    title: str = Field(max_length=80, description="The name shown in tables.")
     backbone: Backbone
     method: MethodSpec
     train: TrainSpec
-    evaluation: Annotated[EvaluationSpec | None, Field(description="None: the method's own head (supervised).")] = None
-    eval_view: Annotated[EvalViewSpec | None, Field(description="What evaluation sees; None: the image as it is.")] = (
-        None
+    evaluation: EvaluationSpec | None = Field(None, description="None: the method's own head (supervised).")
+    eval_view: EvalViewSpec | None = Field(None, description="What evaluation sees; None: the image as it is.")
+    pruning: PruningSpec | None = Field(
+        None, description="The search for a ticket, which is evaluated; None: all weights stay."
     )
-    pruning: Annotated[
-        PruningSpec | None, Field(description="The search for a ticket, which is evaluated; None: all weights stay.")
-    ] = None
-    removal: Annotated[RemovalSpec | None, Field(description="Samples that go before training; None: none do.")] = None
-    measure: Annotated[
-        tuple[MeasurementSpec, ...], Field(description="What the result says beside the accuracy, in this order.")
-    ] = ()
-    notes: Annotated[tuple[str, ...], Field(description="What differs from the paper and the original code.")] = ()
+    removal: RemovalSpec | None = Field(None, description="Samples that go before training; None: none do.")
+    measure: tuple[MeasurementSpec, ...] = Field(
+        (), description="What the result says beside the accuracy, in this order."
+    )
+    notes: tuple[str, ...] = Field((), description="What differs from the paper and the original code.")
 
     @property
     def recipe_digest(self) -> str:
@@ -193,25 +186,23 @@ class Config(Frozen):
 class UnderfitGate(Frozen):
     """A floor under which a run says nothing about its recipe; a scorecard lists the configs below it."""
 
-    min_train_accuracy: Annotated[float, Field(ge=0, le=1, description="Last training accuracy of the evaluation.")]
+    min_train_accuracy: float = Field(ge=0, le=1, description="Last training accuracy of the evaluation.")
 
 
 class Protocol(Frozen):
     """A frozen, versioned benchmark."""
 
     name: Slug
-    version: Annotated[int, Field(ge=1)]
+    version: int = Field(ge=1)
     title: str
     description: str = ""
     data: DataSpec
-    budget: Annotated[Unit, Field(description="What stays fixed when the data shrink.")]
-    seeds: Annotated[tuple[int, ...], Field(min_length=1)]
+    budget: Unit = Field(description="What stays fixed when the data shrink.")
+    seeds: tuple[int, ...] = Field(min_length=1)
     subset: SubsetRule
     underfit: UnderfitGate | None = None
-    metric: Annotated[Metric, Field(description="What configs are ranked by; the last-epoch top-1 by default.")] = (
-        ACCURACY
-    )
-    configs: Annotated[tuple[Config, ...], Field(min_length=3)]
+    metric: Metric = Field(ACCURACY, description="What configs are ranked by; the last-epoch top-1 by default.")
+    configs: tuple[Config, ...] = Field(min_length=3)
     reference: Reference | None = None
 
     @property
