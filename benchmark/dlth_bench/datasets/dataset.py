@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 
 from dlth_bench.datasets.catalog import ClassCatalog, SampleCatalog, Split
 from dlth_bench.util.errors import InputError
-from dlth_bench.util.model import Frozen
+from dlth_bench.util.model import Digest, Frozen
 from dlth_bench.util.text import quoted
 
 if TYPE_CHECKING:
@@ -116,19 +116,20 @@ Dataset = ImageDataset | TextDataset
 Slug = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
 """The name of a dataset, protocol or config."""
 
+ImagesPerClass = Annotated[
+    int | None, Field(gt=0, description="Training samples a class, the first in the dataset's order; None: all.")
+]
+
 
 class DataSpec(Frozen):
     """Which samples a protocol trains on and evaluates on."""
 
     dataset: Slug
-    manifest_digest: str | None = Field(
+    manifest_digest: Digest | None = Field(
         None,
-        pattern=r"^[0-9a-f]{64}$",
         description="SHA-256 of the dataset's manifest; None: the result records the digest found.",
     )
-    images_per_class: int | None = Field(
-        None, gt=0, description="Training samples a class, the first in the dataset's order; None: all."
-    )
+    images_per_class: ImagesPerClass = None
     image_size: int | None = Field(
         None, gt=0, description="Side in pixels of the images that methods see; None: the dataset's own, or 224."
     )

@@ -12,6 +12,7 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
+from dlth_bench.datasets.dataset import ImagesPerClass, Slug
 from dlth_bench.protocols.recipe import TrainSpec
 from dlth_bench.protocols.tickets import RewindPoint
 from dlth_bench.util.model import Frozen
@@ -29,7 +30,7 @@ _RANGES: dict[MetricUnit, tuple[float, float]] = {
 class Metric(Frozen):
     """A number that a run leaves."""
 
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$", description="As results call it.")
+    name: Slug = Field(description="As results call it.")
     unit: MetricUnit = Field(
         description="fraction: 0 to 1, shown in percent; events: a mean count, 0 or more; ratio: any number."
     )
@@ -140,6 +141,17 @@ def explained(metric: Metric) -> str:
     return f"{metric.title}, {unit}, {metric.direction} is better"
 
 
+def _higher(name: str) -> Metric:
+    return Metric(name=name, unit="fraction", direction="higher")
+
+
+def _lower(name: str) -> Metric:
+    return Metric(name=name, unit="fraction", direction="lower")
+
+
+CalibrationSamples = Annotated[
+    int | None, Field(gt=1, description="Training samples that norms are recalibrated on; None: all.")
+]
 Points = Annotated[int, Field(ge=3, le=1000, description="Places on the line, both ends included, evenly spaced.")]
 
 
@@ -152,18 +164,13 @@ class BarrierSpec(Frozen):
 
     kind: Literal["barrier"]
     trains: ClassVar[bool] = True
+    metrics: ClassVar[tuple[Metric, ...]] = (_lower("barrier"), _lower("recalibrated-barrier"))
+    """With batch-norm statistics on the line as well, and with such that are computed anew at each place."""
     start: RewindPoint | None = Field(
         None, description="Where the two part; None: at a ticket's rewind point, else at the initial weights."
     )
     points: Points = 30
-    calibration_samples: int | None = Field(
-        None, gt=1, description="Training samples that norms are recalibrated on; None: all."
-    )
-
-    @property
-    def metrics(self) -> tuple[Metric, ...]:
-        """With batch-norm statistics on the line as well, and with such that are computed anew at each place."""
-        return _lower("barrier"), _lower("recalibrated-barrier")
+    calibration_samples: CalibrationSamples = None
 
 
 class FirstStablePointSpec(Frozen):
@@ -175,18 +182,13 @@ class FirstStablePointSpec(Frozen):
 
     kind: Literal["first_stable_point"]
     trains: ClassVar[bool] = True
+    metrics: ClassVar[tuple[Metric, ...]] = (_lower("first-stable-point"),)
+    """As a fraction of training; 0: the initial weights are stable."""
     threshold: float = Field(0.02, gt=0, lt=1, description="Barriers below it are none.")
     parts: int = Field(ge=2, le=100_000, description="Equal parts of training that the point is told in.")
     points: Points = 30
     recalibrated: bool = Field(False, description="Whether the barrier is that of recalibrated norms.")
-    calibration_samples: int | None = Field(
-        None, gt=1, description="Training samples that norms are recalibrated on; None: all."
-    )
-
-    @property
-    def metrics(self) -> tuple[Metric, ...]:
-        """As a fraction of training; 0: the initial weights are stable."""
-        return (_lower("first-stable-point"),)
+    calibration_samples: CalibrationSamples = None
 
 
 class ForgettingSpec(Frozen):
@@ -197,12 +199,12 @@ class ForgettingSpec(Frozen):
 
     kind: Literal["forgetting"]
     trains: ClassVar[bool] = False
-
-    @property
-    def metrics(self) -> tuple[Metric, ...]:
-        """Mean events of a sample (0 of one that was never right), and shares of samples."""
-        events = Metric(name="forgetting-events", unit="events", direction="lower")
-        return events, _higher("unforgettable-share"), _lower("never-learned-share")
+    metrics: ClassVar[tuple[Metric, ...]] = (
+        Metric(name="forgetting-events", unit="events", direction="lower"),
+        _higher("unforgettable-share"),
+        _lower("never-learned-share"),
+    )
+    """Mean events of a sample (0 of one that was never right), and shares of samples."""
 
 
 class ConvergenceSpec(Frozen):
@@ -265,11 +267,9 @@ class TransferSpec(Frozen):
 
     kind: Literal["transfer"]
     trains: ClassVar[bool] = True
-    dataset: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")
+    dataset: Slug
     classes: tuple[str, ...] = Field((), description="Of the dataset, in its order; none given: all.")
-    images_per_class: int | None = Field(
-        None, gt=0, description="Training samples a class, the first in the dataset's order; None: all."
-    )
+    images_per_class: ImagesPerClass = None
     pixel_mean: tuple[float, ...] = Field(min_length=1, description="Subtracted from pixels in [0, 1].")
     pixel_std: tuple[float, ...] = Field(min_length=1, description="Divides pixels after that.")
     train: TrainSpec
@@ -334,11 +334,3 @@ def measurement_problem(
         if spec.kind == "forgetting" and (mixes or repeats):
             return "forgetting needs samples that are presented one by one: no mixup, cutmix or repeats"
     return ""
-
-
-def _higher(name: str) -> Metric:
-    return Metric(name=name, unit="fraction", direction="higher")
-
-
-def _lower(name: str) -> Metric:
-    return Metric(name=name, unit="fraction", direction="lower")

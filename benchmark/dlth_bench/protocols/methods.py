@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import Field, model_validator
 
@@ -281,13 +281,7 @@ def _one_view(text: str) -> ViewTexts:
 METHODS: Registry[MethodEntry] = Registry(
     "method",
     (
-        MethodEntry(spec=BarlowTwinsSpec, views=_two_views),
-        MethodEntry(spec=BYOLSpec, views=_two_views),
-        MethodEntry(spec=NNCLRSpec, views=_two_views),
-        MethodEntry(spec=SimCLRSpec, views=_two_views),
-        MethodEntry(spec=SimSiamSpec, views=_two_views),
-        MethodEntry(spec=SwAVSpec, views=_two_views),
-        MethodEntry(spec=VICRegSpec, views=_two_views),
+        *(MethodEntry(spec=spec, views=_two_views) for spec in get_args(TwoViewMethodSpec)),
         MethodEntry(spec=MoCoSpec, views=_one_view("2 crops: {}")),
         MethodEntry(spec=DINOSpec, views=_dino_views),
         MethodEntry(spec=MAESpec, views=_one_view("1 crop: {}"), backbone="vit"),

@@ -13,7 +13,7 @@ from dlth_bench.datasets.dataset import DataSpec, Slug
 from dlth_bench.protocols.measurements import ACCURACY, MeasurementSpec, Metric, measurement_problem
 from dlth_bench.protocols.methods import METHODS, EvaluationSpec, MethodSpec
 from dlth_bench.protocols.recipe import Backbone, EvalViewSpec, TrainSpec, Unit
-from dlth_bench.protocols.tickets import PruningSpec, RemovalSpec
+from dlth_bench.protocols.tickets import FLOW_SCORES, PruningSpec, RemovalSpec
 from dlth_bench.subsets.subset import SubsetRule
 from dlth_bench.util.model import Frozen, digest_of
 
@@ -100,82 +100,73 @@ class Config(Frozen):
         return digest_of(self.model_copy(update={"name": "", "title": "", "notes": ()}))
 
     @model_validator(mode="after")
-    def _evaluable(self) -> Self:
+    def _parts_fit(self) -> Self:
+        problem = self._evaluation_problem() or self._pruning_problem() or self._measurement_problem()
+        if problem:
+            raise ValueError(f"config {self.name}: {problem}")
+        return self
+
+    def _evaluation_problem(self) -> str:
         entry = METHODS[self.method.kind]
         if (entry.labels != "none") != (self.evaluation is None):
-            raise ValueError(f"config {self.name}: supervised methods, and only they, take no evaluation")
+            return "supervised methods, and only they, take no evaluation"
         if entry.labels == "some" and self.train.repeats > 1:
-            raise ValueError(
-                f"config {self.name}: the method {entry.name} draws its batches itself and takes no repeats"
-            )
-        self._check_text()
+            return f"the method {entry.name} draws its batches itself and takes no repeats"
+        problem = self._text_problem()
+        if problem:
+            return problem
         if entry.backbone and self.backbone.kind != entry.backbone:
-            raise ValueError(f"config {self.name}: {entry.name} needs a {entry.backbone} backbone")
+            return f"{entry.name} needs a {entry.backbone} backbone"
         if self.evaluation is not None and self.evaluation.kind == "linear":
             depth = self.backbone.depth if self.backbone.kind == "vit" else 0
             needed = {"pooled": 0, "cls": 1, "cls_and_mean": 1, "cls_last4": 4}[self.evaluation.features]
             if depth < needed:
-                raise ValueError(
-                    f"config {self.name}: features {self.evaluation.features} need a vit of {needed} or more blocks"
-                )
-        return self
+                return f"features {self.evaluation.features} need a vit of {needed} or more blocks"
+        return ""
 
-    def _check_text(self) -> None:
+    def _text_problem(self) -> str:
         if (self.method.kind == "text") != (self.backbone.kind == "embedding_bag"):
-            raise ValueError(f"config {self.name}: the method text, and only it, takes an embedding_bag")
+            return "the method text, and only it, takes an embedding_bag"
         optimizer = self.train.optimizer
         if self.method.kind != "text":
-            stages = [self.train] if self.evaluation is None else [self.train, self.evaluation.train]
-            if any(stage.held_out for stage in stages):
-                raise ValueError(f"config {self.name}: only the method text holds samples out")
-        elif optimizer.kind != "sgd" or optimizer.momentum or optimizer.weight_decay:
+            held_out = self.train.held_out or (self.evaluation is not None and self.evaluation.train.held_out)
+            return "only the method text holds samples out" if held_out else ""
+        if optimizer.kind != "sgd" or optimizer.momentum or optimizer.weight_decay:
             # Gradients of embeddings are sparse: momentum and decay would touch all rows at every step.
-            raise ValueError(f"config {self.name}: the method text takes sgd without momentum and weight decay")
+            return "the method text takes sgd without momentum and weight decay"
+        return ""
 
-    @model_validator(mode="after")
-    def _prunable(self) -> Self:
-        if self.pruning is None:
-            return self
-        if self.method.kind != "supervised" or self.method.weight_average is not None:
-            raise ValueError(f"config {self.name}: pruning needs a supervised method without weight average")
-        search, score = self.pruning.search, self.pruning.score.kind
-        problem = "" if search is None else search.problem(score, self.train)
+    def _pruning_problem(self) -> str:
+        pruning, method, backbone = self.pruning, self.method, self.backbone
+        if pruning is None:
+            return ""
+        if method.kind != "supervised" or method.weight_average is not None:
+            return "pruning needs a supervised method without weight average"
+        score = pruning.score.kind
+        problem = "" if pruning.search is None else pruning.search.problem(score, self.train)
         if problem:
-            raise ValueError(f"config {self.name}: {problem}")
-        if self.pruning.prac is not None and (self.method.mixup or self.method.cutmix or self.train.repeats > 1):
+            return problem
+        if pruning.prac is not None and (method.mixup or method.cutmix or self.train.repeats > 1):
             # A mixed sample has no label of its own to forget, and a repeated one no order in its batch.
-            raise ValueError(f"config {self.name}: prac needs training without mixup, cutmix and repeats")
-        flow = self.pruning.score.kind in {"snip", "grasp", "synflow"}
-        if flow and self.backbone.kind == "vit":
-            raise ValueError(f"config {self.name}: score {self.pruning.score.kind} is of convolutional networks")
-        untrained = self.pruning.scored == "rewound" and self.pruning.rewind is None
-        if flow and untrained and self.backbone.kind == "resnet" and self.backbone.zero_init_residual:
+            return "prac needs training without mixup, cutmix and repeats"
+        if score not in FLOW_SCORES:
+            return ""
+        if backbone.kind == "vit":
+            return f"score {score} is of convolutional networks"
+        untrained = pruning.scored == "rewound" and pruning.rewind is None
+        if untrained and backbone.kind == "resnet" and backbone.zero_init_residual:
             # Nothing flows through a branch that ends in a norm of weight 0, so all of its scores were 0.
-            raise ValueError(
-                f"config {self.name}: score {self.pruning.score.kind} of initial weights needs "
-                "zero_init_residual: false of the backbone"
-            )
-        return self
+            return f"score {score} of initial weights needs zero_init_residual: false of the backbone"
+        return ""
 
-    @model_validator(mode="after")
-    def _measurable(self) -> Self:
-        method = self.method
+    def _measurement_problem(self) -> str:
+        method, prunes, repeats = self.method, self.pruning is not None, self.train.repeats > 1
+        supervised = method.kind == "supervised" and method.weight_average is None
         mixes = method.kind == "supervised" and bool(method.mixup or method.cutmix)
-        problem = measurement_problem(
-            self.measure,
-            supervised=method.kind == "supervised" and method.weight_average is None,
-            prunes=self.pruning is not None,
-            mixes=mixes,
-            repeats=self.train.repeats > 1,
-        )
-        if problem:
-            raise ValueError(f"config {self.name}: {problem}")
-        dense = method.kind == "supervised" and method.weight_average is None and self.pruning is None
-        if self.removal is not None and (not dense or mixes or self.train.repeats > 1):
-            raise ValueError(
-                f"config {self.name}: removal needs a dense supervised training on samples presented one by one"
-            )
-        return self
+        problem = measurement_problem(self.measure, supervised=supervised, prunes=prunes, mixes=mixes, repeats=repeats)
+        if not problem and self.removal is not None and (not supervised or prunes or mixes or repeats):
+            return "removal needs a dense supervised training on samples presented one by one"
+        return problem
 
     @property
     def metrics(self) -> tuple[Metric, ...]:
@@ -225,13 +216,11 @@ class Protocol(Frozen):
         for index, config in enumerate(self.configs):
             if config.name in names:
                 raise _wrong(f"a config before it is called {config.name}, too", "configs", index, "name")
-            if config.train.duration.unit != self.budget:
-                problem = f"must be in {self.budget}, the protocol's budget"
-                raise _wrong(problem, "configs", index, "train", "duration")
             search = None if config.pruning is None else config.pruning.search
-            if search is not None and search.train is not None and search.train.duration.unit != self.budget:
-                problem = f"must be in {self.budget}, the protocol's budget"
-                raise _wrong(problem, "configs", index, "pruning", "search", "train", "duration")
+            for train, at in ((config.train, ()), (search.train if search else None, ("pruning", "search"))):
+                if train is not None and train.duration.unit != self.budget:
+                    problem = f"must be in {self.budget}, the protocol's budget"
+                    raise _wrong(problem, "configs", index, *at, "train", "duration")
             self._check_measured(index, config)
             names.append(config.name)
         self._check_reference(names)

@@ -11,18 +11,22 @@ from dlth_bench.util.model import Frozen
 Unit = Literal["epochs", "steps", "images"]
 
 
-class Duration(Frozen):
+class ExactlyOne(Frozen):
+    """A model of which exactly one field is given."""
+
+    @model_validator(mode="after")
+    def _one_given(self) -> Self:
+        if len(self.model_dump(exclude_none=True)) != 1:
+            raise ValueError(f"give exactly one of {', '.join(type(self).model_fields)}")
+        return self
+
+
+class Duration(ExactlyOne):
     """A training length given in exactly one unit: ``{epochs: 20}``, ``{steps: 500}`` or ``{images: 64000}``."""
 
     epochs: float | None = Field(None, gt=0, description="Passes over the training samples.")
     steps: int | None = Field(None, gt=0, description="Optimizer updates.")
     images: int | None = Field(None, gt=0, description="Samples drawn, all views of one counted once.")
-
-    @model_validator(mode="after")
-    def _one_unit(self) -> Self:
-        if len(self.model_dump(exclude_none=True)) != 1:
-            raise ValueError("give exactly one of epochs, steps, images")
-        return self
 
     @property
     def unit(self) -> Unit:
@@ -42,7 +46,7 @@ class Duration(Frozen):
             return self.steps
         if self.images is not None:
             return max(1, round(self.images / batch_size))
-        assert self.epochs is not None  # guaranteed by _one_unit; tells the type checker
+        assert self.epochs is not None  # guaranteed by ExactlyOne; tells the type checker
         return max(1, round(self.epochs * (samples // batch_size)))
 
 
@@ -157,10 +161,7 @@ class AugmentSpec(Frozen):
 
     size: int | None = Field(None, gt=0, description="Side of the view in pixels; None: the image's own.")
     crop_scale: Range = Field(
-        (
-            1.0,
-            1.0,
-        ),
+        (1.0, 1.0),
         description="Area of the crop as a fraction of the image's.",
     )
     crop_ratio: Range = Field((0.75, 4 / 3), description="Width over height of the crop.")
@@ -176,10 +177,7 @@ class AugmentSpec(Frozen):
     grayscale: Probability = Field(0.0, description="Chance of losing all colour.")
     blur: Probability = Field(0.0, description="Chance of a Gaussian blur.")
     blur_sigma: Range = Field(
-        (
-            0.1,
-            2.0,
-        ),
+        (0.1, 2.0),
         description="Standard deviation of the blur in pixels.",
     )
     solarize: Probability = Field(0.0, description="Chance of inverting pixels of at least 128.")

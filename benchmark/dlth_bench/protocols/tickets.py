@@ -15,9 +15,12 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from dlth_bench.protocols.methods import METHODS, ExemplarSpec, RotNetSpec, S4LSpec, SupervisedSpec
-from dlth_bench.protocols.recipe import AugmentSpec, Backbone, Duration, TrainSpec
+from dlth_bench.protocols.recipe import AugmentSpec, Backbone, Duration, ExactlyOne, TrainSpec
 from dlth_bench.util.errors import InputError
-from dlth_bench.util.model import Frozen
+from dlth_bench.util.model import Digest, Frozen
+
+FLOW_SCORES = frozenset({"snip", "grasp", "synflow"})
+"""Scores by what flows through the network."""
 
 SearchMethodSpec = Annotated[SupervisedSpec | RotNetSpec | ExemplarSpec | S4LSpec, Field(discriminator="kind")]
 
@@ -60,7 +63,7 @@ class SearchSpec(Frozen):
             return "the search takes no weight average"
         if METHODS[method.kind].labels == "some" and (self.train or train).repeats > 1:
             return f"a search with {method.kind} draws its batches itself and takes no repeats"
-        if method.kind != "supervised" and score in {"snip", "grasp", "synflow"}:
+        if method.kind != "supervised" and score in FLOW_SCORES:
             return f"score {score} is of supervised searches, the method {method.kind} is none"
         return ""
 
@@ -101,8 +104,7 @@ class SearchData(Frozen):
     permuted: int = Field(0, ge=0, description="Samples whose label is another's, of another class.")
     images: int = Field(ge=0, description="Samples drawn in its trainings; part of the run's cost.")
     flops: float = Field(ge=0, description="Operations of its trainings; part of the run's cost.")
-    digest: str = Field(
-        pattern=r"^[0-9a-f]{64}$",
+    digest: Digest = Field(
         description="SHA-256 of the positions (int64, in the run's order) and then the labels (int64; -1: none).",
     )
 
@@ -154,7 +156,7 @@ class PracFacts(Frozen):
 
     samples: int = Field(ge=1, description="All samples.")
     selected: int = Field(ge=0, description="Samples of the last critical set.")
-    set_digest: str = Field(pattern=r"^[0-9a-f]{64}$", description="Of the set as a subset of the dataset.")
+    set_digest: Digest = Field(description="Of the set as a subset of the dataset.")
     search_updates: int = Field(ge=0, description="Updates of the search's levels.")
     vanilla_updates: int = Field(ge=1, description="Updates of as many levels on all samples.")
     source_updates: int = Field(
@@ -176,7 +178,7 @@ class PracFacts(Frozen):
         return self.selected / self.samples
 
 
-class LayerDepth(Frozen):
+class LayerDepth(ExactlyOne):
     """The first prunable layers, from the input on in the order of the network's modules; all others stay dense.
 
     In a ResNet that order goes stage by stage, with the convolutions of shortcuts: the first 11, 24 and 43 of a
@@ -185,12 +187,6 @@ class LayerDepth(Frozen):
 
     layers: int | None = Field(None, gt=0, description="How many layers.")
     share: float | None = Field(None, gt=0, le=1, description="Part of all prunable layers, at least one.")
-
-    @model_validator(mode="after")
-    def _one_unit(self) -> Self:
-        if (self.layers is None) == (self.share is None):
-            raise ValueError("give exactly one of layers, share")
-        return self
 
     def count(self, layers: int) -> int:
         """How many of a network's prunable ``layers`` are pruned.
@@ -209,7 +205,7 @@ class LayerDepth(Frozen):
 Share = Annotated[float, Field(gt=0, lt=1)]
 
 
-class RewindPoint(Frozen):
+class RewindPoint(ExactlyOne):
     """A point of training, counted from its start and in exactly one unit."""
 
     epochs: float | None = Field(None, gt=0, description="Passes over the training samples.")
@@ -218,12 +214,6 @@ class RewindPoint(Frozen):
         None, gt=0, description="Samples drawn, all views of one counted once: late resetting by samples seen."
     )
     fraction: Share | None = Field(None, description="Part of all updates of the training.")
-
-    @model_validator(mode="after")
-    def _one_unit(self) -> Self:
-        if len(self.model_dump(exclude_none=True)) != 1:
-            raise ValueError("give exactly one of epochs, steps, images, fraction")
-        return self
 
     def in_steps(self, train: TrainSpec, samples: int) -> int:
         """Updates before the point, in a training on ``samples``; at least one.
