@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
+from dlth_bench.board.figures.drawing import Material
+from dlth_bench.board.row import Row
 from dlth_bench.board.submission import Submission
 from dlth_bench.board.submission_folder import StoredSubmission, read_submission, write_submission
 from dlth_bench.datasets.dataset import DataSpec
@@ -170,3 +173,17 @@ def card_of(accuracies: Mapping[str, Sequence[float]], full: Mapping[str, tuple[
 def stored_with(name: str, scorecard: Scorecard, **given: object) -> StoredSubmission:
     """A submission in memory whose scorecard is made up; for what only reads metadata and scorecard."""
     return StoredSubmission(metadata_of(tiny_protocol(), SUBSET, name, **given), SUBSET, (), scorecard, Path(name))
+
+
+def material_with(scorecards: Mapping[str, Scorecard], protocol: Protocol | None = None) -> Material:
+    """What figures are drawn from: rows without a rank, whose names may be what no submission's can be."""
+    stored = stored_with("any", card_with(0.5))
+    rows = [
+        Row(
+            protocol or tiny_protocol(),
+            replace(stored, metadata=stored.metadata.model_copy(update={"name": name}), scorecard=card),
+            None,
+        )
+        for name, card in scorecards.items()
+    ]
+    return Material(protocol or tiny_protocol(), rows)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dlth_bench.board.rank import Rank, SameCost
+from dlth_bench.board.rank import Rank, SameCost, is_random
+from dlth_bench.board.submission import Submission
 from dlth_bench.board.submission_folder import Status, StoredSubmission
 from dlth_bench.protocols.protocol import Cost, Protocol
 from dlth_bench.scoring.comparison import AmongRandom
-from dlth_bench.scoring.scorecard import CorrelationScore
+from dlth_bench.scoring.scorecard import CorrelationScore, Scorecard
 from dlth_bench.util.text import correlation, count, duration, interval
 
 
@@ -28,6 +29,19 @@ class Row:
     rank: Rank | None
     random: AmongRandom | None = None
     same_cost: SameCost | None = None
+
+    @property
+    def metadata(self) -> Submission:
+        return self.submission.metadata
+
+    @property
+    def card(self) -> Scorecard:
+        return self.submission.scorecard
+
+    @property
+    def is_random(self) -> bool:
+        """Whether it says that it is a random subset."""
+        return is_random(self.submission.metadata.policy)
 
     @property
     def status(self) -> Status:
@@ -68,15 +82,7 @@ def status_text(row: Row) -> str:
 
 
 def correlation_facts(score: CorrelationScore) -> dict[str, float | bool | None]:
-    return {
-        "value": score.value,
-        "low": score.low,
-        "high": score.high,
-        "configs_low": score.configs_low,
-        "configs_high": score.configs_high,
-        "ceiling": score.ceiling,
-        "reaches_ceiling": score.reaches_ceiling,
-    }
+    return score.model_dump(exclude={"p_value", "disattenuated"})
 
 
 def correlation_text(score: CorrelationScore) -> str:

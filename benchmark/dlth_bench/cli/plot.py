@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from dlth_bench.board.figures import Kind, Material, find_kind, is_random
-from dlth_bench.board.figures.pareto import Resource
+from dlth_bench.board.figures import Kind, find_kind
+from dlth_bench.board.figures.drawing import Material, Resource
 from dlth_bench.board.markdown import board_rows
 from dlth_bench.board.row import Row
 from dlth_bench.board.submission_folder import read_submissions
@@ -92,7 +92,7 @@ def _material(
     rows = board_rows(read_submissions(submissions, spec.name), spec)
     if not rows:
         raise InputError(f"no submission of {spec.key}", source=printable(str(submissions)))
-    random = [row for row in rows if is_random(row)]
+    random = [row for row in rows if row.is_random]
     return Material(
         protocol=spec,
         rows=_chosen(rows, random, names, asked, spec),

@@ -16,6 +16,7 @@ from rich.progress import track
 from rich.table import Table
 from rich.text import Text
 
+from dlth_bench.board.figures.drawing import write
 from dlth_bench.board.figures.perceptron import perceptron_figure
 from dlth_bench.cli.shared import options
 from dlth_bench.paper.perceptron import RULES, Line, Rule, Setting, document, lines, simulated
@@ -56,7 +57,7 @@ def theory(
     progress = Console(stderr=True)
     errors = list(track(simulated(setting, RULES, chosen), "seeds", total=seeds, console=progress))
     found = lines(setting, RULES, errors)
-    written = perceptron_figure(setting, RULES, found, seeds, output)
+    written = write(lambda: perceptron_figure(setting, RULES, found, seeds), output)
     if as_json:
         typer.echo(json.dumps(document(setting, RULES, found, list(chosen)), indent=2))
         return

@@ -12,6 +12,7 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
+from dlth_bench.datasets.dataset import ImagesPerClass, Slug
 from dlth_bench.protocols.recipe import TrainSpec
 from dlth_bench.protocols.tickets import RewindPoint
 from dlth_bench.util.model import Frozen
@@ -29,12 +30,11 @@ _RANGES: dict[MetricUnit, tuple[float, float]] = {
 class Metric(Frozen):
     """A number that a run leaves."""
 
-    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$", description="As results call it.")]
-    unit: Annotated[
-        MetricUnit,
-        Field(description="fraction: 0 to 1, shown in percent; events: a mean count, 0 or more; ratio: any number."),
-    ]
-    direction: Annotated[Literal["higher", "lower"], Field(description="Which way is better.")]
+    name: Slug = Field(description="As results call it.")
+    unit: MetricUnit = Field(
+        description="fraction: 0 to 1, shown in percent; events: a mean count, 0 or more; ratio: any number."
+    )
+    direction: Literal["higher", "lower"] = Field(description="Which way is better.")
 
     @property
     def range(self) -> tuple[float, float]:
@@ -99,16 +99,14 @@ Series = Annotated[tuple[float, ...], Field(max_length=100_000)]
 class Measured(Frozen):
     """What one measurement of a run found, beside its accuracy."""
 
-    kind: Annotated[str, Field(max_length=40, description="Which measurement: the kind of its spec.")]
-    values: Annotated[tuple[MeasuredValue, ...], Field(max_length=100)]
-    series: Annotated[
-        dict[str, Series],
-        Field(max_length=20, description="What the values were computed from, by name."),
-    ] = Field(default_factory=dict)
-    notes: Annotated[
-        tuple[Annotated[str, Field(max_length=300)], ...],
-        Field(max_length=20, description="What a reader must know before believing the values."),
-    ] = ()
+    kind: str = Field(max_length=40, description="Which measurement: the kind of its spec.")
+    values: tuple[MeasuredValue, ...] = Field(max_length=100)
+    series: dict[str, Series] = Field(
+        default_factory=dict, max_length=20, description="What the values were computed from, by name."
+    )
+    notes: tuple[Annotated[str, Field(max_length=300)], ...] = Field(
+        (), max_length=20, description="What a reader must know before believing the values."
+    )
 
 
 def amount(mean: float | None, std: float | None = None, metric: Metric = ACCURACY) -> str:
@@ -143,6 +141,17 @@ def explained(metric: Metric) -> str:
     return f"{metric.title}, {unit}, {metric.direction} is better"
 
 
+def _higher(name: str) -> Metric:
+    return Metric(name=name, unit="fraction", direction="higher")
+
+
+def _lower(name: str) -> Metric:
+    return Metric(name=name, unit="fraction", direction="lower")
+
+
+CalibrationSamples = Annotated[
+    int | None, Field(gt=1, description="Training samples that norms are recalibrated on; None: all.")
+]
 Points = Annotated[int, Field(ge=3, le=1000, description="Places on the line, both ends included, evenly spaced.")]
 
 
@@ -155,19 +164,13 @@ class BarrierSpec(Frozen):
 
     kind: Literal["barrier"]
     trains: ClassVar[bool] = True
-    start: Annotated[
-        RewindPoint | None,
-        Field(description="Where the two part; None: at a ticket's rewind point, else at the initial weights."),
-    ] = None
+    metrics: ClassVar[tuple[Metric, ...]] = (_lower("barrier"), _lower("recalibrated-barrier"))
+    """With batch-norm statistics on the line as well, and with such that are computed anew at each place."""
+    start: RewindPoint | None = Field(
+        None, description="Where the two part; None: at a ticket's rewind point, else at the initial weights."
+    )
     points: Points = 30
-    calibration_samples: Annotated[
-        int | None, Field(gt=1, description="Training samples that norms are recalibrated on; None: all.")
-    ] = None
-
-    @property
-    def metrics(self) -> tuple[Metric, ...]:
-        """With batch-norm statistics on the line as well, and with such that are computed anew at each place."""
-        return _lower("barrier"), _lower("recalibrated-barrier")
+    calibration_samples: CalibrationSamples = None
 
 
 class FirstStablePointSpec(Frozen):
@@ -179,18 +182,13 @@ class FirstStablePointSpec(Frozen):
 
     kind: Literal["first_stable_point"]
     trains: ClassVar[bool] = True
-    threshold: Annotated[float, Field(gt=0, lt=1, description="Barriers below it are none.")] = 0.02
-    parts: Annotated[int, Field(ge=2, le=100_000, description="Equal parts of training that the point is told in.")]
+    metrics: ClassVar[tuple[Metric, ...]] = (_lower("first-stable-point"),)
+    """As a fraction of training; 0: the initial weights are stable."""
+    threshold: float = Field(0.02, gt=0, lt=1, description="Barriers below it are none.")
+    parts: int = Field(ge=2, le=100_000, description="Equal parts of training that the point is told in.")
     points: Points = 30
-    recalibrated: Annotated[bool, Field(description="Whether the barrier is that of recalibrated norms.")] = False
-    calibration_samples: Annotated[
-        int | None, Field(gt=1, description="Training samples that norms are recalibrated on; None: all.")
-    ] = None
-
-    @property
-    def metrics(self) -> tuple[Metric, ...]:
-        """As a fraction of training; 0: the initial weights are stable."""
-        return (_lower("first-stable-point"),)
+    recalibrated: bool = Field(False, description="Whether the barrier is that of recalibrated norms.")
+    calibration_samples: CalibrationSamples = None
 
 
 class ForgettingSpec(Frozen):
@@ -201,12 +199,12 @@ class ForgettingSpec(Frozen):
 
     kind: Literal["forgetting"]
     trains: ClassVar[bool] = False
-
-    @property
-    def metrics(self) -> tuple[Metric, ...]:
-        """Mean events of a sample (0 of one that was never right), and shares of samples."""
-        events = Metric(name="forgetting-events", unit="events", direction="lower")
-        return events, _higher("unforgettable-share"), _lower("never-learned-share")
+    metrics: ClassVar[tuple[Metric, ...]] = (
+        Metric(name="forgetting-events", unit="events", direction="lower"),
+        _higher("unforgettable-share"),
+        _lower("never-learned-share"),
+    )
+    """Mean events of a sample (0 of one that was never right), and shares of samples."""
 
 
 class ConvergenceSpec(Frozen):
@@ -217,9 +215,9 @@ class ConvergenceSpec(Frozen):
 
     kind: Literal["convergence"]
     trains: ClassVar[bool] = False
-    splits: Annotated[
-        tuple[Literal["train", "val"], ...], Field(min_length=1, description="Samples that accuracies are of.")
-    ] = ("val",)
+    splits: tuple[Literal["train", "val"], ...] = Field(
+        ("val",), min_length=1, description="Samples that accuracies are of."
+    )
 
     @property
     def metrics(self) -> tuple[Metric, ...]:
@@ -234,8 +232,8 @@ class FewShotSpec(Frozen):
 
     kind: Literal["few_shot"]
     trains: ClassVar[bool] = True
-    per_class: Annotated[int, Field(gt=0, description="Training samples of each class, fewer where there are fewer.")]
-    train: Annotated[TrainSpec, Field(description="The batch is smaller where there are fewer samples.")]
+    per_class: int = Field(gt=0, description="Training samples of each class, fewer where there are fewer.")
+    train: TrainSpec = Field(description="The batch is smaller where there are fewer samples.")
 
     @property
     def metrics(self) -> tuple[Metric, ...]:
@@ -250,14 +248,14 @@ class TicketProbeSpec(Frozen):
 
     kind: Literal["ticket_probe"]
     trains: ClassVar[bool] = True
-    blocks: Annotated[
-        tuple[Annotated[int, Field(gt=0)], ...], Field(min_length=1, description="Residual blocks, the first being 1.")
-    ]
+    blocks: tuple[Annotated[int, Field(gt=0)], ...] = Field(
+        min_length=1, description="Residual blocks, the first being 1."
+    )
     train: TrainSpec
-    recalibrated: Annotated[
-        bool, Field(description="Whether batch norms take the statistics of the probe's training samples.")
-    ] = True
-    batch_norm: Annotated[bool, Field(description="Normalise features by an affine-free batch norm.")] = False
+    recalibrated: bool = Field(
+        True, description="Whether batch norms take the statistics of the probe's training samples."
+    )
+    batch_norm: bool = Field(False, description="Normalise features by an affine-free batch norm.")
 
     @property
     def metrics(self) -> tuple[Metric, ...]:
@@ -269,18 +267,16 @@ class TransferSpec(Frozen):
 
     kind: Literal["transfer"]
     trains: ClassVar[bool] = True
-    dataset: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
-    classes: Annotated[tuple[str, ...], Field(description="Of the dataset, in its order; none given: all.")] = ()
-    images_per_class: Annotated[
-        int | None, Field(gt=0, description="Training samples a class, the first in the dataset's order; None: all.")
-    ] = None
-    pixel_mean: Annotated[tuple[float, ...], Field(min_length=1, description="Subtracted from pixels in [0, 1].")]
-    pixel_std: Annotated[tuple[float, ...], Field(min_length=1, description="Divides pixels after that.")]
+    dataset: Slug
+    classes: tuple[str, ...] = Field((), description="Of the dataset, in its order; none given: all.")
+    images_per_class: ImagesPerClass = None
+    pixel_mean: tuple[float, ...] = Field(min_length=1, description="Subtracted from pixels in [0, 1].")
+    pixel_std: tuple[float, ...] = Field(min_length=1, description="Divides pixels after that.")
     train: TrainSpec
-    recalibrated: Annotated[
-        bool, Field(description="Whether batch norms take the statistics of the other dataset's training samples.")
-    ] = True
-    batch_norm: Annotated[bool, Field(description="Normalise features by an affine-free batch norm.")] = False
+    recalibrated: bool = Field(
+        True, description="Whether batch norms take the statistics of the other dataset's training samples."
+    )
+    batch_norm: bool = Field(False, description="Normalise features by an affine-free batch norm.")
 
     @property
     def metrics(self) -> tuple[Metric, ...]:
@@ -338,11 +334,3 @@ def measurement_problem(
         if spec.kind == "forgetting" and (mixes or repeats):
             return "forgetting needs samples that are presented one by one: no mixup, cutmix or repeats"
     return ""
-
-
-def _higher(name: str) -> Metric:
-    return Metric(name=name, unit="fraction", direction="higher")
-
-
-def _lower(name: str) -> Metric:
-    return Metric(name=name, unit="fraction", direction="lower")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import Field, model_validator
 
@@ -18,35 +18,35 @@ Weight = Annotated[float, Field(ge=0)]
 class TwoViewSpec(Frozen):
     """What they have in common: two augmentations and a projection head."""
 
-    views: Annotated[tuple[AugmentSpec, AugmentSpec], Field(description="Augmentation of each view.")]
-    hidden_dim: Annotated[Width, Field(description="Width of the projection head's hidden layers.")]
-    dim: Annotated[Width, Field(description="Width of the projection.")]
+    views: tuple[AugmentSpec, AugmentSpec] = Field(description="Augmentation of each view.")
+    hidden_dim: Width = Field(description="Width of the projection head's hidden layers.")
+    dim: Width = Field(description="Width of the projection.")
 
 
 class BarlowTwinsSpec(TwoViewSpec):
     """Cross-correlation of the two views' features made the identity (Zbontar et al. 2021)."""
 
     kind: Literal["barlow_twins"]
-    redundancy_weight: Annotated[Weight, Field(description="Weight of the off-diagonal terms; lambda.")] = 0.005
-    loss_scale: Annotated[float, Field(gt=0, description="Factor of the whole loss.")] = 1.0
+    redundancy_weight: Weight = Field(0.005, description="Weight of the off-diagonal terms; lambda.")
+    loss_scale: float = Field(1.0, gt=0, description="Factor of the whole loss.")
 
 
 class BYOLSpec(TwoViewSpec):
     """An online network predicts a momentum target's projection of the other view (Grill et al. 2020)."""
 
     kind: Literal["byol"]
-    predictor_dim: Annotated[Width, Field(description="Width of the predictor's hidden layer.")]
-    momentum: Annotated[EMA, Field(description="Target momentum at the start; a cosine takes it to 1.")] = 0.996
-    loss_scale: Annotated[float, Field(gt=0, description="Factor of the whole loss.")] = 1.0
+    predictor_dim: Width = Field(description="Width of the predictor's hidden layer.")
+    momentum: EMA = Field(0.996, description="Target momentum at the start; a cosine takes it to 1.")
+    loss_scale: float = Field(1.0, gt=0, description="Factor of the whole loss.")
 
 
 class NNCLRSpec(TwoViewSpec):
     """Contrast in which a queue's nearest neighbour stands for one view (Dwibedi et al. 2021)."""
 
     kind: Literal["nnclr"]
-    predictor_dim: Annotated[Width, Field(description="Width of the predictor's hidden layer.")]
+    predictor_dim: Width = Field(description="Width of the predictor's hidden layer.")
     temperature: Temperature = 0.1
-    queue: Annotated[int, Field(gt=0, description="Projections kept as neighbours; at least the batch size.")]
+    queue: int = Field(gt=0, description="Projections kept as neighbours; at least the batch size.")
 
 
 class SimCLRSpec(TwoViewSpec):
@@ -60,22 +60,22 @@ class SimSiamSpec(TwoViewSpec):
     """A predictor and a stopped gradient, without negatives or momentum (Chen and He 2021)."""
 
     kind: Literal["simsiam"]
-    predictor_dim: Annotated[Width, Field(description="Width of the predictor's hidden layer.")]
+    predictor_dim: Width = Field(description="Width of the predictor's hidden layer.")
 
 
 class SwAVSpec(TwoViewSpec):
     """Each view predicts the other's balanced assignment to prototypes (Caron et al. 2020)."""
 
     kind: Literal["swav"]
-    prototypes: Annotated[int, Field(gt=0, description="Number of prototypes.")]
+    prototypes: int = Field(gt=0, description="Number of prototypes.")
     temperature: Temperature = 0.1
-    sinkhorn_iterations: Annotated[int, Field(ge=0)] = 3
-    sinkhorn_epsilon: Annotated[float, Field(gt=0, description="Entropy regularisation of the assignment.")] = 0.05
-    queue: Annotated[int, Field(ge=0, description="Projections kept of each view to balance over; 0: none.")] = 0
-    queue_start: Annotated[Probability, Field(description="Fraction of training before the queue is used.")] = 0.0
-    freeze_prototypes: Annotated[
-        Probability, Field(description="Fraction of training during which the prototypes stay fixed.")
-    ] = 0.0
+    sinkhorn_iterations: int = Field(3, ge=0)
+    sinkhorn_epsilon: float = Field(0.05, gt=0, description="Entropy regularisation of the assignment.")
+    queue: int = Field(0, ge=0, description="Projections kept of each view to balance over; 0: none.")
+    queue_start: Probability = Field(0.0, description="Fraction of training before the queue is used.")
+    freeze_prototypes: Probability = Field(
+        0.0, description="Fraction of training during which the prototypes stay fixed."
+    )
 
 
 class VICRegSpec(TwoViewSpec):
@@ -101,7 +101,7 @@ class RotNetSpec(Frozen):
     """Which of four rotations was applied to an image (Gidaris et al. 2018); a batch holds all four of each image."""
 
     kind: Literal["rotnet"]
-    augment: Annotated[AugmentSpec, Field(description="Of the view that is rotated.")]
+    augment: AugmentSpec = Field(description="Of the view that is rotated.")
 
 
 class ExemplarSpec(Frozen):
@@ -112,11 +112,11 @@ class ExemplarSpec(Frozen):
     """
 
     kind: Literal["exemplar"]
-    augment: Annotated[AugmentSpec, Field(description="Of each view, colour jitter included.")]
-    views: Annotated[int, Field(ge=2, le=64, description="Views of each image in a batch.")] = 2
-    rotation: Annotated[float, Field(ge=0, le=45, description="Views turn by up to so many degrees each way.")] = 10.0
-    margin: Annotated[float, Field(gt=0, description="By how much the other image is to be farther away.")] = 0.5
-    dim: Annotated[int, Field(gt=0, description="Width of the embedding, a linear layer on the features.")] = 128
+    augment: AugmentSpec = Field(description="Of each view, colour jitter included.")
+    views: int = Field(2, ge=2, le=64, description="Views of each image in a batch.")
+    rotation: float = Field(10.0, ge=0, le=45, description="Views turn by up to so many degrees each way.")
+    margin: float = Field(0.5, gt=0, description="By how much the other image is to be farther away.")
+    dim: int = Field(128, gt=0, description="Width of the embedding, a linear layer on the features.")
 
 
 class S4LSpec(Frozen):
@@ -126,9 +126,9 @@ class S4LSpec(Frozen):
     """
 
     kind: Literal["s4l"]
-    augment: Annotated[AugmentSpec, Field(description="Of the view that is rotated and classified.")]
+    augment: AugmentSpec = Field(description="Of the view that is rotated and classified.")
     labelled: LabelledShare = 0.1
-    weight: Annotated[float, Field(ge=0, description="Of the rotation loss beside that of classes.")] = 1.0
+    weight: float = Field(1.0, ge=0, description="Of the rotation loss beside that of classes.")
 
 
 PretextMethodSpec = RotNetSpec | ExemplarSpec | S4LSpec
@@ -144,53 +144,47 @@ class MoCoSpec(Frozen):
 
     kind: Literal["moco"]
     augment: AugmentSpec
-    dim: Annotated[int, Field(gt=0, description="Width of the projection.")] = 128
-    mlp: Annotated[bool, Field(description="Two-layer projection head (v2) in place of a linear one (v1).")]
+    dim: int = Field(128, gt=0, description="Width of the projection.")
+    mlp: bool = Field(description="Two-layer projection head (v2) in place of a linear one (v1).")
     temperature: Temperature
-    queue: Annotated[int, Field(gt=0, description="Keys kept as negatives; a multiple of the batch size.")]
+    queue: int = Field(gt=0, description="Keys kept as negatives; a multiple of the batch size.")
     momentum: EMA = 0.999
-    batch_norm_groups: Annotated[
-        int | None,
-        Field(gt=1, description="Parts of a batch with batch norm of their own, keys shuffled across (GPUs at first)."),
-    ] = None
-    final_momentum: Annotated[EMA | None, Field(description="A cosine takes the momentum there; None: constant.")] = (
-        None
+    batch_norm_groups: int | None = Field(
+        None, gt=1, description="Parts of a batch with batch norm of their own, keys shuffled across (GPUs at first)."
     )
-    hidden_dim: Annotated[int | None, Field(gt=0, description="Hidden width of the MLP head; None: the features'.")] = (
-        None
+    final_momentum: EMA | None = Field(None, description="A cosine takes the momentum there; None: constant.")
+    hidden_dim: int | None = Field(None, gt=0, description="Hidden width of the MLP head; None: the features'.")
+    symmetric: bool = Field(
+        False, description="Each view is query and key once, against a queue for each; the mean of both losses."
     )
-    symmetric: Annotated[
-        bool, Field(description="Each view is query and key once, against a queue for each; the mean of both losses.")
-    ] = False
 
 
 class DINOSpec(Frozen):
     """Self-distillation with no labels (Caron et al. 2021)."""
 
     kind: Literal["dino"]
-    global_views: Annotated[tuple[AugmentSpec, AugmentSpec], Field(description="The teacher sees these two.")]
-    local_view: Annotated[AugmentSpec | None, Field(description="The small crops; None where there are none.")] = None
-    local_crops: Annotated[int, Field(ge=0, description="Small crops that only the student sees.")]
-    out_dim: Annotated[int, Field(gt=0, description="Number of prototypes.")]
-    hidden_dim: Annotated[int, Field(gt=0, description="Width of the head's hidden layers.")]
-    bottleneck_dim: Annotated[int, Field(gt=0, description="Width before the prototypes.")]
+    global_views: tuple[AugmentSpec, AugmentSpec] = Field(description="The teacher sees these two.")
+    local_view: AugmentSpec | None = Field(None, description="The small crops; None where there are none.")
+    local_crops: int = Field(ge=0, description="Small crops that only the student sees.")
+    out_dim: int = Field(gt=0, description="Number of prototypes.")
+    hidden_dim: int = Field(gt=0, description="Width of the head's hidden layers.")
+    bottleneck_dim: int = Field(gt=0, description="Width before the prototypes.")
     norm_last_layer: bool
-    head_batch_norm: Annotated[
-        bool, Field(description="Batch norm in the head's hidden layers (``use_bn_in_head`` of the original).")
-    ] = False
+    head_batch_norm: bool = Field(
+        False, description="Batch norm in the head's hidden layers (``use_bn_in_head`` of the original)."
+    )
     student_temperature: Temperature = 0.1
     teacher_temperature: Temperature = 0.04
     warmup_teacher_temperature: Temperature = 0.04
-    warmup_teacher: Annotated[Probability, Field(description="Fraction of training to warm the teacher up.")] = 0.0
+    warmup_teacher: Probability = Field(0.0, description="Fraction of training to warm the teacher up.")
     center_momentum: EMA = 0.9
-    momentum: Annotated[EMA, Field(description="Teacher momentum at the start; a cosine takes it to 1.")] = 0.996
-    teacher_horizon: Annotated[
-        Probability | None,
-        Field(gt=0, description="Fraction of training that the teacher averages over at the start; sets the momentum."),
-    ] = None
-    freeze_last_layer: Annotated[
-        Probability, Field(description="Fraction of training during which the prototypes stay fixed.")
-    ] = 0.0
+    momentum: EMA = Field(0.996, description="Teacher momentum at the start; a cosine takes it to 1.")
+    teacher_horizon: Probability | None = Field(
+        None, gt=0, description="Fraction of training that the teacher averages over at the start; sets the momentum."
+    )
+    freeze_last_layer: Probability = Field(
+        0.0, description="Fraction of training during which the prototypes stay fixed."
+    )
 
     @model_validator(mode="after")
     def _local_view_given(self) -> Self:
@@ -204,19 +198,19 @@ class MAESpec(Frozen):
 
     kind: Literal["mae"]
     augment: AugmentSpec
-    mask_ratio: Annotated[float, Field(gt=0, lt=1, description="Share of patches hidden from the encoder.")] = 0.75
-    decoder_dim: Annotated[int, Field(gt=0)]
-    decoder_depth: Annotated[int, Field(gt=0)]
-    decoder_heads: Annotated[int, Field(gt=0)]
-    normalize_targets: Annotated[bool, Field(description="Normalise the pixels of each target patch.")] = True
+    mask_ratio: float = Field(0.75, gt=0, lt=1, description="Share of patches hidden from the encoder.")
+    decoder_dim: int = Field(gt=0)
+    decoder_depth: int = Field(gt=0)
+    decoder_heads: int = Field(gt=0)
+    normalize_targets: bool = Field(True, description="Normalise the pixels of each target patch.")
 
 
 class WeightAverageSpec(Frozen):
     """A moving average of the weights, which is what is evaluated."""
 
-    decay: Annotated[EMA, Field(description="Weight of the old average at an update.")]
-    every: Annotated[int, Field(ge=1, description="Steps between updates, counted anew in each epoch.")] = 1
-    start: Annotated[Probability, Field(description="Fraction of training until which weights are copied.")] = 0.0
+    decay: EMA = Field(description="Weight of the old average at an update.")
+    every: int = Field(1, ge=1, description="Steps between updates, counted anew in each epoch.")
+    start: Probability = Field(0.0, description="Fraction of training until which weights are copied.")
 
 
 class SupervisedSpec(Frozen):
@@ -225,10 +219,8 @@ class SupervisedSpec(Frozen):
     kind: Literal["supervised"]
     augment: AugmentSpec
     label_smoothing: Probability = 0.0
-    mixup: Annotated[float, Field(ge=0, description="Beta parameter of mixup; 0: off.")] = 0.0
-    cutmix: Annotated[float, Field(ge=0, description="Beta parameter of CutMix; with mixup: one of both a batch.")] = (
-        0.0
-    )
+    mixup: float = Field(0.0, ge=0, description="Beta parameter of mixup; 0: off.")
+    cutmix: float = Field(0.0, ge=0, description="Beta parameter of CutMix; with mixup: one of both a batch.")
     weight_average: WeightAverageSpec | None = None
 
 
@@ -289,13 +281,7 @@ def _one_view(text: str) -> ViewTexts:
 METHODS: Registry[MethodEntry] = Registry(
     "method",
     (
-        MethodEntry(spec=BarlowTwinsSpec, views=_two_views),
-        MethodEntry(spec=BYOLSpec, views=_two_views),
-        MethodEntry(spec=NNCLRSpec, views=_two_views),
-        MethodEntry(spec=SimCLRSpec, views=_two_views),
-        MethodEntry(spec=SimSiamSpec, views=_two_views),
-        MethodEntry(spec=SwAVSpec, views=_two_views),
-        MethodEntry(spec=VICRegSpec, views=_two_views),
+        *(MethodEntry(spec=spec, views=_two_views) for spec in get_args(TwoViewMethodSpec)),
         MethodEntry(spec=MoCoSpec, views=_one_view("2 crops: {}")),
         MethodEntry(spec=DINOSpec, views=_dino_views),
         MethodEntry(spec=MAESpec, views=_one_view("1 crop: {}"), backbone="vit"),
@@ -318,14 +304,13 @@ class LinearSpec(Frozen):
     """A linear classifier on frozen features, of unaugmented images or of a new view at every step."""
 
     kind: Literal["linear"]
-    features: Annotated[
-        Features,
-        Field(description="pooled: average pool; cls: class token; cls_last4: of the last 4 blocks; + mean patch."),
-    ]
-    batch_norm: Annotated[bool, Field(description="Normalise features by an affine-free batch norm (MAE).")] = False
-    augment: Annotated[
-        AugmentSpec | None, Field(description="Views to train on; None: features computed once, unaugmented.")
-    ] = None
+    features: Features = Field(
+        description="pooled: average pool; cls: class token; cls_last4: of the last 4 blocks; + mean patch."
+    )
+    batch_norm: bool = Field(False, description="Normalise features by an affine-free batch norm (MAE).")
+    augment: AugmentSpec | None = Field(
+        None, description="Views to train on; None: features computed once, unaugmented."
+    )
     train: TrainSpec
 
 
@@ -335,12 +320,10 @@ class FinetuneSpec(Frozen):
     kind: Literal["finetune"]
     augment: AugmentSpec
     label_smoothing: Probability = 0.0
-    mixup: Annotated[float, Field(ge=0, description="Beta parameter of mixup; 0: off.")] = 0.0
-    cutmix: Annotated[float, Field(ge=0, description="Beta parameter of CutMix; with mixup: one of both a batch.")] = (
-        0.0
-    )
+    mixup: float = Field(0.0, ge=0, description="Beta parameter of mixup; 0: off.")
+    cutmix: float = Field(0.0, ge=0, description="Beta parameter of CutMix; with mixup: one of both a batch.")
     drop_path: Probability = 0.0
-    train_positions: Annotated[bool, Field(description="Train the position embeddings too.")] = False
+    train_positions: bool = Field(False, description="Train the position embeddings too.")
     train: TrainSpec
 
 

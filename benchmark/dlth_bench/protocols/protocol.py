@@ -13,7 +13,7 @@ from dlth_bench.datasets.dataset import DataSpec, Slug
 from dlth_bench.protocols.measurements import ACCURACY, MeasurementSpec, Metric, measurement_problem
 from dlth_bench.protocols.methods import METHODS, EvaluationSpec, MethodSpec
 from dlth_bench.protocols.recipe import Backbone, EvalViewSpec, TrainSpec, Unit
-from dlth_bench.protocols.tickets import PruningSpec, RemovalSpec
+from dlth_bench.protocols.tickets import FLOW_SCORES, PruningSpec, RemovalSpec
 from dlth_bench.subsets.subset import SubsetRule
 from dlth_bench.util.model import Frozen, digest_of
 
@@ -21,13 +21,9 @@ from dlth_bench.util.model import Frozen, digest_of
 class Cost(Frozen):
     """What training took, summed over the runs it stands for."""
 
-    images: Annotated[
-        int, Field(ge=0, le=10**18, description="Samples drawn in training, all views of one counted once.")
-    ]
-    flops: Annotated[float, Field(ge=0, le=1e40, description="Floating-point operations of all training steps.")]
-    device_seconds: Annotated[
-        float, Field(ge=0, le=1e15, description="Wall seconds times devices, of all training steps.")
-    ]
+    images: int = Field(ge=0, le=10**18, description="Samples drawn in training, all views of one counted once.")
+    flops: float = Field(ge=0, le=1e40, description="Floating-point operations of all training steps.")
+    device_seconds: float = Field(ge=0, le=1e15, description="Wall seconds times devices, of all training steps.")
 
 
 class ConfigReference(Frozen):
@@ -36,11 +32,11 @@ class ConfigReference(Frozen):
     Under a protocol that ranks by another metric, all of these are that metric's values, in its unit.
     """
 
-    accuracies: Annotated[tuple[float, ...], Field(description="Last-epoch top-1, one value a seed.")] = ()
+    accuracies: tuple[float, ...] = Field((), description="Last-epoch top-1, one value a seed.")
     mean: float | None = None
-    std: Annotated[float | None, Field(ge=0, description="Standard deviation over seeds, if published.")] = None
-    source: Annotated[str, Field(description="Where a published value stands.")] = ""
-    cost: Annotated[Cost | None, Field(description="Cost of all seeds together.")] = None
+    std: float | None = Field(None, ge=0, description="Standard deviation over seeds, if published.")
+    source: str = Field("", description="Where a published value stands.")
+    cost: Cost | None = Field(None, description="Cost of all seeds together.")
 
     @model_validator(mode="after")
     def _one_kind(self) -> Self:
@@ -60,16 +56,15 @@ class ConfigReference(Frozen):
 class Reference(Frozen):
     """The full data's accuracies and where they come from."""
 
-    source: Annotated[str, Field(description="How the values came about: a measurement or a publication.")]
-    date: Annotated[datetime.date, Field(description="Day of the measurement or publication.")]
+    source: str = Field(description="How the values came about: a measurement or a publication.")
+    date: datetime.date = Field(description="Day of the measurement or publication.")
     hardware: str = ""
-    versions: Annotated[dict[str, str], Field(default_factory=dict)]
-    commit: Annotated[str, Field(description="Commit of the code that measured the values.")] = ""
-    assumed_std: Annotated[
-        float | None,
-        Field(ge=0, description="Std over seeds to reckon with where a published value states none, as a fraction."),
-    ] = None
-    configs: Annotated[dict[str, ConfigReference], Field(min_length=1)]
+    versions: dict[str, str] = Field(default_factory=dict)
+    commit: str = Field("", description="Commit of the code that measured the values.")
+    assumed_std: float | None = Field(
+        None, ge=0, description="Std over seeds to reckon with where a published value states none, as a fraction."
+    )
+    configs: dict[str, ConfigReference] = Field(min_length=1)
 
 
 Accuracy = Annotated[float, Field(ge=0, le=1, description="Top-1 accuracy as a fraction.")]
@@ -84,25 +79,21 @@ class Config(Frozen):
     """One cell of the grid: a method on a backbone, how it is trained and how it is evaluated."""
 
     name: Slug
-    title: Annotated[str, Field(max_length=80, description="The name shown in tables.")]
+    title: str = Field(max_length=80, description="The name shown in tables.")
     backbone: Backbone
     method: MethodSpec
     train: TrainSpec
-    evaluation: Annotated[EvaluationSpec | None, Field(description="None: the method's own head (supervised).")] = None
-    eval_view: Annotated[EvalViewSpec | None, Field(description="What evaluation sees; None: the image as it is.")] = (
-        None
+    evaluation: EvaluationSpec | None = Field(None, description="None: the method's own head (supervised).")
+    eval_view: EvalViewSpec | None = Field(None, description="What evaluation sees; None: the image as it is.")
+    pruning: PruningSpec | None = Field(
+        None, description="The search for a ticket, which is evaluated; None: all weights stay."
     )
-    pruning: Annotated[
-        PruningSpec | None, Field(description="The search for a ticket, which is evaluated; None: all weights stay.")
-    ] = None
-    removal: Annotated[RemovalSpec | None, Field(description="Samples that go before training; None: none do.")] = None
-    measure: Annotated[
-        tuple[MeasurementSpec, ...], Field(description="What the result says beside the accuracy, in this order.")
-    ] = ()
-    notes: Annotated[tuple[str, ...], Field(description="What differs from the paper and the original code.")] = ()
-    factors: Annotated[
-        dict[Slug, Slug], Field(default_factory=dict, description="Of a sweep: the level of each factor.")
-    ]
+    removal: RemovalSpec | None = Field(None, description="Samples that go before training; None: none do.")
+    measure: tuple[MeasurementSpec, ...] = Field(
+        (), description="What the result says beside the accuracy, in this order."
+    )
+    notes: tuple[str, ...] = Field((), description="What differs from the paper and the original code.")
+    factors: dict[Slug, Slug] = Field(default_factory=dict, description="Of a sweep: the level of each factor.")
 
     @property
     def recipe_digest(self) -> str:
@@ -110,82 +101,73 @@ class Config(Frozen):
         return digest_of(self.model_copy(update={"name": "", "title": "", "notes": (), "factors": {}}))
 
     @model_validator(mode="after")
-    def _evaluable(self) -> Self:
+    def _parts_fit(self) -> Self:
+        problem = self._evaluation_problem() or self._pruning_problem() or self._measurement_problem()
+        if problem:
+            raise ValueError(f"config {self.name}: {problem}")
+        return self
+
+    def _evaluation_problem(self) -> str:
         entry = METHODS[self.method.kind]
         if (entry.labels != "none") != (self.evaluation is None):
-            raise ValueError(f"config {self.name}: supervised methods, and only they, take no evaluation")
+            return "supervised methods, and only they, take no evaluation"
         if entry.labels == "some" and self.train.repeats > 1:
-            raise ValueError(
-                f"config {self.name}: the method {entry.name} draws its batches itself and takes no repeats"
-            )
-        self._check_text()
+            return f"the method {entry.name} draws its batches itself and takes no repeats"
+        problem = self._text_problem()
+        if problem:
+            return problem
         if entry.backbone and self.backbone.kind != entry.backbone:
-            raise ValueError(f"config {self.name}: {entry.name} needs a {entry.backbone} backbone")
+            return f"{entry.name} needs a {entry.backbone} backbone"
         if self.evaluation is not None and self.evaluation.kind == "linear":
             depth = self.backbone.depth if self.backbone.kind == "vit" else 0
             needed = {"pooled": 0, "cls": 1, "cls_and_mean": 1, "cls_last4": 4}[self.evaluation.features]
             if depth < needed:
-                raise ValueError(
-                    f"config {self.name}: features {self.evaluation.features} need a vit of {needed} or more blocks"
-                )
-        return self
+                return f"features {self.evaluation.features} need a vit of {needed} or more blocks"
+        return ""
 
-    def _check_text(self) -> None:
+    def _text_problem(self) -> str:
         if (self.method.kind == "text") != (self.backbone.kind == "embedding_bag"):
-            raise ValueError(f"config {self.name}: the method text, and only it, takes an embedding_bag")
+            return "the method text, and only it, takes an embedding_bag"
         optimizer = self.train.optimizer
         if self.method.kind != "text":
-            stages = [self.train] if self.evaluation is None else [self.train, self.evaluation.train]
-            if any(stage.held_out for stage in stages):
-                raise ValueError(f"config {self.name}: only the method text holds samples out")
-        elif optimizer.kind != "sgd" or optimizer.momentum or optimizer.weight_decay:
+            held_out = self.train.held_out or (self.evaluation is not None and self.evaluation.train.held_out)
+            return "only the method text holds samples out" if held_out else ""
+        if optimizer.kind != "sgd" or optimizer.momentum or optimizer.weight_decay:
             # Gradients of embeddings are sparse: momentum and decay would touch all rows at every step.
-            raise ValueError(f"config {self.name}: the method text takes sgd without momentum and weight decay")
+            return "the method text takes sgd without momentum and weight decay"
+        return ""
 
-    @model_validator(mode="after")
-    def _prunable(self) -> Self:
-        if self.pruning is None:
-            return self
-        if self.method.kind != "supervised" or self.method.weight_average is not None:
-            raise ValueError(f"config {self.name}: pruning needs a supervised method without weight average")
-        search, score = self.pruning.search, self.pruning.score.kind
-        problem = "" if search is None else search.problem(score, self.train)
+    def _pruning_problem(self) -> str:
+        pruning, method, backbone = self.pruning, self.method, self.backbone
+        if pruning is None:
+            return ""
+        if method.kind != "supervised" or method.weight_average is not None:
+            return "pruning needs a supervised method without weight average"
+        score = pruning.score.kind
+        problem = "" if pruning.search is None else pruning.search.problem(score, self.train)
         if problem:
-            raise ValueError(f"config {self.name}: {problem}")
-        if self.pruning.prac is not None and (self.method.mixup or self.method.cutmix or self.train.repeats > 1):
+            return problem
+        if pruning.prac is not None and (method.mixup or method.cutmix or self.train.repeats > 1):
             # A mixed sample has no label of its own to forget, and a repeated one no order in its batch.
-            raise ValueError(f"config {self.name}: prac needs training without mixup, cutmix and repeats")
-        flow = self.pruning.score.kind in {"snip", "grasp", "synflow"}
-        if flow and self.backbone.kind == "vit":
-            raise ValueError(f"config {self.name}: score {self.pruning.score.kind} is of convolutional networks")
-        untrained = self.pruning.scored == "rewound" and self.pruning.rewind is None
-        if flow and untrained and self.backbone.kind == "resnet" and self.backbone.zero_init_residual:
+            return "prac needs training without mixup, cutmix and repeats"
+        if score not in FLOW_SCORES:
+            return ""
+        if backbone.kind == "vit":
+            return f"score {score} is of convolutional networks"
+        untrained = pruning.scored == "rewound" and pruning.rewind is None
+        if untrained and backbone.kind == "resnet" and backbone.zero_init_residual:
             # Nothing flows through a branch that ends in a norm of weight 0, so all of its scores were 0.
-            raise ValueError(
-                f"config {self.name}: score {self.pruning.score.kind} of initial weights needs "
-                "zero_init_residual: false of the backbone"
-            )
-        return self
+            return f"score {score} of initial weights needs zero_init_residual: false of the backbone"
+        return ""
 
-    @model_validator(mode="after")
-    def _measurable(self) -> Self:
-        method = self.method
+    def _measurement_problem(self) -> str:
+        method, prunes, repeats = self.method, self.pruning is not None, self.train.repeats > 1
+        supervised = method.kind == "supervised" and method.weight_average is None
         mixes = method.kind == "supervised" and bool(method.mixup or method.cutmix)
-        problem = measurement_problem(
-            self.measure,
-            supervised=method.kind == "supervised" and method.weight_average is None,
-            prunes=self.pruning is not None,
-            mixes=mixes,
-            repeats=self.train.repeats > 1,
-        )
-        if problem:
-            raise ValueError(f"config {self.name}: {problem}")
-        dense = method.kind == "supervised" and method.weight_average is None and self.pruning is None
-        if self.removal is not None and (not dense or mixes or self.train.repeats > 1):
-            raise ValueError(
-                f"config {self.name}: removal needs a dense supervised training on samples presented one by one"
-            )
-        return self
+        problem = measurement_problem(self.measure, supervised=supervised, prunes=prunes, mixes=mixes, repeats=repeats)
+        if not problem and self.removal is not None and (not supervised or prunes or mixes or repeats):
+            return "removal needs a dense supervised training on samples presented one by one"
+        return problem
 
     def lengthened(self, factor: float) -> Config:
         """The config with so many times the epochs in every stage."""
@@ -205,34 +187,30 @@ class Config(Frozen):
 class UnderfitGate(Frozen):
     """A floor under which a run says nothing about its recipe; a scorecard lists the configs below it."""
 
-    min_train_accuracy: Annotated[float, Field(ge=0, le=1, description="Last training accuracy of the evaluation.")]
+    min_train_accuracy: float = Field(ge=0, le=1, description="Last training accuracy of the evaluation.")
 
 
 class Protocol(Frozen):
     """A frozen, versioned benchmark."""
 
     name: Slug
-    version: Annotated[int, Field(ge=1)]
+    version: int = Field(ge=1)
     title: str
     description: str = ""
     data: DataSpec
-    budget: Annotated[Unit, Field(description="What stays fixed when the data shrink.")]
-    exponents: Annotated[
-        tuple[Annotated[float, Field(ge=0, le=1)], ...],
-        Field(
-            min_length=1,
-            description="The longer trainings that a submission may choose: an exponent a makes the epochs of every "
-            "stage (N/n)^a times as many where n of the full data's N classes or samples are used. 0: equal epochs, "
-            "1: equal updates.",
-        ),
-    ] = (0.0,)
-    seeds: Annotated[tuple[int, ...], Field(min_length=1)]
+    budget: Unit = Field(description="What stays fixed when the data shrink.")
+    exponents: tuple[Annotated[float, Field(ge=0, le=1)], ...] = Field(
+        (0.0,),
+        min_length=1,
+        description="Lengths of training that a submission may choose: an exponent a makes the epochs of every stage "
+        "(N/n)^a times as many where n of the full data's N classes or samples are used. 0: equal epochs, 1: equal "
+        "updates.",
+    )
+    seeds: tuple[int, ...] = Field(min_length=1)
     subset: SubsetRule
     underfit: UnderfitGate | None = None
-    metric: Annotated[Metric, Field(description="What configs are ranked by; the last-epoch top-1 by default.")] = (
-        ACCURACY
-    )
-    configs: Annotated[tuple[Config, ...], Field(min_length=3)]
+    metric: Metric = Field(ACCURACY, description="What configs are ranked by; the last-epoch top-1 by default.")
+    configs: tuple[Config, ...] = Field(min_length=3)
     reference: Reference | None = None
 
     @property
@@ -256,13 +234,11 @@ class Protocol(Frozen):
         for index, config in enumerate(self.configs):
             if config.name in names:
                 raise _wrong(f"a config before it is called {config.name}, too", "configs", index, "name")
-            if config.train.duration.unit != self.budget:
-                problem = f"must be in {self.budget}, the protocol's budget"
-                raise _wrong(problem, "configs", index, "train", "duration")
             search = None if config.pruning is None else config.pruning.search
-            if search is not None and search.train is not None and search.train.duration.unit != self.budget:
-                problem = f"must be in {self.budget}, the protocol's budget"
-                raise _wrong(problem, "configs", index, "pruning", "search", "train", "duration")
+            for train, at in ((config.train, ()), (search.train if search else None, ("pruning", "search"))):
+                if train is not None and train.duration.unit != self.budget:
+                    problem = f"must be in {self.budget}, the protocol's budget"
+                    raise _wrong(problem, "configs", index, *at, "train", "duration")
             self._check_measured(index, config)
             names.append(config.name)
         self._check_reference(names)

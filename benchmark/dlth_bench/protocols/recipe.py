@@ -11,18 +11,22 @@ from dlth_bench.util.model import Frozen
 Unit = Literal["epochs", "steps", "images"]
 
 
-class Duration(Frozen):
-    """A training length given in exactly one unit: ``{epochs: 20}``, ``{steps: 500}`` or ``{images: 64000}``."""
-
-    epochs: Annotated[float | None, Field(gt=0, description="Passes over the training samples.")] = None
-    steps: Annotated[int | None, Field(gt=0, description="Optimizer updates.")] = None
-    images: Annotated[int | None, Field(gt=0, description="Samples drawn, all views of one counted once.")] = None
+class ExactlyOne(Frozen):
+    """A model of which exactly one field is given."""
 
     @model_validator(mode="after")
-    def _one_unit(self) -> Self:
+    def _one_given(self) -> Self:
         if len(self.model_dump(exclude_none=True)) != 1:
-            raise ValueError("give exactly one of epochs, steps, images")
+            raise ValueError(f"give exactly one of {', '.join(type(self).model_fields)}")
         return self
+
+
+class Duration(ExactlyOne):
+    """A training length given in exactly one unit: ``{epochs: 20}``, ``{steps: 500}`` or ``{images: 64000}``."""
+
+    epochs: float | None = Field(None, gt=0, description="Passes over the training samples.")
+    steps: int | None = Field(None, gt=0, description="Optimizer updates.")
+    images: int | None = Field(None, gt=0, description="Samples drawn, all views of one counted once.")
 
     @property
     def unit(self) -> Unit:
@@ -42,7 +46,7 @@ class Duration(Frozen):
             return self.steps
         if self.images is not None:
             return max(1, round(self.images / batch_size))
-        assert self.epochs is not None  # guaranteed by _one_unit; tells the type checker
+        assert self.epochs is not None  # guaranteed by ExactlyOne; tells the type checker
         return max(1, round(self.epochs * (samples // batch_size)))
 
 
@@ -56,27 +60,27 @@ class ResNetSpec(Frozen):
     """A ResNet of basic blocks for small images: a 3x3 stem and no max-pooling."""
 
     kind: Literal["resnet"]
-    widths: Annotated[tuple[int, ...], Field(min_length=1, max_length=4, description="Channels of each stage.")]
-    blocks: Annotated[tuple[int, ...], Field(min_length=1, max_length=4, description="Blocks of each stage.")]
-    stem_stride: Annotated[Literal[1, 2], Field(description="Stride of the stem's convolution.")] = 2
-    stem_padding: Annotated[int, Field(ge=0, le=2, description="Zeros around the image; 1 keeps its size.")] = 1
-    zero_init_residual: Annotated[
-        bool, Field(description="Blocks start as identities: the last norm of each has weight 0.")
-    ] = True
+    widths: tuple[int, ...] = Field(min_length=1, max_length=4, description="Channels of each stage.")
+    blocks: tuple[int, ...] = Field(min_length=1, max_length=4, description="Blocks of each stage.")
+    stem_stride: Literal[1, 2] = Field(2, description="Stride of the stem's convolution.")
+    stem_padding: int = Field(1, ge=0, le=2, description="Zeros around the image; 1 keeps its size.")
+    zero_init_residual: bool = Field(
+        True, description="Blocks start as identities: the last norm of each has weight 0."
+    )
 
 
 class ViTSpec(Frozen):
     """A timm vision transformer with a class token."""
 
     kind: Literal["vit"]
-    patch_size: Annotated[int, Field(gt=0, description="Side of a patch in pixels.")]
-    dim: Annotated[int, Field(gt=0, description="Width of the token embedding.")]
-    depth: Annotated[int, Field(gt=0, description="Number of transformer blocks.")]
-    heads: Annotated[int, Field(gt=0, description="Attention heads; must divide dim.")]
-    drop_path: Annotated[Probability, Field(description="Stochastic depth rate of the last block.")] = 0.0
-    class_token_std: Annotated[
-        float | None, Field(gt=0, description="Spread of the class token at the start; None: timm's 1e-6.")
-    ] = None
+    patch_size: int = Field(gt=0, description="Side of a patch in pixels.")
+    dim: int = Field(gt=0, description="Width of the token embedding.")
+    depth: int = Field(gt=0, description="Number of transformer blocks.")
+    heads: int = Field(gt=0, description="Attention heads; must divide dim.")
+    drop_path: Probability = Field(0.0, description="Stochastic depth rate of the last block.")
+    class_token_std: float | None = Field(
+        None, gt=0, description="Spread of the class token at the start; None: timm's 1e-6."
+    )
 
 
 class CNNSpec(Frozen):
@@ -88,15 +92,13 @@ class CNNSpec(Frozen):
 
     kind: Literal["cnn"]
     family: Literal["resnet", "resnext", "regnety", "densenet", "mobilenetv3", "convnext", "vgg"]
-    widths: Annotated[
-        tuple[int, ...], Field(max_length=5, description="Channels of each stage; DenseNet's follow from its growth.")
-    ] = ()
-    blocks: Annotated[
-        tuple[int, ...], Field(min_length=1, max_length=5, description="Blocks of each stage; VGG: convolutions.")
-    ]
-    group_width: Annotated[int | None, Field(gt=0, description="ResNeXt and RegNetY: channels of a group.")] = None
-    growth: Annotated[int | None, Field(gt=0, description="DenseNet: channels that a layer adds.")] = None
-    drop_path: Annotated[Probability, Field(description="ConvNeXt: stochastic depth rate of the last block.")] = 0.0
+    widths: tuple[int, ...] = Field(
+        (), max_length=5, description="Channels of each stage; DenseNet's follow from its growth."
+    )
+    blocks: tuple[int, ...] = Field(min_length=1, max_length=5, description="Blocks of each stage; VGG: convolutions.")
+    group_width: int | None = Field(None, gt=0, description="ResNeXt and RegNetY: channels of a group.")
+    growth: int | None = Field(None, gt=0, description="DenseNet: channels that a layer adds.")
+    drop_path: Probability = Field(0.0, description="ConvNeXt: stochastic depth rate of the last block.")
 
     @model_validator(mode="after")
     def _fields_of_the_family(self) -> Self:
@@ -117,17 +119,17 @@ class LibrarySpec(Frozen):
     """A network of timm or torchvision by its name there, with that library's initialisation and untrained."""
 
     kind: Literal["timm", "torchvision"]
-    name: Annotated[str, Field(pattern=r"^[a-z0-9_]{1,64}$", description="As the library's list_models has it.")]
+    name: str = Field(pattern=r"^[a-z0-9_]{1,64}$", description="As the library's list_models has it.")
 
 
 class EmbeddingBagSpec(Frozen):
     """The mean of a text's token embeddings, one for each token of the dataset's vocabulary."""
 
     kind: Literal["embedding_bag"]
-    dim: Annotated[int, Field(gt=0, description="Width of the embeddings.")]
-    init_range: Annotated[
-        float, Field(gt=0, description="Embeddings and classifier start uniform between minus and plus this.")
-    ] = 0.5
+    dim: int = Field(gt=0, description="Width of the embeddings.")
+    init_range: float = Field(
+        0.5, gt=0, description="Embeddings and classifier start uniform between minus and plus this."
+    )
 
 
 class MLPSpec(Frozen):
@@ -151,11 +153,9 @@ PolicyName = Literal["autoaugment", "randaugment", "trivialaugment"]
 class EvalViewSpec(Frozen):
     """What evaluation sees of an image: its central square after the shorter side was resized."""
 
-    resize: Annotated[int, Field(gt=0, description="Length of the shorter side in pixels.")]
-    crop: Annotated[int, Field(gt=0, description="Side of the central square in pixels.")]
-    interpolation: Annotated[Literal["bilinear", "bicubic"], Field(description="Kernel of the resampling.")] = (
-        "bilinear"
-    )
+    resize: int = Field(gt=0, description="Length of the shorter side in pixels.")
+    crop: int = Field(gt=0, description="Side of the central square in pixels.")
+    interpolation: Literal["bilinear", "bicubic"] = Field("bilinear", description="Kernel of the resampling.")
 
     @model_validator(mode="after")
     def _crop_within(self) -> Self:
@@ -172,74 +172,67 @@ class AugmentSpec(Frozen):
     contrast, of colour images brightness, contrast, saturation and hue in an order drawn for each sample.
     """
 
-    size: Annotated[int | None, Field(gt=0, description="Side of the view in pixels; None: the image's own.")] = None
-    crop_scale: Annotated[Range, Field(description="Area of the crop as a fraction of the image's.")] = (
-        1.0,
-        1.0,
+    size: int | None = Field(None, gt=0, description="Side of the view in pixels; None: the image's own.")
+    crop_scale: Range = Field(
+        (1.0, 1.0),
+        description="Area of the crop as a fraction of the image's.",
     )
-    crop_ratio: Annotated[Range, Field(description="Width over height of the crop.")] = (0.75, 4 / 3)
-    interpolation: Annotated[
-        Literal["bilinear", "bicubic"], Field(description="Kernel of the resampling; bicubic as PIL's, a = -1/2.")
-    ] = "bilinear"
-    flip: Annotated[Probability, Field(description="Chance of a horizontal flip.")] = 0.0
-    jitter: Annotated[Probability, Field(description="Chance of jitter, of all its parts together.")] = 0.0
-    brightness: Annotated[float, Field(ge=0, le=1, description="Factor drawn from [1-x, 1+x].")] = 0.0
-    contrast: Annotated[float, Field(ge=0, le=1, description="Factor drawn from [1-x, 1+x].")] = 0.0
-    saturation: Annotated[float, Field(ge=0, le=1, description="Factor drawn from [1-x, 1+x].")] = 0.0
-    hue: Annotated[
-        float, Field(ge=0, le=0.5, description="Shift drawn from [-x, x], in turns of the colour circle.")
-    ] = 0.0
-    grayscale: Annotated[Probability, Field(description="Chance of losing all colour.")] = 0.0
-    blur: Annotated[Probability, Field(description="Chance of a Gaussian blur.")] = 0.0
-    blur_sigma: Annotated[Range, Field(description="Standard deviation of the blur in pixels.")] = (
-        0.1,
-        2.0,
+    crop_ratio: Range = Field((0.75, 4 / 3), description="Width over height of the crop.")
+    interpolation: Literal["bilinear", "bicubic"] = Field(
+        "bilinear", description="Kernel of the resampling; bicubic as PIL's, a = -1/2."
     )
-    solarize: Annotated[Probability, Field(description="Chance of inverting pixels of at least 128.")] = 0.0
-    policy: Annotated[
-        PolicyName | None,
-        Field(description="Automatic augmentation: torchvision's, but randaugment is timm's rand-m9-mstd0.5-inc1."),
-    ] = None
-    erase: Annotated[Probability, Field(description="Chance of erasing a rectangle of the normalised view.")] = 0.0
-    erase_noise: Annotated[bool, Field(description="Erase with normal noise in place of the mean colour.")] = False
+    flip: Probability = Field(0.0, description="Chance of a horizontal flip.")
+    jitter: Probability = Field(0.0, description="Chance of jitter, of all its parts together.")
+    brightness: float = Field(0.0, ge=0, le=1, description="Factor drawn from [1-x, 1+x].")
+    contrast: float = Field(0.0, ge=0, le=1, description="Factor drawn from [1-x, 1+x].")
+    saturation: float = Field(0.0, ge=0, le=1, description="Factor drawn from [1-x, 1+x].")
+    hue: float = Field(0.0, ge=0, le=0.5, description="Shift drawn from [-x, x], in turns of the colour circle.")
+    grayscale: Probability = Field(0.0, description="Chance of losing all colour.")
+    blur: Probability = Field(0.0, description="Chance of a Gaussian blur.")
+    blur_sigma: Range = Field(
+        (0.1, 2.0),
+        description="Standard deviation of the blur in pixels.",
+    )
+    solarize: Probability = Field(0.0, description="Chance of inverting pixels of at least 128.")
+    policy: PolicyName | None = Field(
+        None, description="Automatic augmentation: torchvision's, but randaugment is timm's rand-m9-mstd0.5-inc1."
+    )
+    erase: Probability = Field(0.0, description="Chance of erasing a rectangle of the normalised view.")
+    erase_noise: bool = Field(False, description="Erase with normal noise in place of the mean colour.")
 
 
 class OptimizerSpec(Frozen):
     """Optimizer and learning-rate schedule; the schedule is evaluated at every step."""
 
     kind: Literal["sgd", "adamw", "lars", "rmsprop"]
-    lr: Annotated[float, Field(gt=0, description="Peak learning rate, as applied: no batch-size scaling.")]
-    momentum: Annotated[float, Field(ge=0, lt=1, description="Momentum of SGD, LARS and RMSprop.")] = 0.9
-    nesterov: Annotated[bool, Field(description="SGD with Nesterov's momentum.")] = False
-    alpha: Annotated[float, Field(ge=0, lt=1, description="RMSprop: weight of the old mean square.")] = 0.99
-    eps: Annotated[float, Field(gt=0, description="AdamW and RMSprop: added to the root of the mean square.")] = 1e-8
-    betas: Annotated[tuple[float, float], Field(description="AdamW betas.")] = (0.9, 0.999)
-    weight_decay: Annotated[float, Field(ge=0)] = 0.0
-    weight_decay_end: Annotated[float | None, Field(ge=0, description="Cosine target; None: constant.")] = None
-    decay_norm_and_bias: Annotated[
-        bool, Field(description="Whether 1-D parameters decay too, and are scaled by LARS.")
-    ] = False
-    decay_all_but_norm: Annotated[
-        bool, Field(description="All but the parameters of norm layers decay (torchvision's norm_weight_decay 0).")
-    ] = False
-    no_decay: Annotated[tuple[str, ...], Field(description="Last parts of names of parameters that never decay.")] = ()
-    schedule: Literal["cosine", "step", "exponential", "constant", "plateau"] = "cosine"
-    milestones: Annotated[tuple[float, ...], Field(description="Step schedule: fractions of training.")] = ()
-    gamma: Annotated[float, Field(gt=0, le=1, description="Step, exponential and plateau: factor at a drop.")] = 0.1
-    stretches: Annotated[
-        int | None, Field(gt=0, description="Exponential: equal stretches of training, each lower by gamma.")
-    ] = None
-    per_epoch: Annotated[bool, Field(description="The rate changes at the start of an epoch, not at every step.")] = (
-        False
+    lr: float = Field(gt=0, description="Peak learning rate, as applied: no batch-size scaling.")
+    momentum: float = Field(0.9, ge=0, lt=1, description="Momentum of SGD, LARS and RMSprop.")
+    nesterov: bool = Field(False, description="SGD with Nesterov's momentum.")
+    alpha: float = Field(0.99, ge=0, lt=1, description="RMSprop: weight of the old mean square.")
+    eps: float = Field(1e-8, gt=0, description="AdamW and RMSprop: added to the root of the mean square.")
+    betas: tuple[float, float] = Field((0.9, 0.999), description="AdamW betas.")
+    weight_decay: float = Field(0.0, ge=0)
+    weight_decay_end: float | None = Field(None, ge=0, description="Cosine target; None: constant.")
+    decay_norm_and_bias: bool = Field(False, description="Whether 1-D parameters decay too, and are scaled by LARS.")
+    decay_all_but_norm: bool = Field(
+        False, description="All but the parameters of norm layers decay (torchvision's norm_weight_decay 0)."
     )
-    min_lr: Annotated[float, Field(ge=0, description="End of the cosine.")] = 0.0
-    warmup: Annotated[Probability, Field(description="Linear warm-up, as a fraction of training.")] = 0.0
-    warmup_start: Annotated[float, Field(ge=0, description="Learning rate at the first step of the warm-up.")] = 0.0
-    clip_grad: Annotated[float | None, Field(gt=0, description="Norm bound of each parameter's gradient.")] = None
-    clip_joint: Annotated[float | None, Field(gt=0, description="Norm bound of all gradients taken together.")] = None
-    layer_decay: Annotated[float | None, Field(gt=0, le=1, description="Factor a layer, from the head down.")] = None
-    trust_coefficient: Annotated[float, Field(gt=0, description="LARS: factor of the trust ratio.")] = 0.001
-    trust_clip: Annotated[bool, Field(description="LARS: no step longer than SGD's (LARC clipping).")] = False
+    no_decay: tuple[str, ...] = Field((), description="Last parts of names of parameters that never decay.")
+    schedule: Literal["cosine", "step", "exponential", "constant", "plateau"] = "cosine"
+    milestones: tuple[float, ...] = Field((), description="Step schedule: fractions of training.")
+    gamma: float = Field(0.1, gt=0, le=1, description="Step, exponential and plateau: factor at a drop.")
+    stretches: int | None = Field(
+        None, gt=0, description="Exponential: equal stretches of training, each lower by gamma."
+    )
+    per_epoch: bool = Field(False, description="The rate changes at the start of an epoch, not at every step.")
+    min_lr: float = Field(0.0, ge=0, description="End of the cosine.")
+    warmup: Probability = Field(0.0, description="Linear warm-up, as a fraction of training.")
+    warmup_start: float = Field(0.0, ge=0, description="Learning rate at the first step of the warm-up.")
+    clip_grad: float | None = Field(None, gt=0, description="Norm bound of each parameter's gradient.")
+    clip_joint: float | None = Field(None, gt=0, description="Norm bound of all gradients taken together.")
+    layer_decay: float | None = Field(None, gt=0, le=1, description="Factor a layer, from the head down.")
+    trust_coefficient: float = Field(0.001, gt=0, description="LARS: factor of the trust ratio.")
+    trust_clip: bool = Field(False, description="LARS: no step longer than SGD's (LARC clipping).")
 
     @model_validator(mode="after")
     def _parts_fit(self) -> Self:
@@ -262,18 +255,16 @@ class TrainSpec(Frozen):
     """
 
     duration: Duration
-    batch_size: Annotated[int, Field(gt=1, description="Samples an update, over all devices.")]
+    batch_size: int = Field(gt=1, description="Samples an update, over all devices.")
     optimizer: OptimizerSpec
-    repeats: Annotated[
-        int, Field(ge=1, description="Views of an image in an epoch, which has as many fewer images.")
-    ] = 1
-    precision: Annotated[
-        Literal["single", "bf16"],
-        Field(description="bf16: matrix products and convolutions in bfloat16, weights and sums in single precision."),
-    ] = "single"
-    held_out: Annotated[
-        float, Field(ge=0, lt=1, description="Share of the training samples that is not trained on, drawn by the seed.")
-    ] = 0.0
+    repeats: int = Field(1, ge=1, description="Views of an image in an epoch, which has as many fewer images.")
+    precision: Literal["single", "bf16"] = Field(
+        "single",
+        description="bf16: matrix products and convolutions in bfloat16, weights and sums in single precision.",
+    )
+    held_out: float = Field(
+        0.0, ge=0, lt=1, description="Share of the training samples that is not trained on, drawn by the seed."
+    )
 
     def lengthened(self, factor: float) -> TrainSpec:
         """The stage with so many times the epochs, to a millionth of one."""

@@ -15,9 +15,12 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from dlth_bench.protocols.methods import METHODS, ExemplarSpec, RotNetSpec, S4LSpec, SupervisedSpec
-from dlth_bench.protocols.recipe import AugmentSpec, Backbone, Duration, TrainSpec
+from dlth_bench.protocols.recipe import AugmentSpec, Backbone, Duration, ExactlyOne, TrainSpec
 from dlth_bench.util.errors import InputError
-from dlth_bench.util.model import Frozen
+from dlth_bench.util.model import Digest, Frozen
+
+FLOW_SCORES = frozenset({"snip", "grasp", "synflow"})
+"""Scores by what flows through the network."""
 
 SearchMethodSpec = Annotated[SupervisedSpec | RotNetSpec | ExemplarSpec | S4LSpec, Field(discriminator="kind")]
 
@@ -31,19 +34,17 @@ class SearchSpec(Frozen):
     what others are compared with: found with all labels, and trained like theirs.
     """
 
-    method: Annotated[SearchMethodSpec | None, Field(description="What is minimised; None: the config's method.")] = (
-        None
+    method: SearchMethodSpec | None = Field(None, description="What is minimised; None: the config's method.")
+    train: TrainSpec | None = Field(None, description="Length and optimizer; None: the config's.")
+    share_of_samples: Share | None = Field(
+        None, description="Low-shot by samples: of each class that part, at least one; None: all."
     )
-    train: Annotated[TrainSpec | None, Field(description="Length and optimizer; None: the config's.")] = None
-    share_of_samples: Annotated[
-        Share | None, Field(description="Low-shot by samples: of each class that part, at least one; None: all.")
-    ] = None
-    share_of_classes: Annotated[
-        Share | None, Field(description="Low-shot by classes: that part, at least two, with all samples; None: all.")
-    ] = None
-    permute_labels: Annotated[
-        bool, Field(description="A control: labels permuted once among the samples, which are not augmented.")
-    ] = False
+    share_of_classes: Share | None = Field(
+        None, description="Low-shot by classes: that part, at least two, with all samples; None: all."
+    )
+    permute_labels: bool = Field(
+        False, description="A control: labels permuted once among the samples, which are not augmented."
+    )
 
     @model_validator(mode="after")
     def _parts_fit(self) -> Self:
@@ -62,7 +63,7 @@ class SearchSpec(Frozen):
             return "the search takes no weight average"
         if METHODS[method.kind].labels == "some" and (self.train or train).repeats > 1:
             return f"a search with {method.kind} draws its batches itself and takes no repeats"
-        if method.kind != "supervised" and score in {"snip", "grasp", "synflow"}:
+        if method.kind != "supervised" and score in FLOW_SCORES:
             return f"score {score} is of supervised searches, the method {method.kind} is none"
         return ""
 
@@ -96,20 +97,16 @@ def part(share: float, samples: int) -> int:
 class SearchData(Frozen):
     """What a search with a spec of its own was trained on, of the run's training samples."""
 
-    samples: Annotated[int, Field(ge=1, description="Samples that it drew from.")]
-    classes: Annotated[int, Field(ge=1, description="Classes of these.")]
-    class_ids: Annotated[tuple[str, ...], Field(description="Which classes, where they are a part of the run's.")] = ()
-    labelled: Annotated[int, Field(ge=0, description="Samples whose label it used.")]
-    permuted: Annotated[int, Field(ge=0, description="Samples whose label is another's, of another class.")] = 0
-    images: Annotated[int, Field(ge=0, description="Samples drawn in its trainings; part of the run's cost.")]
-    flops: Annotated[float, Field(ge=0, description="Operations of its trainings; part of the run's cost.")]
-    digest: Annotated[
-        str,
-        Field(
-            pattern=r"^[0-9a-f]{64}$",
-            description="SHA-256 of the positions (int64, in the run's order) and then the labels (int64; -1: none).",
-        ),
-    ]
+    samples: int = Field(ge=1, description="Samples that it drew from.")
+    classes: int = Field(ge=1, description="Classes of these.")
+    class_ids: tuple[str, ...] = Field((), description="Which classes, where they are a part of the run's.")
+    labelled: int = Field(ge=0, description="Samples whose label it used.")
+    permuted: int = Field(0, ge=0, description="Samples whose label is another's, of another class.")
+    images: int = Field(ge=0, description="Samples drawn in its trainings; part of the run's cost.")
+    flops: float = Field(ge=0, description="Operations of its trainings; part of the run's cost.")
+    digest: Digest = Field(
+        description="SHA-256 of the positions (int64, in the run's order) and then the labels (int64; -1: none).",
+    )
 
 
 class EarlyBirdSpec(Frozen):
@@ -120,64 +117,55 @@ class EarlyBirdSpec(Frozen):
     sign.
     """
 
-    distance: Annotated[float, Field(gt=0, lt=2, description="Masks closer than that count as the same.")] = 0.08
-    patience: Annotated[int, Field(ge=1, le=1000, description="How many epochs in a row they have to.")] = 5
+    distance: float = Field(0.08, gt=0, lt=2, description="Masks closer than that count as the same.")
+    patience: int = Field(5, ge=1, le=1000, description="How many epochs in a row they have to.")
 
 
 class PracSpec(Frozen):
     """How the critical set is made and how much training it saves."""
 
-    max_forgets: Annotated[
-        int, Field(ge=0, description="A sample that a level forgets more often is critical; one never learned is, too.")
-    ] = 0
-    disagreement: Annotated[
-        Literal["retrained", "pruned"] | None,
-        Field(
-            description="Whose predictions are compared on all samples. retrained: the dense level's and the sparse "
-            "one's, both trained (the authors' code); pruned: a level's before and after pruning; None: nobody's."
-        ),
-    ] = "retrained"
-    scaled_updates: Annotated[
-        bool, Field(description="Updates and schedule of a level shrink with its set, linearly; else they stay.")
-    ] = True
-    early_bird: Annotated[EarlyBirdSpec | None, Field(description="When a level ends early; None: never.")] = (
-        EarlyBirdSpec()
+    max_forgets: int = Field(
+        0, ge=0, description="A sample that a level forgets more often is critical; one never learned is, too."
     )
-    source: Annotated[
-        Backbone | None,
-        Field(description="The network that the set is found with, by a search of its own; None: the config's."),
-    ] = None
+    disagreement: Literal["retrained", "pruned"] | None = Field(
+        "retrained",
+        description="Whose predictions are compared on all samples. retrained: the dense level's and the sparse "
+        "one's, both trained (the authors' code); pruned: a level's before and after pruning; None: nobody's.",
+    )
+    scaled_updates: bool = Field(
+        True, description="Updates and schedule of a level shrink with its set, linearly; else they stay."
+    )
+    early_bird: EarlyBirdSpec | None = Field(EarlyBirdSpec(), description="When a level ends early; None: never.")
+    source: Backbone | None = Field(
+        None, description="The network that the set is found with, by a search of its own; None: the config's."
+    )
 
 
 class PracLevel(Frozen):
     """One level of the search: what it trained on and which samples it found critical."""
 
-    samples: Annotated[int, Field(ge=0, description="Samples that it was trained on.")]
-    updates: Annotated[int, Field(ge=0, description="Updates that it made.")]
-    hard: Annotated[int, Field(ge=0, description="Of its samples, those forgotten too often or never learned.")] = 0
-    disagreeing: Annotated[
-        int, Field(ge=0, description="Of all samples, those that the compared networks see differently.")
-    ] = 0
-    both: Annotated[int, Field(ge=0, description="Samples that are one and the other.")] = 0
+    samples: int = Field(ge=0, description="Samples that it was trained on.")
+    updates: int = Field(ge=0, description="Updates that it made.")
+    hard: int = Field(0, ge=0, description="Of its samples, those forgotten too often or never learned.")
+    disagreeing: int = Field(0, ge=0, description="Of all samples, those that the compared networks see differently.")
+    both: int = Field(0, ge=0, description="Samples that are one and the other.")
 
 
 class PracFacts(Frozen):
     """What a result says of its critical set."""
 
-    samples: Annotated[int, Field(ge=1, description="All samples.")]
-    selected: Annotated[int, Field(ge=0, description="Samples of the last critical set.")]
-    set_digest: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$", description="Of the set as a subset of the dataset.")]
-    search_updates: Annotated[int, Field(ge=0, description="Updates of the search's levels.")]
-    vanilla_updates: Annotated[int, Field(ge=1, description="Updates of as many levels on all samples.")]
-    source_updates: Annotated[
-        int, Field(ge=0, description="Updates of the search with the other network, up to its rewind point, too.")
-    ] = 0
-    source_levels: Annotated[
-        tuple[PracLevel, ...], Field(description="Levels of the search with the other network.")
-    ] = ()
-    images: Annotated[int, Field(ge=0, description="Of finding the set: samples drawn in training.")] = 0
-    flops: Annotated[float, Field(ge=0, description="Of finding the set: operations of training and scoring.")] = 0.0
-    device_seconds: Annotated[float, Field(ge=0, description="Of finding the set: wall seconds.")] = 0.0
+    samples: int = Field(ge=1, description="All samples.")
+    selected: int = Field(ge=0, description="Samples of the last critical set.")
+    set_digest: Digest = Field(description="Of the set as a subset of the dataset.")
+    search_updates: int = Field(ge=0, description="Updates of the search's levels.")
+    vanilla_updates: int = Field(ge=1, description="Updates of as many levels on all samples.")
+    source_updates: int = Field(
+        0, ge=0, description="Updates of the search with the other network, up to its rewind point, too."
+    )
+    source_levels: tuple[PracLevel, ...] = Field((), description="Levels of the search with the other network.")
+    images: int = Field(0, ge=0, description="Of finding the set: samples drawn in training.")
+    flops: float = Field(0.0, ge=0, description="Of finding the set: operations of training and scoring.")
+    device_seconds: float = Field(0.0, ge=0, description="Of finding the set: wall seconds.")
 
     @property
     def saved(self) -> float:
@@ -190,21 +178,15 @@ class PracFacts(Frozen):
         return self.selected / self.samples
 
 
-class LayerDepth(Frozen):
+class LayerDepth(ExactlyOne):
     """The first prunable layers, from the input on in the order of the network's modules; all others stay dense.
 
     In a ResNet that order goes stage by stage, with the convolutions of shortcuts: the first 11, 24 and 43 of a
     ResNet-50 are the stem with one, two and three stages.
     """
 
-    layers: Annotated[int | None, Field(gt=0, description="How many layers.")] = None
-    share: Annotated[float | None, Field(gt=0, le=1, description="Part of all prunable layers, at least one.")] = None
-
-    @model_validator(mode="after")
-    def _one_unit(self) -> Self:
-        if (self.layers is None) == (self.share is None):
-            raise ValueError("give exactly one of layers, share")
-        return self
+    layers: int | None = Field(None, gt=0, description="How many layers.")
+    share: float | None = Field(None, gt=0, le=1, description="Part of all prunable layers, at least one.")
 
     def count(self, layers: int) -> int:
         """How many of a network's prunable ``layers`` are pruned.
@@ -223,22 +205,15 @@ class LayerDepth(Frozen):
 Share = Annotated[float, Field(gt=0, lt=1)]
 
 
-class RewindPoint(Frozen):
+class RewindPoint(ExactlyOne):
     """A point of training, counted from its start and in exactly one unit."""
 
-    epochs: Annotated[float | None, Field(gt=0, description="Passes over the training samples.")] = None
-    steps: Annotated[int | None, Field(gt=0, description="Optimizer updates.")] = None
-    images: Annotated[
-        int | None,
-        Field(gt=0, description="Samples drawn, all views of one counted once: late resetting by samples seen."),
-    ] = None
-    fraction: Annotated[Share | None, Field(description="Part of all updates of the training.")] = None
-
-    @model_validator(mode="after")
-    def _one_unit(self) -> Self:
-        if len(self.model_dump(exclude_none=True)) != 1:
-            raise ValueError("give exactly one of epochs, steps, images, fraction")
-        return self
+    epochs: float | None = Field(None, gt=0, description="Passes over the training samples.")
+    steps: int | None = Field(None, gt=0, description="Optimizer updates.")
+    images: int | None = Field(
+        None, gt=0, description="Samples drawn, all views of one counted once: late resetting by samples seen."
+    )
+    fraction: Share | None = Field(None, description="Part of all updates of the training.")
 
     def in_steps(self, train: TrainSpec, samples: int) -> int:
         """Updates before the point, in a training on ``samples``; at least one.
@@ -267,22 +242,22 @@ class SnipScore(Frozen):
     """How much the loss changes with the weight's place in the mask, |dL/dm| (Lee et al. 2019)."""
 
     kind: Literal["snip"]
-    samples_per_class: Annotated[int, Field(gt=0, description="Training samples that the loss is of.")] = 10
+    samples_per_class: int = Field(10, gt=0, description="Training samples that the loss is of.")
 
 
 class GraspScore(Frozen):
     """How much of the gradient's norm is lost without the weight (Wang et al. 2020)."""
 
     kind: Literal["grasp"]
-    samples_per_class: Annotated[int, Field(gt=0, description="Training samples that the loss is of.")] = 25
-    temperature: Annotated[float, Field(gt=0, description="Divides the logits.")] = 200.0
+    samples_per_class: int = Field(25, gt=0, description="Training samples that the loss is of.")
+    temperature: float = Field(200.0, gt=0, description="Divides the logits.")
 
 
 class SynflowScore(Frozen):
     """The weight's part of the flow through the network of absolute weights (Tanaka et al. 2020); needs no data."""
 
     kind: Literal["synflow"]
-    shots: Annotated[int, Field(gt=0, description="Scored anew so often, the density falling exponentially.")] = 100
+    shots: int = Field(100, gt=0, description="Scored anew so often, the density falling exponentially.")
 
 
 class RandomScore(Frozen):
@@ -317,30 +292,24 @@ class PruningSpec(Frozen):
     the schedule there. The accuracy of the run is that of the trained ticket after its last update.
     """
 
-    rounds: Annotated[int, Field(ge=1, le=100, description="How often a share of the weights is removed.")]
-    rate: Annotated[Share, Field(description="Share of the weights that are left, removed in a round.")] = 0.2
-    score: Annotated[ScoreSpec, Field(description="By what weights are kept, the highest of all layers together.")] = (
-        MagnitudeScore(kind="magnitude")
+    rounds: int = Field(ge=1, le=100, description="How often a share of the weights is removed.")
+    rate: Share = Field(0.2, description="Share of the weights that are left, removed in a round.")
+    score: ScoreSpec = Field(
+        MagnitudeScore(kind="magnitude"), description="By what weights are kept, the highest of all layers together."
     )
-    scored: Annotated[
-        Literal["trained", "rewound"],
-        Field(description="trained: the weights at the end of each round; rewound: those at the rewind point, once."),
-    ] = "trained"
-    rewind: Annotated[
-        RewindPoint | None, Field(description="Whose weights the ticket is trained from; None: the initial ones.")
-    ] = None
-    baseline: Annotated[Baseline | None, Field(description="A control in place of the ticket; None: the ticket.")] = (
-        None
+    scored: Literal["trained", "rewound"] = Field(
+        "trained",
+        description="trained: the weights at the end of each round; rewound: those at the rewind point, once.",
     )
-    search: Annotated[
-        SearchSpec | None, Field(description="What the search does otherwise than the config; None: nothing.")
-    ] = None
-    depth: Annotated[
-        LayerDepth | None, Field(description="Which layers are pruned, and counted by rate; None: all.")
-    ] = None
-    prac: Annotated[
-        PracSpec | None, Field(description="A search on a shrinking set of critical samples; None: on all.")
-    ] = None
+    rewind: RewindPoint | None = Field(
+        None, description="Whose weights the ticket is trained from; None: the initial ones."
+    )
+    baseline: Baseline | None = Field(None, description="A control in place of the ticket; None: the ticket.")
+    search: SearchSpec | None = Field(
+        None, description="What the search does otherwise than the config; None: nothing."
+    )
+    depth: LayerDepth | None = Field(None, description="Which layers are pruned, and counted by rate; None: all.")
+    prac: PracSpec | None = Field(None, description="A search on a shrinking set of critical samples; None: on all.")
 
     @model_validator(mode="after")
     def _parts_fit(self) -> Self:
@@ -451,8 +420,8 @@ class RemovalSpec(Frozen):
     Fewer events are easier; samples that were never right are the hardest (Toneva et al. 2019).
     """
 
-    order: Annotated[Literal["easiest", "hardest"], Field(description="Which samples go.")]
-    share: Annotated[float, Field(gt=0, lt=1, description="Of all training samples.")]
+    order: Literal["easiest", "hardest"] = Field(description="Which samples go.")
+    share: float = Field(gt=0, lt=1, description="Of all training samples.")
 
     def kept(self, samples: int) -> int:
         """How many of the samples stay."""

@@ -15,7 +15,6 @@ import numpy.typing as npt
 
 from dlth_bench.runs.dynamics_file import Dynamics, ScoreName
 from dlth_bench.selection.policy import (
-    RECORDED,
     Choice,
     Criterion,
     Labels,
@@ -23,6 +22,7 @@ from dlth_bench.selection.policy import (
     Policy,
     Positions,
     SampleRequest,
+    dynamics_policy,
 )
 from dlth_bench.selection.sample_pool import ranked, take
 from dlth_bench.util.errors import InputError
@@ -94,93 +94,53 @@ def most_forgotten(
     return take(order, size, labels)
 
 
-def read_forgetting(dynamics: Sequence[Dynamics]) -> ForgettingEvents:
-    """The summed statistics of recorded trainings."""
-    return summed([forgetting(recorded.correct()) for recorded in dynamics])
-
-
-def forgotten_choice(request: SampleRequest) -> tuple[Positions, dict[str, object], str]:
-    """Positions, parameters and a note, for this policy and for the proxy's."""
-
-    statistics = read_forgetting(request.dynamics)
-    labels = request.labels if request.balanced else None
-    ties = epochs_correct(request.dynamics)
-    positions = most_forgotten(statistics, request.size, request.never_learned, epochs_correct=ties, labels=labels)
+def _choose_forgotten(request: SampleRequest, **proxy: object) -> Choice:
+    statistics = summed([forgetting(recorded.correct()) for recorded in request.dynamics])
+    positions = most_forgotten(
+        statistics,
+        request.size,
+        request.never_learned,
+        epochs_correct=epochs_correct(request.dynamics),
+        labels=request.dealt_by,
+    )
     never = int((~statistics.learned).sum())
     unforgettable = int((statistics.learned & (statistics.events == 0)).sum())
     counts = f"{int(statistics.events.sum())} forgetting events, {never} samples never learned"
     parameters = {"never-learned": request.never_learned, "balanced": request.balanced}
-    return positions, parameters, f"{counts}, {unforgettable} learned and never forgotten"
+    return request.choice(positions, proxy | parameters, (f"{counts}, {unforgettable} learned and never forgotten",))
 
 
-def _choose(request: SampleRequest) -> Choice:
-    positions, parameters, note = forgotten_choice(request)
-    return request.choice(positions, parameters, (note,))
-
-
-FORGETTING = Policy(
-    "forgetting",
-    "samples forgotten most often during training",
-    _choose,
-    needs=("dynamics",),
-    takes=("never_learned", *RECORDED),
-    unit="sample",
+FORGETTING = dynamics_policy(
+    "forgetting", "samples forgotten most often during training", _choose_forgotten, "never_learned"
 )
 
 
-def by_difficulty(
-    correct: npt.NDArray[np.int64],
-    size: int,
-    *,
-    hardest: bool,
-    margin: npt.NDArray[np.float64] | None = None,
-    labels: Labels | None = None,
-) -> Positions:
-    """``size`` samples from the easiest or from the hardest on.
+def _by_difficulty(name: str, epochs: str, sign: int) -> Policy[SampleRequest]:
+    """Samples by ``sign`` times the epochs in which they were right, the lowest first; then by the mean margin."""
 
-    Args:
-        correct: (samples,), in how many epochs.
-        margin: (samples,), higher is easier; decides among equals. Then the samples' order does.
-        labels: for the same number of each class.
-    """
-    sign = 1 if hardest else -1
-    further = np.zeros(len(correct)) if margin is None else margin
-    return take(ranked(sign * correct, sign * further), size, labels)
-
-
-def _policy(name: str, *, hardest: bool) -> Policy[SampleRequest]:
     def choose(request: SampleRequest) -> Choice:
-
-        margins = all(dynamics.has("margin") for dynamics in request.dynamics)
-        positions = by_difficulty(
-            epochs_correct(request.dynamics),
-            request.size,
-            hardest=hardest,
-            margin=mean_score(request.dynamics, "margin") if margins else None,
-            labels=request.labels if request.balanced else None,
-        )
-        ties = "mean margin, then sample order" if margins else "sample order"
+        right = sign * epochs_correct(request.dynamics)
+        order, ties = ranked(right), "sample order"
+        if all(dynamics.has("margin") for dynamics in request.dynamics):
+            margin = mean_score(request.dynamics, "margin")
+            order, ties = ranked(right, sign * margin), "mean margin, then sample order"
+        positions = take(order, request.size, request.dealt_by)
         return request.choice(positions, {"balanced": request.balanced, "ties": ties})
 
-    fewest = "fewest" if hardest else "most"
-    summary = f"samples predicted correctly in the {fewest} epochs"
-    return Policy(name, summary, choose, needs=("dynamics",), takes=RECORDED, unit="sample")
+    return dynamics_policy(name, f"samples predicted correctly in the {epochs} epochs", choose)
 
 
-DIFFICULTY = (_policy("easy", hardest=False), _policy("hard", hardest=True))
+DIFFICULTY = (_by_difficulty("easy", "most", -1), _by_difficulty("hard", "fewest", 1))
 
 
 EL2N_EPOCHS = 10
 """How many first epochs are averaged where the user does not say; all, if there are fewer."""
 
 
-def highest(scores: npt.NDArray[np.float64], size: int, labels: Labels | None = None) -> Positions:
-    """The ``size`` samples with the highest score (samples,); equal ones in the samples' order.
-
-    Args:
-        labels: for the same number of each class.
-    """
-    return take(ranked(-scores), size, labels)
+def _choose_highest(request: SampleRequest, scores: npt.NDArray[np.float64], **parameters: object) -> Choice:
+    """The samples with the highest score (samples,); equal ones in the samples' order."""
+    positions = take(ranked(-scores), request.size, request.dealt_by)
+    return request.choice(positions, parameters | {"balanced": request.balanced})
 
 
 def _first_epochs(request: SampleRequest) -> int:
@@ -191,61 +151,36 @@ def _first_epochs(request: SampleRequest) -> int:
 
 
 def _choose_el2n(request: SampleRequest) -> Choice:
-
     epochs = _first_epochs(request)
-    scores = mean_score(request.dynamics, "error_norm", 0, epochs)
-    positions = highest(scores, request.size, request.labels if request.balanced else None)
-    return request.choice(positions, {"epochs": f"the first {epochs}", "balanced": request.balanced})
+    return _choose_highest(request, mean_score(request.dynamics, "error_norm", 0, epochs), epochs=f"the first {epochs}")
 
 
 def _choose_entropy(request: SampleRequest) -> Choice:
-
-    labels = request.labels if request.balanced else None
-    positions = highest(final_score(request.dynamics, "entropy"), request.size, labels)
-    return request.choice(positions, {"balanced": request.balanced})
+    return _choose_highest(request, final_score(request.dynamics, "entropy"))
 
 
 def _choose_by_proxy(request: SampleRequest) -> Choice:
-
     proxy = request.one_model("svp")
-    labels = request.labels if request.balanced else None
     if request.criterion is not Criterion.FORGETTING and request.never_learned is not NeverLearned.FIRST:
         raise InputError(f"--never-learned means nothing to --criterion {request.criterion}")
     parameters: dict[str, object] = {"proxy": proxy.header.label, "criterion": request.criterion}
     match request.criterion:
         case Criterion.FORGETTING:
-            positions, further, note = forgotten_choice(request)
-            return request.choice(positions, parameters | further, (note,))
+            return _choose_forgotten(request, **parameters)
         case Criterion.ENTROPY:
-            positions = highest(final_score([proxy], "entropy"), request.size, labels)
+            return _choose_highest(request, final_score([proxy], "entropy"), **parameters)
         case Criterion.LEAST_CONFIDENCE:
-            positions = highest(-final_score([proxy], "confidence"), request.size, labels)
-    return request.choice(positions, parameters | {"balanced": request.balanced})
+            return _choose_highest(request, -final_score([proxy], "confidence"), **parameters)
 
 
-EL2N = Policy(
-    "el2n",
-    "samples with the largest error norm early in training",
-    _choose_el2n,
-    needs=("dynamics",),
-    takes=("epochs", *RECORDED),
-    unit="sample",
-)
-ENTROPY = Policy(
-    "entropy",
-    "samples with the highest entropy of the final prediction",
-    _choose_entropy,
-    needs=("dynamics",),
-    takes=RECORDED,
-    unit="sample",
-)
-SVP = Policy(
+EL2N = dynamics_policy("el2n", "samples with the largest error norm early in training", _choose_el2n, "epochs")
+ENTROPY = dynamics_policy("entropy", "samples with the highest entropy of the final prediction", _choose_entropy)
+SVP = dynamics_policy(
     "svp",
     "selection via proxy: the most uncertain samples of a cheaper model",
     _choose_by_proxy,
-    needs=("dynamics",),
-    takes=("criterion", "never_learned", *RECORDED),
-    unit="sample",
+    "criterion",
+    "never_learned",
 )
 
 

@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 
-from dlth_bench.selection.policy import RECORDED, Choice, Policy, Positions, SampleRequest
-from dlth_bench.selection.sample_pool import class_members, class_shares
+from dlth_bench.selection.policy import Choice, Positions, SampleRequest, dynamics_policy
+from dlth_bench.selection.sample_pool import class_members, class_shares, unit_rows
 from dlth_bench.util.errors import InputError
 
 _DECIMALS = 9
@@ -53,7 +53,9 @@ def _choose_centres(request: SampleRequest) -> Choice:
         shares = class_shares(labels, request.size, balanced=True).tolist()
     else:
         groups, shares = [np.arange(len(labels))], [request.size]
-        _check_cost(len(labels) * request.size * dynamics.feature_dimensions)
+        operations = len(labels) * request.size * dynamics.feature_dimensions
+        if operations > MOST_OPERATIONS:
+            raise InputError(f"{operations:.0e} operations for one k-centre would take hours; --balanced goes by class")
     positions = []
     # The order in which threads add up changes the last digits, and with them, rarely, a centre.
     with threadpool_limits(limits=1):
@@ -64,19 +66,7 @@ def _choose_centres(request: SampleRequest) -> Choice:
     return request.choice(np.concatenate(positions), {"balanced": request.balanced, "distance": "Euclidean"})
 
 
-def _check_cost(operations: int) -> None:
-    if operations > MOST_OPERATIONS:
-        raise InputError(f"{operations:.0e} operations for one k-centre would take hours; --balanced goes by class")
-
-
-KCENTER = Policy(
-    "kcenter",
-    "samples that cover the features: greedy k-centre",
-    _choose_centres,
-    needs=("dynamics",),
-    takes=("seed", *RECORDED),
-    unit="sample",
-)
+KCENTER = dynamics_policy("kcenter", "samples that cover the features: greedy k-centre", _choose_centres, "seed")
 
 
 def herd(features: npt.NDArray[np.float64], size: int) -> Positions:
@@ -85,8 +75,7 @@ def herd(features: npt.NDArray[np.float64], size: int) -> Positions:
     Args:
         features: (samples, dimensions), finite; scaled to length one here. A row of zeros stays.
     """
-    lengths = np.linalg.norm(features, axis=1, keepdims=True)
-    points = features / np.where(lengths > 0, lengths, 1.0)
+    points = unit_rows(features)
     towards = points @ points.mean(axis=0)
     # Each sample's product with k mean - (sum of the chosen), kept up to date one choice at a time.
     products = towards.copy()
@@ -113,11 +102,4 @@ def _choose_by_herding(request: SampleRequest) -> Choice:
     return request.choice(np.concatenate(positions), {"of each class": share})
 
 
-HERDING = Policy(
-    "herding",
-    "samples whose mean feature is their class's",
-    _choose_by_herding,
-    needs=("dynamics",),
-    takes=RECORDED,
-    unit="sample",
-)
+HERDING = dynamics_policy("herding", "samples whose mean feature is their class's", _choose_by_herding)

@@ -10,8 +10,7 @@ right, or all wrong, are consistent too; a note says how many there are.
 from __future__ import annotations
 
 import itertools
-import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -60,23 +59,39 @@ def consistent_classes(
     Raises:
         InputError: fewer than two models, two that do not differ, or a margin below 0 or not below 1.
     """
+    classes = next(iter(pool.values()), {})
+    rows = {model: np.array([values[item] for item in classes]) for model, values in pool.items()}
+    order, kept = _agreement(rows, "model", ties, margin)
+    return Consistency(order, tuple(item for item, is_kept in zip(classes, kept, strict=True) if is_kept))
+
+
+def _agreement(pool: Accuracies, what: str, ties: Ties, margin: float) -> tuple[tuple[str, ...], npt.NDArray[np.bool_]]:
+    """The members of the pool from the lowest mean accuracy on, and where (samples,) all pairs of them keep that order.
+
+    Args:
+        what: a member is, in messages.
+    """
     if len(pool) < 2:
-        raise InputError(f"the pool has {len(pool)} model; a consistency of models needs at least 2")
+        raise InputError(f"the pool has {len(pool)} {what}; a consistency of {what}s needs at least 2")
     if not 0 <= margin < 1:
         raise InputError(f"margin {margin:g} is not an accuracy difference from 0 to below 1")
-    # Tables round, so the last digits of a mean would otherwise order two models that are equal.
-    means = {model: math.fsum(values.values()) / len(values) for model, values in pool.items()}
-    order = tuple(sorted(pool, key=lambda model: (means[model], model)))
+    means = {name: float(values.mean()) for name, values in pool.items()}
+    order = tuple(sorted(pool, key=lambda name: (means[name], name)))
     for worse, better in itertools.pairwise(order):
+        # Tables round, so the last digits of a mean would otherwise order two that are equal.
         if means[better] - means[worse] <= _ROUNDING:
-            same = "on every class" if dict(pool[worse]) == dict(pool[better]) else f"on average ({means[worse]:.4f})"
-            raise InputError(f"models {quoted(worse)} and {quoted(better)} do not differ: equal {same}, so no order")
+            mean = f"({means[worse]:.4f})"
+            same = "on every class" if np.array_equal(pool[worse], pool[better]) else f"on average {mean}"
+            told = f"do not differ: equal {same}" if what == "model" else f"have the same mean accuracy {mean}"
+            raise InputError(f"{what}s {quoted(worse)} and {quoted(better)} {told}, so no order")
     least = margin + _ROUNDING if ties is Ties.STRICT else -margin - _ROUNDING
     # All pairs, not neighbours only: where ties are allowed, small steps down must not add up.
-    pairs = [(pool[worse], pool[better]) for worse, better in itertools.combinations(order, 2)]
-    classes = pool[order[0]]
-    kept = (item for item in classes if all(better[item] - worse[item] >= least for worse, better in pairs))
-    return Consistency(order, tuple(kept))
+    pairs = itertools.combinations(order, 2)
+    return order, np.all([pool[better] - pool[worse] >= least for worse, better in pairs], axis=0)
+
+
+def _told(order: Iterable[str]) -> str:
+    return " < ".join(printable(name, 40) for name in order)
 
 
 def draw_consistent(consistent: Consistency, target: int, threshold: int, seed: int) -> tuple[str, ...]:
@@ -88,8 +103,9 @@ def draw_consistent(consistent: Consistency, target: int, threshold: int, seed: 
     if threshold < target:
         raise InputError(f"threshold {threshold} is below the size {target}; a draw could lack classes")
     if not consistent.class_ids:
-        order = " < ".join(printable(model, 40) for model in consistent.order)
-        raise InputError(f"no class has the order {order}; take fewer models, a smaller margin or --ties allow")
+        raise InputError(
+            f"no class has the order {_told(consistent.order)}; take fewer models, a smaller margin or --ties allow"
+        )
     if len(consistent.class_ids) > threshold:
         return random_classes(consistent.class_ids, target, seed)
     return tuple(sorted(consistent.class_ids))
@@ -104,9 +120,10 @@ def _choose_classes(request: Request) -> Choice:
     consistent = consistent_classes(pool, request.ties, request.margin)
     chosen = draw_consistent(consistent, request.size, threshold, request.seed)
     found = len(consistent.class_ids)
-    order = " < ".join(printable(model, 40) for model in consistent.order)
     compared = f"{len(chosen)} of them drawn" if found > threshold else f"all kept, as they are at most {threshold}"
-    met = f"{found} of {len(request.catalog)} classes are consistent with the order {order}; {compared}"
+    met = (
+        f"{found} of {len(request.catalog)} classes are consistent with the order {_told(consistent.order)}; {compared}"
+    )
     parameters = {"ties": request.ties, "margin": request.margin, "threshold": threshold, "target": request.size}
     parameters |= {} if request.model is None else {"model": request.model}
     return Choice(chosen, parameters, (met,))
@@ -146,20 +163,7 @@ def consistent_samples(pool: Accuracies, ties: Ties = Ties.ALLOW, margin: float 
     Raises:
         InputError: fewer than two configs, two of equal mean, or a margin below 0 or not below 1.
     """
-    if len(pool) < 2:
-        raise InputError(f"the pool has {len(pool)} config; a consistency of configs needs at least 2")
-    if not 0 <= margin < 1:
-        raise InputError(f"margin {margin:g} is not an accuracy difference from 0 to below 1")
-    means = {config: float(values.mean()) for config, values in pool.items()}
-    order = tuple(sorted(pool, key=lambda config: (means[config], config)))
-    for worse, better in itertools.pairwise(order):
-        if means[better] - means[worse] <= _ROUNDING:
-            told = f"{quoted(worse)} and {quoted(better)} have the same mean accuracy"
-            raise InputError(f"configs {told} ({means[worse]:.4f}), so no order")
-    least = margin + _ROUNDING if ties is Ties.STRICT else -margin - _ROUNDING
-    kept = np.ones(len(pool[order[0]]), dtype=np.bool_)
-    for worse, better in itertools.combinations(order, 2):
-        kept &= pool[better] - pool[worse] >= least
+    order, kept = _agreement(pool, "config", ties, margin)
     alike = np.all([np.abs(pool[config] - pool[order[0]]) <= _ROUNDING for config in order], axis=0)
     return ConsistentSamples(order, np.flatnonzero(kept), int((kept & alike).sum()))
 
@@ -172,8 +176,8 @@ def draw(consistent: ConsistentSamples, size: int, seed: int, labels: Labels | N
     """
     found = consistent.positions
     if len(found) < size:
-        order = " < ".join(printable(config, 40) for config in consistent.order)
-        raise InputError(f"size {size}: only {len(found)} samples are consistent with the order {order}")
+        told = f"only {len(found)} samples are consistent with the order {_told(consistent.order)}"
+        raise InputError(f"size {size}: {told}")
     if labels is None:
         return found[random_samples(len(found), size, seed)]
     return found[balanced_random_samples(labels[found], size, seed)]
@@ -194,8 +198,8 @@ def _pool(request: SampleRequest) -> Accuracies:
 
 def _choose_samples(request: SampleRequest) -> Choice:
     consistent = consistent_samples(_pool(request), request.ties, request.margin)
-    positions = draw(consistent, request.size, request.seed, request.labels if request.balanced else None)
-    order = " < ".join(printable(config, 40) for config in consistent.order)
+    positions = draw(consistent, request.size, request.seed, request.dealt_by)
+    order = _told(consistent.order)
     found = f"{len(consistent.positions)} of {request.available} samples are consistent with the order {order}"
     parameters = {"ties": request.ties, "margin": request.margin, "balanced": request.balanced}
     return request.choice(positions, parameters, (f"{found}, {consistent.alike} of them alike under all configs",))

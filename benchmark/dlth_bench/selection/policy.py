@@ -275,6 +275,11 @@ class SampleRequest:
         """int64 (samples,)."""
         return np.asarray(self.samples.labels, dtype=np.int64)
 
+    @property
+    def dealt_by(self) -> Labels | None:
+        """The labels where each class gets an equal share, else None."""
+        return self.labels if self.balanced else None
+
     def one_model(self, policy: str) -> Dynamics:
         """The dynamics, for a policy that takes those of one model.
 
@@ -294,3 +299,10 @@ class SampleRequest:
         if self.dynamics:
             origin["dynamics"] = "; ".join(dynamics.label for dynamics in self.dynamics)
         return Choice(tuple(sorted(ids[position] for position in positions)), {**parameters, **origin}, tuple(notes))
+
+
+def dynamics_policy(
+    name: str, summary: str, choose: Callable[[SampleRequest], Choice], *takes: Option
+) -> Policy[SampleRequest]:
+    """A policy that chooses samples by recorded dynamics, with options beside the usual ones of such policies."""
+    return Policy(name, summary, choose, ("dynamics",), (*takes, *RECORDED), unit="sample")

@@ -26,7 +26,7 @@ def _choose(request: SampleRequest) -> Choice:
     counts = critical.counts
     order = ranked(-counts["disagreements"], -counts["unlearned"], -counts["events"])
     order = order[critical.selected[order]]
-    positions = take(order, request.size, request.labels if request.balanced else None)
+    positions = take(order, request.size, request.dealt_by)
     parameters = {
         "search": critical.header.label,
         "set": f"{critical.facts.selected} of {critical.facts.samples} samples, digest {critical.facts.set_digest}",

@@ -306,3 +306,9 @@ def _place_in_class(order: Positions, labels: Labels) -> npt.NDArray[np.intp]:
     places = np.empty(len(order), dtype=np.intp)
     places[grouped] = np.arange(len(order)) - starts[ordered[grouped]]
     return places
+
+
+def unit_rows(features: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Rows of length one; a row of zeros stays."""
+    lengths = np.linalg.norm(features, axis=1, keepdims=True)
+    return features / np.where(lengths > 0, lengths, 1.0)

@@ -8,22 +8,18 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from dlth_bench.datasets.catalog import ClassCatalog
-from dlth_bench.selection.policy import Algorithm, Choice, Policy, Request, size_within
+from dlth_bench.selection.policy import Algorithm, Choice, Policy, Positions, Request, size_within
+from dlth_bench.selection.sample_pool import unit_rows
 from dlth_bench.util.errors import InputError
 from dlth_bench.util.text import printable, quoted
 
-if TYPE_CHECKING:
-    from dlth_bench.selection.policy import Positions
-
 
 def _clustered(request: Request, embeddings: Matrix, origin: str) -> Choice:
-
     chosen = cluster_classes(embeddings, request.catalog.ids, request.size, request.seed, request.algorithm)
     ranking = "nearest to the centre" if request.algorithm is Algorithm.KMEANS else "medoid"
     parameters = {
@@ -36,7 +32,6 @@ def _clustered(request: Request, embeddings: Matrix, origin: str) -> Choice:
 
 
 def _choose_by_words(request: Request) -> Choice:
-
     if request.embeddings is not None and request.encoder is not None:
         raise InputError("give --embeddings or --encoder, not both")
     if request.embeddings is not None:
@@ -47,7 +42,6 @@ def _choose_by_words(request: Request) -> Choice:
 
 
 def _choose_by_images(request: Request) -> Choice:
-
     if request.embeddings is None:
         raise InputError("sec needs --embeddings, a .npy of mean image features")
     return _clustered(request, read_embeddings(request.embeddings, request.catalog), "from a file")
@@ -215,7 +209,7 @@ def cluster_classes(
         InputError: ``size`` is not between 1 and the number of classes, or fewer embeddings than that are distinct.
     """
     size_within(size, len(class_ids))
-    points = _unit_rows(embeddings)
+    points = unit_rows(embeddings)
     distinct = len(np.unique(np.round(points, _DECIMALS), axis=0))
     if distinct < size:
         raise InputError(f"size {size}: only {distinct} of the {len(class_ids)} classes' embeddings are distinct")
@@ -286,9 +280,3 @@ def _kmeans_representatives(points: Matrix, count: int, seed: int) -> Positions:
         away = np.linalg.norm(points[members] - fitted.cluster_centers_[cluster], axis=1)
         chosen.append(members[np.round(away, _DECIMALS).argmin()])
     return np.array(chosen, dtype=np.intp)
-
-
-def _unit_rows(embeddings: Matrix) -> Matrix:
-    """Rows of length one; a row of zeros stays."""
-    lengths = np.linalg.norm(embeddings, axis=1, keepdims=True)
-    return embeddings / np.where(lengths > 0, lengths, 1.0)

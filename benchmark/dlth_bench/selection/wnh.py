@@ -65,10 +65,7 @@ class ClassTree:
 
     def path(self, node: str) -> list[str]:
         """``node``, its parent, and so on to ``ROOT``."""
-        path = [node]
-        while path[-1] != ROOT:
-            path.append(self.parent[path[-1]])
-        return path
+        return [*_path_to_root(node, self.parent), ROOT]
 
 
 def tree_of(catalog: ClassCatalog) -> ClassTree:

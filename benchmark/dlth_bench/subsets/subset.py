@@ -8,7 +8,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Annotated, Literal, NamedTuple, Protocol, Self
+from typing import Literal, NamedTuple, Protocol, Self
 
 import yaml
 from pydantic import Field, ValidationError, field_validator, model_validator
@@ -107,11 +107,11 @@ REPLACED_TEXT: dict[Replaced, str] = {
 class SizeRange(Frozen):
     """How many members a subset may have, both ends included."""
 
-    minimum: Annotated[int, Field(gt=1, description="Fewest members.")]
-    maximum: Annotated[int, Field(gt=1, description="Most members.")]
-    sizes: Annotated[
-        tuple[int, ...], Field(description="The only numbers of members; none: all from the minimum to the maximum.")
-    ] = ()
+    minimum: int = Field(gt=1, description="Fewest members.")
+    maximum: int = Field(gt=1, description="Most members.")
+    sizes: tuple[int, ...] = Field(
+        (), description="The only numbers of members; none: all from the minimum to the maximum."
+    )
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -144,13 +144,12 @@ class SubsetRule(SizeRange):
     """What a subset must be to be scored under the protocol: how many classes it may have, or samples."""
 
     unit: Literal["class"] = "class"
-    samples: Annotated[
-        SizeRange | None, Field(description="How many samples a sample subset may have; None: class subsets only.")
-    ] = None
-    replaces: Annotated[
-        Replaced,
-        Field(description="Which data it takes the place of; of a part only, sample subsets alone are taken."),
-    ] = "training"
+    samples: SizeRange | None = Field(
+        None, description="How many samples a sample subset may have; None: class subsets only."
+    )
+    replaces: Replaced = Field(
+        "training", description="Which data it takes the place of; of a part only, sample subsets alone are taken."
+    )
 
     @model_validator(mode="after")
     def _partly_by_samples(self) -> Self:

@@ -15,7 +15,7 @@ from dlth_bench.protocols.protocol import Config
 from dlth_bench.protocols.tickets import part
 from dlth_bench.runs.run import Run
 from dlth_bench.subsets.subset import PHASES, on_subset
-from dlth_bench.training.random import stream_seed
+from dlth_bench.training.random import stream_generator
 from dlth_bench.training.samples import StageSamples, TokenSamples, packed_samples
 
 
@@ -96,23 +96,28 @@ UNLABELLED = -1
 
 def few_labelled(labels: Tensor, share: float, seed: int) -> Tensor:
     """`drawn_of_each_class` by the run's seed: few samples and few labels of equal shares are of the same samples."""
-    generator = torch.Generator().manual_seed(stream_seed(seed, "few-labelled"))
-    return drawn_of_each_class(labels, share, generator)
+    return drawn_of_each_class(labels, share, stream_generator(seed, "few-labelled"))
 
 
 def drawn_of_each_class(labels: Tensor, share: float, generator: torch.Generator) -> Tensor:
     """Positions of a random part of each class's samples, at least one of each, int64 in ascending order.
 
     With a generator in the same state, the samples of a smaller share are among those of a larger one.
+    """
+    classes = shuffled_classes(labels, generator)
+    return torch.cat([members[: part(share, len(members))] for members in classes]).sort().values
+
+
+def shuffled_classes(labels: Tensor, generator: torch.Generator) -> list[Tensor]:
+    """Positions of each class's samples in a random order, int64; both on the CPU.
 
     Args:
-        labels: int64 (samples,) on the CPU; those without label are left out.
+        labels: int64 (samples,); those without label are left out.
         generator: on the CPU.
     """
     order = torch.randperm(len(labels), generator=generator)
-    ordered = labels[order]
-    parts = [order[ordered == label] for label in torch.unique(labels).tolist() if label != UNLABELLED]
-    return torch.cat([members[: part(share, len(members))] for members in parts]).sort().values
+    ordered = labels.cpu()[order]
+    return [order[ordered == label] for label in torch.unique(ordered) if label != UNLABELLED]
 
 
 def visible_labels(method: MethodSpec, labels: Tensor, seed: int) -> Tensor:
@@ -120,9 +125,14 @@ def visible_labels(method: MethodSpec, labels: Tensor, seed: int) -> Tensor:
     if method.kind != "s4l":
         return labels
     kept = few_labelled(labels.cpu(), method.labelled, seed).to(labels.device)
-    visible = torch.full_like(labels, UNLABELLED)
-    visible[kept] = labels[kept]
-    return visible
+    return labels_only_at(kept, labels)
+
+
+def labels_only_at(positions: Tensor, labels: Tensor) -> Tensor:
+    """The labels of some samples; all others have none."""
+    left = torch.full_like(labels, UNLABELLED)
+    left[positions] = labels[positions]
+    return left
 
 
 def half_labelled_order(

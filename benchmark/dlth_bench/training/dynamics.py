@@ -109,9 +109,7 @@ class DynamicsRecorder:
 def sample_scores(logits: Tensor, labels: Tensor) -> dict[str, Tensor]:
     """Of each sample (batch,), what `runs.dynamics_file` says: correct, error_norm, entropy, confidence and margin.
 
-    Args:
-        logits: (batch, classes).
-        labels: int64 (batch,).
+    From logits (batch, classes) and labels int64 (batch,).
     """
     probabilities = logits.float().softmax(1)
     own = F.one_hot(labels, logits.shape[1])

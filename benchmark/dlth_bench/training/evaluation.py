@@ -8,7 +8,8 @@ the measurement.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Self
 
 import torch
@@ -51,12 +52,7 @@ def in_batches(function: Callable[[Tensor], Tensor], images: StageSamples, pixel
 
 
 def class_accuracy(logits: Tensor, labels: Tensor, classes: int) -> tuple[list[float], list[int]]:
-    """Top-1 accuracy and number of samples of each class.
-
-    Args:
-        logits: (samples, classes).
-        labels: int64 (samples,).
-    """
+    """Top-1 accuracy and number of samples of each class; logits (samples, classes), labels int64 (samples,)."""
     correct = (logits.argmax(1) == labels).double()
     counts = torch.bincount(labels, minlength=classes)
     hits = torch.zeros(classes, dtype=torch.float64, device=labels.device).index_add_(0, labels, correct)
@@ -74,10 +70,10 @@ class RunOutcome:
 
     train_logits: Tensor
     val_logits: Tensor
-    pretrain: History
-    evaluation: History
-    images: int
-    flops: float
+    pretrain: History = field(default_factory=History)
+    evaluation: History = field(default_factory=History)
+    images: int = 0
+    flops: float = 0.0
     reused_seconds: float = 0.0
     """Of pretraining: spent by another run."""
     earlier_seconds: float = 0.0
@@ -87,10 +83,7 @@ class RunOutcome:
 
 
 def result_fields(outcome: RunOutcome, data: Resident, classes: int) -> dict[str, Any]:
-    """The fields of the result of a finished run that do not name it.
-
-    Args:
-        data: what the evaluated network was trained on, and the validation samples.
+    """The fields of the result of a finished run that do not name it; ``data`` trained the evaluated network.
 
     Raises:
         Diverged: the scores of the trained model are not finite.
@@ -259,24 +252,18 @@ def finetune_method(spec: FinetuneSpec, encoder: nn.Module, classes: int, pixels
 def classify(context: RunContext, method: Method, data: Resident) -> RunOutcome:
     """What a trained classifier predicts of both splits; says nothing of what training took."""
     if isinstance(method, TextClassifier):
-        train_logits, val_logits = method.logits(data.train_images), method.logits(data.val_images)
-        return RunOutcome(train_logits, val_logits, History(), History(), images=0, flops=0.0)
+        return RunOutcome(method.logits(data.train_images), method.logits(data.val_images))
     if not isinstance(method, Supervised):
         raise TypeError(f"config {context.config.name} has no evaluation and no classifier")
     method.eval()
-    return RunOutcome(
-        in_batches(method.logits, data.train_images, context.pixels),
-        in_batches(method.logits, data.val_images, context.pixels),
-        *(History(), History()),
-        images=0,
-        flops=0.0,
-    )
+    train, val = (in_batches(method.logits, images, context.pixels) for images in (data.train_images, data.val_images))
+    return RunOutcome(train, val)
 
 
 def _linear(context: RunContext, spec: LinearSpec, method: Method, data: Resident) -> RunOutcome:
     run, pixels = context.run, context.pixels
-    train_features = extract_features(method.encoder, data.train_images, pixels, spec.features)
-    val_features = extract_features(method.encoder, data.val_images, pixels, spec.features)
+    extract = partial(extract_features, method.encoder, pixels=pixels, kind=spec.features)
+    train_features, val_features = extract(data.train_images), extract(data.val_images)
     classes, width = len(run.class_ids), train_features.shape[1]
 
     def fresh() -> LinearProbe:
@@ -288,17 +275,13 @@ def _linear(context: RunContext, spec: LinearSpec, method: Method, data: Residen
     stage = Stage("linear", probe, samples, data.train_labels, spec.train, run.seed)
     history = context.train(stage)
     probe.eval()
-    extraction = forward_flops(
-        lambda image: extract_features(method.encoder, image, pixels, spec.features),
-        data.train_images[:1],
-        len(data.train_labels),
-    )
+    extraction = forward_flops(extract, data.train_images[:1], len(data.train_labels))
     with torch.no_grad():
         logits = probe.logits(train_features), probe.logits(val_features)
     images, flops = len(data.train_labels), extraction + stage_flops(stage, fresh)
     if spec.augment is not None:  # features of unaugmented images are then for the training accuracy alone
         images, flops = stage.steps * spec.train.batch_size, flops - extraction
-    return RunOutcome(*logits, History(), history, images=images, flops=flops)
+    return RunOutcome(*logits, evaluation=history, images=images, flops=flops)
 
 
 def _finetune(context: RunContext, spec: FinetuneSpec, method: Method, data: Resident) -> RunOutcome:

@@ -21,20 +21,17 @@ from dlth_bench.training.methods.method import Method, Moment
 def build_optimizer(spec: OptimizerSpec, module: nn.Module, *, cpu_speed: bool = True) -> Optimizer:
     """An optimizer over the trained parameters of ``module``; its rates are set before each step by `set_rates`.
 
-    Args:
-        cpu_speed: whether to take the faster SGD and AdamW of `cpu_speed.optimizers` for parameters on a CPU.
+    With ``cpu_speed`` it is the faster SGD or AdamW of `cpu_speed.optimizers` for parameters on a CPU.
     """
     groups = parameter_groups(spec, module)
-    fast = cpu_speed and _on_cpu(groups)
+    fast = cpu_speed and all(parameter.device.type == "cpu" for group in groups for parameter in group["params"])
     match spec.kind:
         case "sgd":
-            if isinstance(module, Method) and module.sparse:
-                return _start_momenta(
-                    SGD(groups, lr=spec.lr, momentum=spec.momentum, nesterov=spec.nesterov, fused=False)
-                )
-            if fast:
+            sparse = isinstance(module, Method) and module.sparse
+            if fast and not sparse:
                 return CPUFusedSGD(groups, lr=spec.lr, momentum=spec.momentum, nesterov=spec.nesterov)
-            return _start_momenta(SGD(groups, lr=spec.lr, momentum=spec.momentum, nesterov=spec.nesterov, fused=True))
+            fused = not sparse
+            return _start_momenta(SGD(groups, lr=spec.lr, momentum=spec.momentum, nesterov=spec.nesterov, fused=fused))
         case "adamw":
             if fast:
                 return CPUFusedAdamW(groups, lr=spec.lr, betas=spec.betas, eps=spec.eps)
@@ -47,10 +44,6 @@ def build_optimizer(spec: OptimizerSpec, module: nn.Module, *, cpu_speed: bool =
                 group["always_adapt"] = group["decays"]
             clip, trust = spec.trust_clip, spec.trust_coefficient
             return Lars(groups, lr=spec.lr, momentum=spec.momentum, trust_coeff=trust, trust_clip=clip)
-
-
-def _on_cpu(groups: list[dict[str, Any]]) -> bool:
-    return all(parameter.device.type == "cpu" for group in groups for parameter in group["params"])
 
 
 def _start_momenta(optimizer: SGD) -> SGD:
@@ -98,20 +91,12 @@ def _decayed(spec: OptimizerSpec, module: nn.Module) -> set[str]:
 
 def _layer_depths(module: nn.Module) -> dict[str, int]:
     """The layer of each parameter: 0 the embedding, i + 1 transformer block i, then norm and head (MAE, BEiT)."""
-    blocks = 1 + max((int(name.split("blocks.")[1].split(".")[0]) for name in _block_names(module)), default=-1)
-    depths = {}
-    for name, _ in module.named_parameters():
-        if "blocks." in name:
-            depths[name] = int(name.split("blocks.")[1].split(".")[0]) + 1
-        elif any(part in name for part in ("patch_embed", "cls_token", "pos_embed")):
-            depths[name] = 0
-        else:
-            depths[name] = blocks + 1
-    return depths
-
-
-def _block_names(module: nn.Module) -> Iterable[str]:
-    return (name for name, _ in module.named_parameters() if "blocks." in name)
+    names = [name for name, _ in module.named_parameters()]
+    of_blocks = {name: int(name.split("blocks.")[1].split(".")[0]) + 1 for name in names if "blocks." in name}
+    last = max(of_blocks.values(), default=0) + 1
+    embedding = ("patch_embed", "cls_token", "pos_embed")
+    depths = {name: 0 if any(part in name for part in embedding) else last for name in names}
+    return depths | of_blocks
 
 
 def learning_rate(spec: OptimizerSpec, moment: Moment) -> float:
@@ -149,11 +134,7 @@ def weight_decay(spec: OptimizerSpec, moment: Moment) -> float:
 
 
 def set_rates(spec: OptimizerSpec, optimizer: Optimizer, moment: Moment, drops: int = 0) -> None:
-    """Put the step's learning rate and weight decay into every group.
-
-    Args:
-        drops: of a plateau schedule until now.
-    """
+    """Put the step's learning rate, after the drops of a plateau schedule, and weight decay into every group."""
     lr, decay = learning_rate(spec, moment), weight_decay(spec, moment)
     if spec.schedule == "plateau":
         lr *= spec.gamma**drops

@@ -25,6 +25,11 @@ def stream_seed(seed: int, stream: str, position: int = 0) -> int:
     return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "big") >> 1
 
 
+def stream_generator(seed: int, stream: str, position: int = 0) -> torch.Generator:
+    """A generator on the CPU at the start of one position of a named stream."""
+    return torch.Generator().manual_seed(stream_seed(seed, stream, position))
+
+
 @contextmanager
 def global_stream(seed: int, stream: str) -> Iterator[None]:
     """Draws from torch's global generators inside the block come from the named stream; restored after."""
@@ -101,7 +106,9 @@ class _PartDropout(nn.Dropout):
     def forward(self, input: Tensor) -> Tensor:
         if self.part is None or not self.training or not self.p:
             return super().forward(input)
-        return input * self.part.of(super().forward(input.new_ones(_whole_shape(input, self.part))))
+        return input * self.part.of(
+            super().forward(input.new_ones((self.part.whole_length(len(input)), *input.shape[1:])))
+        )
 
 
 class _PartDropPath(DropPath):
@@ -120,10 +127,6 @@ class _PartStochasticDepth(StochasticDepth):  # type: ignore[misc]  # torchvisio
         if self.part is None or not self.training or self.mode != "row" or not self.p:
             return super().forward(input)  # type: ignore[no-any-return]
         return input * self.part.of(super().forward(_one_a_sample(input, self.part)))
-
-
-def _whole_shape(tensor: Tensor, part: BatchPart) -> tuple[int, ...]:
-    return (part.whole_length(len(tensor)), *tensor.shape[1:])
 
 
 def _one_a_sample(tensor: Tensor, part: BatchPart) -> Tensor:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypedDict
 
 import torch
 from lightning.fabric import Fabric
@@ -109,6 +110,20 @@ class RunContext:
         )
         folder = None if self.folder is None or self.searches is not None else self.folder / name
         return replace(self, run=run, stages=stages, folder=folder, keep_encoder=False, share_pretraining=nullcontext)
+
+
+class RunOptions(TypedDict, total=False):
+    """The keyword arguments of `prepare_run`, where their defaults are."""
+
+    folder: Path | None
+    searches: Path | None
+    keep_encoder: bool
+    device: str
+    tuning: Tuning
+    checkpoint_seconds: float
+    report: StageReport
+    watch: Watch
+    share_pretraining: SharedFolder
 
 
 def prepare_run(

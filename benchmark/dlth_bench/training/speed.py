@@ -125,11 +125,7 @@ def timed_parts(trainer: Trainer) -> list[tuple[Any, str, str]]:
 def profile_parts(
     trainer: Trainer, whole_round: Callable[[int], None], bare_round: Callable[[int], None], rounds: int
 ) -> tuple[PartTime, ...]:
-    """The parts of both steps, in rounds that alternate; see `profile_step`.
-
-    Args:
-        whole_round, bare_round: do the steps of a round of that number.
-    """
+    """The parts of both steps, in rounds of a number each that alternate; see `profile_step`."""
     clock = PartClock()
     whole: list[dict[str, int]] = []
     alone: list[dict[str, int]] = []

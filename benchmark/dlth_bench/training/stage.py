@@ -16,7 +16,7 @@ from dlth_bench.runs.run import Tuning
 from dlth_bench.training.data import half_labelled_order
 from dlth_bench.training.methods.method import Method
 from dlth_bench.training.parallel.processes import BatchPart
-from dlth_bench.training.random import stream_seed
+from dlth_bench.training.random import stream_generator
 from dlth_bench.training.samples import FileSamples, ReadAhead, StageSamples
 from dlth_bench.training.tickets.masks import Masking
 
@@ -24,8 +24,7 @@ from dlth_bench.training.tickets.masks import Masking
 def epoch_order(stage: Stage, generator: torch.Generator) -> Tensor:
     """Positions of the samples of an epoch, one batch after the other, int64 on the CPU; they may end in a part of one.
 
-    Args:
-        generator: of the epoch, on the CPU.
+    The generator, on the CPU, is the epoch's.
     """
     if stage.method.half_labelled:
         positions = torch.arange(len(stage.labels)) if stage.trained is None else stage.trained
@@ -48,19 +47,15 @@ class Observer(Protocol):
 
     def begin(self) -> None:
         """Called before the first update; not when the stage goes on from a checkpoint."""
-        ...
 
     def after_step(self, step: int) -> bool:
         """Called after update ``step`` (from 0); returns whether the stage ends with it."""
-        ...
 
     def state(self) -> dict[str, Tensor]:
         """All that it has seen, by name."""
-        ...
 
     def restore(self, state: dict[str, Tensor]) -> None:
         """The inverse of ``state``."""
-        ...
 
 
 def observer_tensors(observers: Mapping[str, Observer]) -> dict[str, Tensor]:
@@ -133,7 +128,7 @@ class Stage:
 
     @cached_property
     def _split(self) -> Tensor:
-        generator = torch.Generator().manual_seed(stream_seed(self.seed, f"{self.name}/held-out"))
+        generator = stream_generator(self.seed, f"{self.name}/held-out")
         return torch.randperm(len(self.labels), generator=generator).to(self.labels.device)
 
     @cached_property
@@ -174,7 +169,7 @@ class Batches:
         """
         epoch, index = divmod(step, self.per_epoch)
         if epoch != self.epoch:
-            generator = torch.Generator().manual_seed(stream_seed(self.stage.seed, f"{self.stage.name}/order", epoch))
+            generator = stream_generator(self.stage.seed, f"{self.stage.name}/order", epoch)
             self.order, self.epoch = epoch_order(self.stage, generator).to(self.device), epoch
         size = self.stage.spec.batch_size
         batch = self.order[index * size : (index + 1) * size]
@@ -186,11 +181,7 @@ BatchReader = Callable[[int, Tensor], Any]
 
 
 def batch_reader(stage: Stage, part: BatchPart | None = None) -> BatchReader:
-    """How the batches of a stage are read: from a tensor, from files ahead of their use, or as the samples have it.
-
-    Args:
-        part: of every batch; None: all of it.
-    """
+    """How batches, or a part of each, are read: from a tensor, from files ahead of their use, or as the samples do."""
     samples = stage.samples
     if isinstance(samples, Tensor):
         return lambda step, positions: samples.index_select(0, positions)  # small images byte by byte, unlike [...]

@@ -6,67 +6,38 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
 from dataclasses import replace
-from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 from dlth_bench.datasets.dataset import Dataset
-from dlth_bench.runs.run import TRAINING_VERSION, Result, Run, Tuning
+from dlth_bench.runs.run import TRAINING_VERSION, Result, Run
 from dlth_bench.runs.store import PRETRAINED_FILE
 from dlth_bench.training.checkpoint import load_tensors, usable
 from dlth_bench.training.data import Resident
 from dlth_bench.training.environment import environment
 from dlth_bench.training.evaluation import RunOutcome, evaluate, result_fields, top1
 from dlth_bench.training.flops import stage_flops
-from dlth_bench.training.loop import Diverged, History, Watch, unwatched
+from dlth_bench.training.loop import Diverged, History
 from dlth_bench.training.measurements.forgetting import remove_samples
 from dlth_bench.training.measurements.measure import add_measurements, make_records
 from dlth_bench.training.measurements.subject import Subject
-from dlth_bench.training.run_context import RunContext, SharedFolder, prepare_run
+from dlth_bench.training.run_context import RunContext, RunOptions, prepare_run
 from dlth_bench.training.stage import Stage
 from dlth_bench.training.tickets.masks import Mask
 from dlth_bench.training.tickets.search import copy_weights, level_trainer
-from dlth_bench.training.train_stage import StageReport
 from dlth_bench.training.train_ticket import train_ticket
 
 
-def train_run(
-    run: Run,
-    dataset: Dataset,
-    *,
-    folder: Path | None = None,
-    searches: Path | None = None,
-    keep_encoder: bool = False,
-    device: str = "auto",
-    tuning: Tuning = Tuning(),
-    checkpoint_seconds: float = 15.0,
-    report: StageReport = lambda stage, step, total: None,
-    watch: Watch = unwatched,
-    share_pretraining: SharedFolder = nullcontext,
-) -> Result:
+def train_run(run: Run, dataset: Dataset, **options: Unpack[RunOptions]) -> Result:
     """Train and evaluate a run; it goes on from what an earlier attempt left in the folder.
 
-    A loss that diverged is a result, too; other errors are raised. See `prepare_run` for the arguments.
+    A loss that diverged is a result, too; other errors are raised. See `prepare_run` for the options.
 
     Raises:
         InputError: the config cannot be trained on several devices, or the dataset lacks samples of the run.
         OutOfMemory: no way to compute a step fits.
     """
-    context = prepare_run(
-        run,
-        dataset,
-        folder=folder,
-        searches=searches,
-        keep_encoder=keep_encoder,
-        device=device,
-        tuning=tuning,
-        checkpoint_seconds=checkpoint_seconds,
-        report=report,
-        watch=watch,
-        share_pretraining=share_pretraining,
-    )
-    return train_prepared(context)
+    return train_prepared(prepare_run(run, dataset, **options))
 
 
 def train_prepared(context: RunContext) -> Result:

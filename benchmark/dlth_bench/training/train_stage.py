@@ -8,7 +8,7 @@ from __future__ import annotations
 import gc
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -25,23 +25,20 @@ from dlth_bench.training.recompute import blocks
 from dlth_bench.training.stage import Stage, observer_tensors, restore_observers
 
 
+@dataclass
 class Checkpoints(Progress):
     """Writes the state of a stage in training to a file now and then, and restores it from there.
 
-    Args:
+    Attributes:
         path: the file; None: none is written.
         every_seconds: how often; the first time after so long.
         report: is called with (step, of steps).
     """
 
-    def __init__(
-        self,
-        path: Path | None = None,
-        every_seconds: float = 15.0,
-        report: Callable[[int, int], None] = lambda step, total: None,
-    ) -> None:
-        self.path, self.every_seconds, self.report = path, every_seconds, report
-        self._saved = time.monotonic()
+    path: Path | None = None
+    every_seconds: float = 15.0
+    report: Callable[[int, int], None] = lambda step, total: None
+    _saved: float = field(init=False, default_factory=time.monotonic)
 
     def restore(self, trainer: Trainer) -> History:
         stage, path = trainer.stage, self.path
@@ -74,9 +71,7 @@ def cheaper(tuning: Tuning, method: Method, batch: int) -> Tuning | None:
     """The next way to compute the same step in less memory; None: there is none.
 
     First micro-batches, which cost no computation, then activation checkpointing, then still smaller micro-batches.
-
-    Args:
-        batch: samples of a step.
+    ``batch`` is how many samples a step has.
     """
     half = (tuning.micro_batch or batch) // 2
     divisible = not undivided(method) and half >= 1

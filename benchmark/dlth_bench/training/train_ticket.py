@@ -13,19 +13,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from dlth_bench.protocols.tickets import PracFacts, PruningSpec
 from dlth_bench.runs.run import TicketFacts
 from dlth_bench.runs.store import CRITICAL_FILE, MASK_FILE, SEARCH_FILE
 from dlth_bench.subsets.subset import Subset
-from dlth_bench.training.data import Resident
 from dlth_bench.training.evaluation import RunOutcome, classify
 from dlth_bench.training.loop import History
 from dlth_bench.training.measurements.measure import add_measurements
 from dlth_bench.training.measurements.subject import Subject
 from dlth_bench.training.methods.supervised import Supervised, as_classifier
-from dlth_bench.training.random import stream_seed
+from dlth_bench.training.random import stream_generator
 from dlth_bench.training.run_context import RunContext
 from dlth_bench.training.tickets.critical_set import CriticalSet, save_critical_file
 from dlth_bench.training.tickets.masks import Mask, save_mask
@@ -48,28 +45,6 @@ from dlth_bench.training.tickets.search import (
 from dlth_bench.util.files import write_atomically
 
 
-@dataclass(frozen=True)
-class _Search:
-    """A search and what it took, whoever did it.
-
-    Attributes:
-        task: what it trained in place of the config; None: the config.
-        updates: up to the rewind point and of all levels.
-        images, training_flops: samples drawn in these, and their operations.
-    """
-
-    found: FinishedSearch
-    task: SearchTask | None
-    updates: int
-    images: int
-    training_flops: float
-
-    @property
-    def flops(self) -> float:
-        """Of training and of scoring."""
-        return self.training_flops + self.found.found.scoring_flops
-
-
 def train_ticket(context: RunContext, spec: PruningSpec) -> RunOutcome:
     """Search for the ticket of a run, train it and measure it; its cost is that of all, however much other runs did.
 
@@ -77,24 +52,23 @@ def train_ticket(context: RunContext, spec: PruningSpec) -> RunOutcome:
         ValueError: the rewind point is not before the end of training.
         Diverged: a loss or a score is no number.
     """
-    data = context.data
-    source = _source_search(context, spec, data.search)
-    fixed = None if source is None else source.found.found.critical
-    search = _search(context, spec, data.search, context.folder, fixed)
-    trainer = level_trainer(context, data.sparse_training, context.folder)
-    ticket = train_found_ticket(spec, trainer, search.found)
+    source = _source_search(context, spec)
+    fixed = None if source is None else source.found.critical
+    search = _search(context, spec, context.folder, fixed)
+    trainer = level_trainer(context, context.data.sparse_training, context.folder)
+    ticket = train_found_ticket(spec, trainer, search)
     context.save_encoder(ticket.method)
     updates = trainer.dense.steps - ticket.start
     spent = [search] if source is None else [search, source]
     outcome = replace(
-        classify(context, ticket.method, data.sparse_training),
+        classify(context, ticket.method, context.data.sparse_training),
         pretrain=ticket.history,
         images=updates * trainer.dense.spec.batch_size + sum(each.images for each in spent),
         flops=updates * trainer.step_flops + sum(each.flops for each in spent),
-        earlier_seconds=sum(each.found.seconds for each in spent),
-        ticket=ticket.facts.model_copy(update=_search_facts(context, spec, search, source, data.search)),
+        earlier_seconds=sum(each.seconds for each in spent),
+        ticket=ticket.facts.model_copy(update=_search_facts(context, spec, search, source)),
     )
-    probe, specs = data.probe, context.config.measure
+    probe, specs = context.data.probe, context.config.measure
     if not specs:
         return outcome
     subject = Subject(trainer, ticket.weights, ticket.mask, ticket.start, probe.train_images, probe.train_labels)
@@ -102,15 +76,14 @@ def train_ticket(context: RunContext, spec: PruningSpec) -> RunOutcome:
 
 
 def _search(
-    context: RunContext,
-    spec: PruningSpec,
-    data: Resident,
-    run_folder: Path | None,
-    fixed: CriticalSet | None = None,
-) -> _Search:
+    context: RunContext, spec: PruningSpec, run_folder: Path | None, fixed: CriticalSet | None = None
+) -> FinishedSearch:
     """The search of a run, found in the folder that it shares or made there; the run's folder says which that is."""
-    folder = _shared_folder(context, spec)
-    trainer, task = _searcher(context, spec, data, folder or context.folder)
+    data, folder = context.data.search, _shared_folder(context, spec)
+    trainer, task = level_trainer(context, data, folder or context.folder), None
+    if spec.search is not None:
+        task = search_task(context.config, spec.search, data.train_labels, context.classes, context.run.seed)
+        trainer = task.trainer(trainer, partial(context.new_method_of, task.config, task.classes))
     if folder is None:
         found = search_ticket(spec, trainer, fixed=fixed)
     else:
@@ -119,31 +92,16 @@ def _search(
         waiting = partial(context.stages.report, "search by another run", 0, 1)
         with lock_search(folder, lambda: load_found(folder, spec.rounds) is not None, waiting):
             found = search_ticket(spec, trainer, fixed=fixed)
-    whole = trainer.dense.steps - found.rewind
-    levels = found.found.levels
-    updates = found.rewind + sum(whole if level.prac is None else level.prac.updates for level in levels)
-    images = updates * trainer.dense.spec.batch_size
-    return _Search(found, task, updates, images, training_flops=updates * trainer.step_flops)
+    return replace(found, task=task)
 
 
-def _searcher(
-    context: RunContext, spec: PruningSpec, data: Resident, folder: Path | None
-) -> tuple[LevelTrainer, SearchTask | None]:
-    """How the levels of a search are trained, and its task where that is not the config's."""
-    trainer, run = level_trainer(context, data, folder), context.run
-    if spec.search is None:
-        return trainer, None
-    task = search_task(context.config, spec.search, data.train_labels, context.classes, run.seed)
-    return task.trainer(trainer, partial(context.new_method_of, task.config, task.classes)), task
-
-
-def _source_search(context: RunContext, spec: PruningSpec, data: Resident) -> _Search | None:
+def _source_search(context: RunContext, spec: PruningSpec) -> FinishedSearch | None:
     """The search with another network whose critical set a config trains on; None for its own set."""
     if spec.prac is None or spec.prac.source is None:
         return None
     own = spec.model_copy(update={"prac": spec.prac.model_copy(update={"source": None}), "baseline": None})
     config = context.config.model_copy(update={"backbone": spec.prac.source, "pruning": own})
-    return _search(context.with_config(config, "source"), own, data, context.folder)
+    return _search(context.with_config(config, "source"), own, context.folder)
 
 
 def _shared_folder(context: RunContext, spec: PruningSpec) -> Path | None:
@@ -163,21 +121,22 @@ def _note_search(run_folder: Path, folder: Path) -> None:
 
 
 def _search_facts(
-    context: RunContext, spec: PruningSpec, search: _Search, source: _Search | None, data: Resident
+    context: RunContext, spec: PruningSpec, search: FinishedSearch, source: FinishedSearch | None
 ) -> dict[str, Any]:
     """What a result says of the search, by field of `TicketFacts`; a critical set is left in the run's folder, too."""
     facts: dict[str, Any] = {}
+    data = context.data.search
     if spec.levels:
         facts["search"] = context.run.search_digest(context.dataset.manifest_digest)
     if search.task is not None:
         class_ids, flops = context.run.class_ids, search.training_flops
         facts["search_data"] = search.task.facts(class_ids, images=search.images, flops=flops)
-    critical = search.found.found.critical
+    critical = search.found.critical
     if critical is not None:
         if context.folder is not None:
             path = context.folder / CRITICAL_FILE
             save_critical_file(path, critical, context.run, data.train_ids, data.train_labels)
-        facts["prac"] = _prac_facts(context, spec, critical, search, source, data)
+        facts["prac"] = _prac_facts(context, spec, critical, search, source)
     return facts
 
 
@@ -185,39 +144,51 @@ def _prac_facts(
     context: RunContext,
     spec: PruningSpec,
     critical: CriticalSet,
-    search: _Search,
-    source: _Search | None,
-    data: Resident,
+    search: FinishedSearch,
+    source: FinishedSearch | None,
 ) -> PracFacts:
-    ids = tuple(data.train_ids[position] for position in critical.positions.tolist())
-    levels, finding = search.found.found.levels, source or search
+    every = context.data.search.train_ids
+    ids = tuple(every[position] for position in critical.positions.tolist())
+    levels, finding = search.found.levels, source or search
     return PracFacts(
-        samples=len(data.train_ids),
+        samples=len(every),
         selected=critical.count,
         set_digest=Subset(dataset=context.run.data.dataset, unit="sample", ids=ids).digest,
         search_updates=sum(level.prac.updates for level in levels if level.prac is not None),
-        vanilla_updates=spec.search_updates(context.config.train, len(data.train_ids)),
+        vanilla_updates=spec.search_updates(context.config.train, len(every)),
         source_updates=0 if source is None else source.updates,
-        source_levels=() if source is None else tuple(each.prac for each in source.found.found.levels if each.prac),
+        source_levels=() if source is None else tuple(each.prac for each in source.found.levels if each.prac),
         images=finding.images,
         flops=finding.flops,
-        device_seconds=finding.found.seconds,
+        device_seconds=finding.seconds,
     )
 
 
 @dataclass(frozen=True)
 class FinishedSearch:
-    """A search at its end.
+    """A search at its end, and what it took, whoever did it.
 
     Attributes:
         origin: the weights at the rewind point, which is ``rewind`` updates after the start.
         pretraining: the dense training up to there.
+        updates: up to the rewind point and of all levels.
+        images, training_flops: samples drawn in these, and their operations.
+        task: what it trained in place of the config; None: the config.
     """
 
     found: Found
     origin: Weights
     pretraining: History
     rewind: int
+    updates: int
+    images: int
+    training_flops: float
+    task: SearchTask | None = None
+
+    @property
+    def flops(self) -> float:
+        """Of training and of scoring."""
+        return self.training_flops + self.found.scoring_flops
 
     @property
     def seconds(self) -> float:
@@ -231,10 +202,6 @@ def search_ticket(spec: PruningSpec, trainer: LevelTrainer, *, fixed: CriticalSe
 
     Args:
         fixed: a critical set to train on, in place of one of the search's own.
-
-    Raises:
-        ValueError: the rewind point is not before the end of training.
-        Diverged: a loss or a score is no number.
     """
     dense = trainer.dense
     rewind = spec.rewind_step(dense.spec, dense.trained_samples)
@@ -244,7 +211,11 @@ def search_ticket(spec: PruningSpec, trainer: LevelTrainer, *, fixed: CriticalSe
         search = Search(spec, trainer, scorer, origin, rewind)
     else:
         search = PracSearch(spec, trainer, scorer, origin, rewind, spec.prac, fixed)
-    return FinishedSearch(search.find(), origin, pretraining, rewind)
+    found = search.find()
+    whole = dense.steps - rewind
+    updates = rewind + sum(whole if level.prac is None else level.prac.updates for level in found.levels)
+    flops = updates * trainer.step_flops
+    return FinishedSearch(found, origin, pretraining, rewind, updates, updates * dense.spec.batch_size, flops)
 
 
 @dataclass(frozen=True)
@@ -269,9 +240,6 @@ def train_found_ticket(spec: PruningSpec, trainer: LevelTrainer, search: Finishe
 
     Args:
         trainer: how the ticket is trained, and on which data; the search may have had others.
-
-    Raises:
-        Diverged: a loss is no number.
     """
     found, dense = search.found, trainer.dense
     mask, weights = _subnetwork(spec, trainer, found, search.origin)
@@ -292,8 +260,7 @@ def _subnetwork(spec: PruningSpec, trainer: LevelTrainer, found: Found, origin: 
     """The mask and the weights that are trained: the ticket's, or what a control has in their place."""
     mask, weights = found.mask, origin if spec.search is None else _with_new_classifier(trainer, origin)
     if spec.baseline in {"permute_layer", "random_ticket"}:
-        generator = torch.Generator().manual_seed(stream_seed(trainer.dense.seed, "permuted-mask"))
-        mask = permuted_in_layers(mask, generator)
+        mask = permuted_in_layers(mask, stream_generator(trainer.dense.seed, "permuted-mask"))
     if spec.baseline in {"reinit", "random_ticket"}:
         weights = copy_weights(trainer.new_method("reinit").state_dict())
     return mask, weights

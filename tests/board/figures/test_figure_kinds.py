@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from board_examples import COST, FULL, OTHER_SUBSET, SUBSET, results_of, submit, tiny_protocol
 
-from dlth_bench.board.figures import KINDS, Kind, Material, find_kind, is_random
+from dlth_bench.board.figures import KINDS, Kind, find_kind
+from dlth_bench.board.figures.drawing import Material
 from dlth_bench.board.markdown import board_rows
 from dlth_bench.board.submission_folder import StoredSubmission
 from dlth_bench.datasets.registry import class_catalog
@@ -51,7 +52,7 @@ def material(tmp_path: Path) -> Material:
         submit(tmp_path, "holed", subset=INCOMPLETE, results=results_of(protocol, INCOMPLETE)[2:], policy="wnh"),
     ]
     rows = board_rows(stored, protocol)
-    return Material(protocol, rows, [row for row in rows if is_random(row)], _full_results())
+    return Material(protocol, rows, [row for row in rows if row.is_random], _full_results())
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
@@ -67,7 +68,7 @@ def test_kind_is_drawn_and_redrawn_alike(kind: Kind, material: Material, tmp_pat
 
 def test_random_subsets_are_drawn_together(material: Material, tmp_path: Path) -> None:
     """In loss curves and radar the random subsets are one grey thing, not names that draw the eye."""
-    rows = [row for row in material.rows if not is_random(row)]
+    rows = [row for row in material.rows if not row.is_random]
     radar = find_kind("radar").draw(replace(material, rows=rows), tmp_path / "radar")[0].read_text()
     loss = find_kind("loss").draw(material, tmp_path / "loss")[0].read_text()
     assert "<!-- random: mean of 1 -->" in radar

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dlth_bench.board.figures.style import spread
+from dlth_bench.board.figures.drawing import spread
 
 
 @given(st.lists(st.floats(-100, 100), max_size=12), st.floats(0.1, 10))

@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from board_examples import FULL, SUBSET, results_of, tiny_protocol
+from board_examples import FULL, SUBSET, material_with, results_of, tiny_protocol
 
 from dlth_bench.board.figures.consistency import step_consistency
+from dlth_bench.board.figures.drawing import write
 from dlth_bench.runs.score import score_results
 from dlth_bench.scoring.decisions import Step
 from dlth_bench.scoring.scorecard import Scorecard
@@ -22,7 +23,7 @@ def _card(**accuracies: tuple[float, float]) -> Scorecard:
 
 
 def _texts(folder: Path, **cards: Scorecard) -> str:
-    return step_consistency(tiny_protocol(), cards, [STEP], folder / "steps")[0].read_text()
+    return write(lambda: step_consistency(material_with(cards), [STEP]), folder / "steps")[0].read_text()
 
 
 def test_step_against_the_full_data_is_crossed(tmp_path: Path) -> None:
@@ -42,7 +43,7 @@ def test_missing_config_is_unknown(tmp_path: Path) -> None:
     assert "✗ -->" not in svg.replace("(✗", "")
 
 
-def test_grid_without_single_steps_is_refused(tmp_path: Path) -> None:
+def test_grid_without_single_steps_is_refused() -> None:
     """A grid in which no two configs differ in one thing has no such figure."""
     with pytest.raises(InputError, match="no two configs that differ in one thing"):
-        step_consistency(tiny_protocol(), {"mine": _card()}, [], tmp_path / "steps")
+        step_consistency(material_with({"mine": _card()}), [])

@@ -3,67 +3,47 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
-from dlth_bench.board.figures.style import (
-    BLUE,
-    FULL_DATA,
-    VERMILLION,
-    check_comparable,
-    figure_style,
-    light_grid,
-    new_figure,
-    save,
-    title,
-)
+from dlth_bench.board.figures import drawing
+from dlth_bench.board.figures.drawing import Material
 from dlth_bench.protocols.protocol import Protocol
 from dlth_bench.scoring.decisions import Step
 from dlth_bench.scoring.scorecard import Scorecard
 from dlth_bench.util.errors import InputError
 
-_TITLE = "what one change of the recipe gains, in points (\N{BALLOT X}: the full data go the other way)"
-
-
 Pair = tuple[float | None, float | None]
 """Mean accuracies (fractions) of a step's two configs; None where a config has none."""
 
 
-def step_consistency(
-    protocol: Protocol, scorecards: Mapping[str, Scorecard], steps: Sequence[Step], path_without_suffix: Path
-) -> list[Path]:
-    """Draw each step as an arrow from the one config's accuracy to the other's, a row a subset, as SVG and PNG.
+def step_consistency(material: Material, steps: Sequence[Step]) -> Figure:
+    """Each step as an arrow from the one config's accuracy to the other's, a row a subset below the full data's.
 
     Steps that go the other way than on the full data are dashed and crossed.
 
     Args:
-        scorecards: of the protocol, by the name shown; drawn in this order below the full data.
         steps: one panel each.
-        path_without_suffix: ``.svg`` and ``.png`` are appended.
 
     Raises:
-        InputError: no step is given, the protocol has no full-data reference, or a scorecard is of another protocol.
+        InputError: no step is given.
     """
-    check_comparable(protocol, scorecards)
+    protocol, scorecards = material.protocol, material.scorecards
     if not steps:
         raise InputError(f"{protocol.key} has no two configs that differ in one thing")
-    with figure_style():
-        figure = new_figure(1.2 + 2.75 * len(steps), 1.7 + 0.3 * (len(scorecards) + 1))
-        figure.get_layout_engine().set(wspace=0.06)  # type: ignore[union-attr,call-arg]
-        panels = figure.subplots(1, len(steps), sharey=True, squeeze=False)[0]
-        title(
-            figure,
-            protocol,
-            _TITLE,
-        )
-        for axes, step in zip(panels, steps, strict=True):
-            _panel(axes, protocol, scorecards, step)
-        names = [FULL_DATA, *scorecards]
-        panels[0].set_yticks(range(len(names)), names)
-        panels[0].get_yticklabels()[0].set_fontweight("bold")
-        panels[0].set_ylim(len(names) - 0.4, -0.6)
-        return save(figure, path_without_suffix)
+    what = "what one change of the recipe gains, in points (\N{BALLOT X}: the full data go the other way)"
+    width, height = 1.2 + 2.75 * len(steps), 1.7 + 0.3 * (len(scorecards) + 1)
+    figure = drawing.new_figure(width, height, f"{protocol.key}: {what}")
+    figure.get_layout_engine().set(wspace=0.06)  # type: ignore[union-attr,call-arg]
+    panels = figure.subplots(1, len(steps), sharey=True, squeeze=False)[0]
+    for axes, step in zip(panels, steps, strict=True):
+        _panel(axes, protocol, scorecards, step)
+    names = [drawing.FULL_DATA, *scorecards]
+    panels[0].set_yticks(range(len(names)), names)
+    panels[0].get_yticklabels()[0].set_fontweight("bold")
+    panels[0].set_ylim(len(names) - 0.4, -0.6)
+    return figure
 
 
 def _panel(axes: Axes, protocol: Protocol, scorecards: Mapping[str, Scorecard], step: Step) -> None:
@@ -75,11 +55,10 @@ def _panel(axes: Axes, protocol: Protocol, scorecards: Mapping[str, Scorecard], 
         _arrow(axes, row, before, after, agrees=_same_sign(pair, full))
     titles = protocol.config(step.before).title, protocol.config(step.after).title
     axes.set_title(f"{step.axis}\n○ {titles[0]}\n● {titles[1]}", loc="left", fontsize=7.5)
-    metric = protocol.metric
-    axes.set_xlabel(f"{metric.title}, %" if metric.unit == "fraction" else metric.title)
+    axes.set_xlabel(drawing.metric_label(protocol.metric))
     axes.margins(x=0.08)
     axes.axhline(0.5, color="0.6", linewidth=0.6)
-    light_grid(axes, "x")
+    drawing.light_grid(axes, "x")
 
 
 def _means(card: Scorecard, step: Step) -> Pair:
@@ -97,7 +76,7 @@ def _same_sign(pair: Pair, full: Pair) -> bool:
 
 def _arrow(axes: Axes, row: int, before: float | None, after: float | None, *, agrees: bool) -> None:
     """The step's two ends, joined, and its size beside the axes; row 0 is the full data's."""
-    colour = "black" if row == 0 else BLUE if agrees else VERMILLION
+    colour = "black" if row == 0 else drawing.BLUE if agrees else drawing.VERMILLION
     told = "unknown"
     if before is not None and after is not None:
         axes.plot([before, after], [row, row], color=colour, linewidth=2, linestyle="-" if agrees else ":", zorder=2)

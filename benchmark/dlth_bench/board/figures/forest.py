@@ -2,59 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
-from dlth_bench.board.figures.style import (
-    BLUE,
-    RANDOM,
-    check_comparable,
-    figure_style,
-    light_grid,
-    new_figure,
-    save,
-    title,
-)
-from dlth_bench.board.row import Row
+from dlth_bench.board.figures import drawing
+from dlth_bench.board.figures.drawing import Material
 from dlth_bench.protocols.protocol import Protocol
 from dlth_bench.scoring.correlation import MINIMUM_CONFIGS, null_distribution
 from dlth_bench.scoring.scorecard import CorrelationScore
 from dlth_bench.util.text import correlation, interval
 
-_TITLE = "correlation with the full data, 95 % intervals over seeds (hollow grey: random subsets)"
 
-
-def correlation_forest(
-    protocol: Protocol, rows: Sequence[Row], random: frozenset[str], path_without_suffix: Path
-) -> list[Path]:
-    """Draw ρs and ρp with 95 % intervals over seeds, one row a submission, as SVG and PNG.
-
-    Args:
-        rows: of the protocol's board, from top to bottom.
-        random: names of the submissions that are random subsets; drawn as hollow grey squares.
-        path_without_suffix: ``.svg`` and ``.png`` are appended.
-
-    Raises:
-        InputError: the protocol has no full-data reference, or a row is of another protocol.
-    """
-    cards = {row.submission.metadata.name: row.submission.scorecard for row in rows}
-    check_comparable(protocol, cards)
-    with figure_style():
-        longest = max(map(len, cards), default=0)
-        figure = new_figure(8.4 + 0.08 * longest, 1.9 + 0.27 * max(1, len(rows)))
-        left, right = figure.subplots(1, 2, sharey=True)
-        title(figure, protocol, _TITLE)
-        _panel(left, "Spearman ρs", {name: card.spearman for name, card in cards.items()}, random)
-        _panel(right, "Pearson ρp", {name: card.pearson for name, card in cards.items()}, random)
-        _shade_chance(left, protocol)
-        ranks = ["–" if row.rank is None else str(row.rank) for row in rows]
-        left.set_yticks(range(len(rows)), [f"{name}  {rank}" for name, rank in zip(cards, ranks, strict=True)])
-        left.set_ylim(len(rows) - 0.4, -0.6)
-        left.set_ylabel("submission, rank")
-        return save(figure, path_without_suffix)
+def correlation_forest(material: Material) -> Figure:
+    """ρs and ρp with 95 % intervals over seeds, one row a submission; random subsets are hollow grey squares."""
+    protocol, cards, random = material.protocol, material.scorecards, material.random_names
+    longest = max(map(len, cards), default=0)
+    what = "correlation with the full data, 95 % intervals over seeds (hollow grey: random subsets)"
+    width, height = 8.4 + 0.08 * longest, 1.9 + 0.27 * max(1, len(cards))
+    figure = drawing.new_figure(width, height, f"{protocol.key}: {what}")
+    left, right = figure.subplots(1, 2, sharey=True)
+    _panel(left, "Spearman ρs", {name: card.spearman for name, card in cards.items()}, random)
+    _panel(right, "Pearson ρp", {name: card.pearson for name, card in cards.items()}, random)
+    _shade_chance(left, protocol)
+    ranks = ["–" if row.rank is None else str(row.rank) for row in material.rows]
+    left.set_yticks(range(len(ranks)), [f"{name}  {rank}" for name, rank in zip(cards, ranks, strict=True)])
+    left.set_ylim(len(ranks) - 0.4, -0.6)
+    left.set_ylabel("submission, rank")
+    return figure
 
 
 def _panel(axes: Axes, label: str, scores: Mapping[str, CorrelationScore], random: frozenset[str]) -> None:
@@ -66,16 +43,16 @@ def _panel(axes: Axes, label: str, scores: Mapping[str, CorrelationScore], rando
         axes.text(1.02, row, told, transform=across, va="center", fontsize=7.5)
         if score.value is None:
             continue
-        low, high = _ends(score)
+        low, _, high = drawing.interval_ends(score)
         lows.append(low)
         chance = name in random
-        colour = RANDOM if chance else BLUE
+        colour = drawing.RANDOM if chance else drawing.BLUE
         axes.plot([low, high], [row, row], color=colour, linewidth=2, linestyle="solid", solid_capstyle="butt")
         face = "white" if chance else colour
         axes.plot([score.value], [row], "s" if chance else "o", color=colour, markersize=6, markerfacecolor=face)
     axes.set_xlabel(label)
     axes.set_xlim(min(lows), 1.04)
-    light_grid(axes, "x")
+    drawing.light_grid(axes, "x")
     _mark_ceiling(axes, scores)
 
 
@@ -113,8 +90,3 @@ def _shade_chance(axes: Axes, protocol: Protocol) -> None:
         fontsize=8,
         color="0.35",
     )
-
-
-def _ends(score: CorrelationScore) -> tuple[float, float]:
-    value = score.value if score.value is not None else float("nan")
-    return (value if score.low is None else score.low, value if score.high is None else score.high)

@@ -3,24 +3,16 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
-from dlth_bench.board.figures.style import (
-    FULL_DATA,
-    RANDOM,
-    figure_style,
-    light_grid,
-    line_style,
-    new_figure,
-    save,
-    title,
-)
+from dlth_bench.board.figures import drawing
+from dlth_bench.board.figures.drawing import Material
 from dlth_bench.protocols.protocol import Config, Protocol
 from dlth_bench.runs.run import Result
 from dlth_bench.util.errors import InputError
@@ -32,45 +24,31 @@ _POINTS = 101
 _Array = npt.NDArray[np.float64]
 
 
-def loss_curves(
-    protocol: Protocol,
-    full: Sequence[Result],
-    subsets: Mapping[str, Sequence[Result]],
-    random: frozenset[str],
-    path_without_suffix: Path,
-    configs: Sequence[str] | None = None,
-) -> list[Path]:
-    """Draw the mean pretraining loss over seeds, one panel a pretraining, as SVG and PNG.
+def loss_curves(material: Material) -> Figure:
+    """The mean pretraining loss over seeds, one panel a pretraining.
 
     Configs that differ in their evaluation only share a panel. The band around the full data's curve is its range
-    over seeds.
-
-    Args:
-        full: results on the full data, with the protocol's config names.
-        subsets: results by subset name.
-        random: names of the random subsets among them; drawn in grey and named together.
-        path_without_suffix: ``.svg`` and ``.png`` are appended.
-        configs: only these; None: all.
+    over seeds; random subsets are grey and named together.
 
     Raises:
-        InputError: no result of the configs has a curve.
+        InputError: no full-data result of the configs has a curve.
     """
-    panels = [group for group in _pretrainings(protocol, configs) if _curves(full, group)]
+    protocol = material.protocol
+    panels = [group for group in _pretrainings(protocol, material.configs) if _curves(material.full, group)]
     if not panels:
         raise InputError(f"no full-data result of {protocol.key} has a loss curve of these configs")
-    with figure_style():
-        columns = min(_COLUMNS, len(panels))
-        rows = -(-len(panels) // columns)
-        figure = new_figure(3.1 * columns + 1.9, 0.6 + 2.5 * rows)
-        grid = figure.subplots(rows, columns, squeeze=False).ravel()
-        title(figure, protocol, "pretraining loss, mean over seeds (band: the full data's range)")
-        for axes, group in zip(grid, panels, strict=False):
-            _panel(axes, group, full, subsets, random)
-        for axes in grid[len(panels) :]:
-            axes.axis("off")
-        handles, labels = grid[0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside right upper", frameon=False, handlelength=4.5)
-        return save(figure, path_without_suffix)
+    columns = min(_COLUMNS, len(panels))
+    rows = -(-len(panels) // columns)
+    title = f"{protocol.key}: pretraining loss, mean over seeds (band: the full data's range)"
+    figure = drawing.new_figure(3.1 * columns + 1.9, 0.6 + 2.5 * rows, title)
+    grid = figure.subplots(rows, columns, squeeze=False).ravel()
+    for axes, group in zip(grid, panels, strict=False):
+        _panel(axes, group, material)
+    for axes in grid[len(panels) :]:
+        axes.axis("off")
+    handles, labels = grid[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside right upper", frameon=False, handlelength=4.5)
+    return figure
 
 
 def _pretrainings(protocol: Protocol, configs: Sequence[str] | None) -> list[list[Config]]:
@@ -98,29 +76,23 @@ def _resampled(parts: _Array, steps: Sequence[int], losses: Sequence[float]) -> 
     return values
 
 
-def _panel(
-    axes: Axes,
-    group: Sequence[Config],
-    full: Sequence[Result],
-    subsets: Mapping[str, Sequence[Result]],
-    random: frozenset[str],
-) -> None:
+def _panel(axes: Axes, group: Sequence[Config], material: Material) -> None:
     duration = group[0].train.duration
     length = float(getattr(duration, duration.unit))
     x = np.linspace(0, length, _POINTS)
-    whole = np.stack(_curves(full, group))
+    whole = np.stack(_curves(material.full, group))
     axes.fill_between(x, whole.min(0), whole.max(0), color="0.8", linewidth=0, zorder=1)
-    axes.plot(x, whole.mean(0), color="black", linewidth=2.4, zorder=4, label=FULL_DATA)
+    axes.plot(x, whole.mean(0), color="black", linewidth=2.4, zorder=4, label=drawing.FULL_DATA)
     chosen, named_random = 0, False
-    for name in sorted(subsets, key=lambda name: name not in random):  # random ones first; else as given
-        results = subsets[name]
-        curves = _curves(results, group)
-        if name in random:
+    for row in sorted(material.rows, key=lambda row: not row.is_random):  # random ones first; else as given
+        curves = _curves(row.submission.results, group)
+        if row.is_random:
             label = None if named_random else "random subsets"
-            style: dict[str, Any] = {"color": RANDOM, "linestyle": "solid", "linewidth": 0.9, "zorder": 2}
+            style: dict[str, Any] = {"color": drawing.RANDOM, "linestyle": "solid", "linewidth": 0.9, "zorder": 2}
             named_random = True
         else:
-            label, style = name, line_style(chosen) | {"linewidth": 1.4, "markersize": 4, "zorder": 3}
+            label = row.submission.metadata.name
+            style = drawing.line_style(chosen) | {"linewidth": 1.4, "markersize": 4, "zorder": 3}
             # Marks a quarter apart and shifted, so that lines on top of each other keep their signs.
             style["markevery"] = (8 + 5 * (chosen % 5), 25)
             chosen += 1
@@ -131,7 +103,7 @@ def _panel(
     axes.set_title(_shared_title([config.title for config in group]), loc="left", fontsize=8)
     axes.set_xlabel(duration.unit)
     axes.set_xlim(0, length)
-    light_grid(axes, "y")
+    drawing.light_grid(axes, "y")
 
 
 def _shared_title(titles: Sequence[str]) -> str:

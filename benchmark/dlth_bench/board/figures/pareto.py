@@ -5,30 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from statistics import fmean
-from typing import Any, Literal
+from typing import Any
 
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
-from dlth_bench.board.figures.style import (
-    BLUE,
-    RANDOM,
-    check_comparable,
-    figure_style,
-    light_grid,
-    new_figure,
-    save,
-    spread,
-    title,
-)
+from dlth_bench.board.figures import drawing
+from dlth_bench.board.figures.drawing import Material, Resource
 from dlth_bench.board.rank import rankable
-from dlth_bench.protocols.protocol import Protocol
 from dlth_bench.scoring.scorecard import Scorecard
 from dlth_bench.util.errors import InputError
 from dlth_bench.util.text import correlation
-
-Resource = Literal["images", "flops", "device-time"]
 
 _RESOURCES: dict[Resource, tuple[str, str]] = {
     "images": ("images_saved", "images seen"),
@@ -54,44 +42,34 @@ class Point:
     random: bool
 
 
-def cost_pareto(
-    protocol: Protocol,
-    scorecards: Mapping[str, Scorecard],
-    random: frozenset[str],
-    path_without_suffix: Path,
-    resource: Resource = "images",
-) -> list[Path]:
-    """Draw ρs against cost and the line of those that no cheaper subset reaches, as SVG and PNG.
+def cost_pareto(material: Material) -> Figure:
+    """ρs against cost and the line of those that no cheaper subset reaches.
 
-    Args:
-        scorecards: of the protocol, by the name shown; incomplete ones and those without a cost are left out.
-        random: names of the random subsets among them; hollow grey squares, with mean and range for each cost.
-        path_without_suffix: ``.svg`` and ``.png`` are appended.
-        resource: what the cost is counted in.
+    Incomplete submissions and those without a cost are left out. Random subsets are hollow grey squares, with mean and
+    range for each cost.
 
     Raises:
-        InputError: no scorecard is left, the protocol has no reference, or a scorecard is of another protocol.
+        InputError: no submission is left.
     """
-    check_comparable(protocol, scorecards)
-    attribute, label = _RESOURCES[resource]
-    points = _points(scorecards, attribute, random)
+    protocol, scorecards = material.protocol, material.scorecards
+    attribute, label = _RESOURCES[material.cost]
+    points = _points(scorecards, attribute, material.random_names)
     if not points:
         raise InputError(f"no submission of {protocol.key} has both a complete grid and a known saving of {label}")
-    with figure_style():
-        figure = new_figure(max(7.4, 2 + 0.2 * len(points)), 4.4 + _name_inches(points))
-        axes = figure.add_subplot()
-        title(figure, protocol, "rank correlation with the full data against cost")
-        _frame(axes, points, label)
-        for _ in range(3):  # the wider the axis gets, the less it takes to keep names apart
-            places = _places(axes, points)
-            left, right = axes.get_xlim()
-            axes.set_xlim(min(left, min(places) / 1.1), max(right, max(places) * 1.1))
-        _marks(axes, points, places)
-        _front(axes, points, places)
-        _random_means(axes, points, places)
-        _ceiling(axes, scorecards)
-        figure.legend(loc="outside lower center", ncols=3, frameon=False, handlelength=3, fontsize=8)
-        return save(figure, path_without_suffix)
+    title = f"{protocol.key}: rank correlation with the full data against cost"
+    figure = drawing.new_figure(max(7.4, 2 + 0.2 * len(points)), 4.4 + _name_inches(points), title)
+    axes = figure.add_subplot()
+    _frame(axes, points, label)
+    for _ in range(3):  # the wider the axis gets, the less it takes to keep names apart
+        places = _places(axes, points)
+        left, right = axes.get_xlim()
+        axes.set_xlim(min(left, min(places) / 1.1), max(right, max(places) * 1.1))
+    _marks(axes, points, places)
+    _front(axes, points, places)
+    _random_means(axes, points, places)
+    _ceiling(axes, scorecards)
+    figure.legend(loc="outside lower center", ncols=3, frameon=False, handlelength=3, fontsize=8)
+    return figure
 
 
 def pareto_front(points: Iterable[Point]) -> list[Point]:
@@ -107,12 +85,9 @@ def _points(scorecards: Mapping[str, Scorecard], attribute: str, random: frozens
     found = []
     for name, card in scorecards.items():
         saved = None if card.cost is None else getattr(card.cost, attribute)
-        score = card.spearman
-        if saved is None or score.value is None or not rankable(card):
-            continue
-        low = score.value if score.low is None else score.low
-        high = score.value if score.high is None else score.high
-        found.append(Point(name, 100 * (1 - saved), score.value, low, high, name in random))
+        if saved is not None and rankable(card):
+            low, value, high = drawing.interval_ends(card.spearman)
+            found.append(Point(name, 100 * (1 - saved), value, low, high, name in random))
     return found
 
 
@@ -128,7 +103,7 @@ def _frame(axes: Axes, points: Sequence[Point], label: str) -> None:
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
     axes.xaxis.set_minor_formatter(lambda value, _: f"{value:g}")
     axes.tick_params(axis="x", which="minor", labelsize=8)
-    light_grid(axes, "y")
+    drawing.light_grid(axes, "y")
 
 
 def _name_inches(points: Sequence[Point]) -> float:
@@ -138,14 +113,10 @@ def _name_inches(points: Sequence[Point]) -> float:
 
 def _places(axes: Axes, points: Sequence[Point]) -> list[float]:
     """Where each mark stands: its cost, moved as far as its name needs room; equal costs by falling ρs."""
-    figure = axes.get_figure(root=True)
-    if figure is None:
-        raise ValueError("the axes are in no figure")
-    figure.draw_without_rendering()  # places the axes, so that their width is known
     low, high = (math.log(limit) for limit in axes.get_xlim())
-    gap = 12 / 72 * figure.dpi / axes.get_window_extent().width * (high - low)
+    gap = 12 / 72 / drawing.extent(axes)[0] * (high - low)
     order = sorted(range(len(points)), key=lambda index: (points[index].cost, -points[index].value))
-    logs = spread([math.log(points[index].cost) for index in order], gap)
+    logs = drawing.spread([math.log(points[index].cost) for index in order], gap)
     places = [0.0] * len(points)
     for index, place in zip(order, logs, strict=True):
         places[index] = math.exp(place)
@@ -155,7 +126,7 @@ def _places(axes: Axes, points: Sequence[Point]) -> list[float]:
 def _marks(axes: Axes, points: Sequence[Point], places: Sequence[float]) -> None:
     labelled: set[bool] = set()
     for point, place in zip(points, places, strict=True):
-        colour = RANDOM if point.random else BLUE
+        colour = drawing.RANDOM if point.random else drawing.BLUE
         axes.plot([place] * 2, [point.low, point.high], color=colour, linewidth=1.2, zorder=2)
         axes.plot(
             [place],

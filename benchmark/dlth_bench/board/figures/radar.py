@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from statistics import fmean
 from typing import Any
 
-from dlth_bench.board.figures.style import RANDOM, check_comparable, figure_style, line_style, new_figure, save, title
-from dlth_bench.protocols.protocol import Protocol
+from matplotlib.figure import Figure
+
+from dlth_bench.board.figures import drawing
+from dlth_bench.board.figures.drawing import Material
 from dlth_bench.scoring.scorecard import Scorecard
 
 
@@ -43,39 +44,27 @@ INDICATORS: dict[str, Callable[[Scorecard], float | None]] = {
 """What the spokes show, 1 being best; None where it is not known. Values below 0 are drawn at the centre."""
 
 
-def indicator_radar(
-    protocol: Protocol,
-    scorecards: Mapping[str, Scorecard],
-    random: Sequence[Scorecard],
-    path_without_suffix: Path,
-) -> list[Path]:
-    """Draw one polygon a subset over the indicators, and the mean and range of random subsets in grey.
-
-    Args:
-        scorecards: of the protocol, by the name shown in the legend; more than four or five are a tangle.
-        random: scorecards of random subsets of the protocol; may be empty.
-        path_without_suffix: ``.svg`` and ``.png`` are appended.
-
-    Raises:
-        InputError: the protocol has no full-data reference, or a scorecard is of another protocol.
-    """
-    check_comparable(protocol, scorecards)
-    with figure_style():
-        figure = new_figure(9, 5.2)
-        axes: Any = figure.add_subplot(projection="polar")  # polar axes have more methods than their declared type
-        title(figure, protocol, "indicators of subsets: the rim, 1, is best; the centre is 0 or less")
-        angles = [2 * math.pi * index / len(INDICATORS) for index in range(len(INDICATORS))]
-        if random:
-            _random(axes, angles, random)
-        for index, (name, card) in enumerate(scorecards.items()):
-            style = line_style(index)
-            values = [_spoke(measure(card)) for measure in INDICATORS.values()]
-            # Each smaller than the one before, so that equal values show as nested marks.
-            size = max(3.0, 9 - 1.8 * index)
-            axes.plot(*_closed(angles, values), linewidth=1.6, markersize=size, label=name, **style)
-        _spokes(axes, angles)
-        figure.legend(loc="outside right upper", frameon=False, handlelength=4.5)
-        return save(figure, path_without_suffix)
+def indicator_radar(material: Material) -> Figure:
+    """One polygon a subset over the indicators, and the mean and range of random subsets of their sizes in grey."""
+    # Luck depends on the size, and an incomplete grid has no score to average.
+    sizes = {row.submission.metadata.classes for row in material.rows}
+    ranked = [row.submission for row in material.random if row.rank is not None]
+    random = [stored.scorecard for stored in ranked if stored.metadata.classes in sizes]
+    title = f"{material.protocol.key}: indicators of subsets: the rim, 1, is best; the centre is 0 or less"
+    figure = drawing.new_figure(9, 5.2, title)
+    axes: Any = figure.add_subplot(projection="polar")  # polar axes have more methods than their declared type
+    angles = [2 * math.pi * index / len(INDICATORS) for index in range(len(INDICATORS))]
+    if random:
+        _random(axes, angles, random)
+    for index, (name, card) in enumerate(material.scorecards.items()):
+        style = drawing.line_style(index)
+        values = [_spoke(measure(card)) for measure in INDICATORS.values()]
+        # Each smaller than the one before, so that equal values show as nested marks.
+        size = max(3.0, 9 - 1.8 * index)
+        axes.plot(*_closed(angles, values), linewidth=1.6, markersize=size, label=name, **style)
+    _spokes(axes, angles)
+    figure.legend(loc="outside right upper", frameon=False, handlelength=4.5)
+    return figure
 
 
 def _random(axes: Any, angles: Sequence[float], random: Sequence[Scorecard]) -> None:
@@ -88,7 +77,7 @@ def _random(axes: Any, angles: Sequence[float], random: Sequence[Scorecard]) -> 
     )
     around = [*angles, angles[0]]
     axes.fill_between(around, lows, highs, color="0.88", linewidth=0, label="random: range")
-    axes.plot(around, means, color=RANDOM, linewidth=2.5, label=f"random: mean of {len(random)}")
+    axes.plot(around, means, color=drawing.RANDOM, linewidth=2.5, label=f"random: mean of {len(random)}")
 
 
 def _spoke(value: float | None) -> float:

@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import Field, ValidationError
 
@@ -41,7 +41,7 @@ SETTLED_SECONDS = 2.0
 class StoredListing(Frozen):
     """A class folder's listing as it was when the folder was last changed."""
 
-    changed: Annotated[int, Field(description="Time stamp of the folder, in nanoseconds.")]
+    changed: int = Field(description="Time stamp of the folder, in nanoseconds.")
     files: tuple[str, ...]
     sizes: tuple[int, ...]
 

@@ -13,7 +13,7 @@ import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Protocol
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -32,12 +32,12 @@ class ShardEntry(Frozen):
     """An image of a shard; one that could not be decoded has no pixels."""
 
     name: str
-    encoded_size: Annotated[int, Field(ge=0, description="Bytes of the file it was decoded from.")]
-    start: Annotated[int, Field(ge=0, description="Of its pixels in the file, in bytes.")] = 0
-    height: Annotated[int, Field(ge=0)] = 0
-    width: Annotated[int, Field(ge=0)] = 0
-    digest: Annotated[str, Field(description="BLAKE2b of its pixels, 128 bits in hex.")] = ""
-    unreadable: Annotated[str, Field(description="Why it could not be decoded.")] = ""
+    encoded_size: int = Field(ge=0, description="Bytes of the file it was decoded from.")
+    start: int = Field(0, ge=0, description="Of its pixels in the file, in bytes.")
+    height: int = Field(0, ge=0)
+    width: int = Field(0, ge=0)
+    digest: str = Field("", description="BLAKE2b of its pixels, 128 bits in hex.")
+    unreadable: str = Field("", description="Why it could not be decoded.")
 
     @property
     def end(self) -> int:

@@ -8,35 +8,30 @@ The kernel, its arguments and the state are torch's, so that weights and checkpo
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.optim import SGD, AdamW
+from torch.optim import SGD, AdamW, Optimizer
 
 
-class _AdamGroup(NamedTuple):
+class _Moving(NamedTuple):
     """The parameters of a group that have gradients, and their state."""
 
     live: tuple[bool, ...]
     """Which parameters of the group they are."""
     parameters: list[Tensor]
-    averages: list[Tensor]
-    squares: list[Tensor]
-    steps: list[Tensor]
-    """The counter of each parameter; several may be the same tensor."""
-    counters: list[Tensor]
-    """Each counter once."""
+    state: dict[str, list[Tensor]]
+    """By name of the slot, that of each parameter; ``counters`` has each step counter once."""
 
 
-class CPUFusedAdamW(AdamW):
-    """As ``AdamW(..., fused=True)`` for parameters on a CPU."""
+class _GatheringOptimizer(Optimizer):
+    """Gathers the state of a group's parameters when others than before have gradients."""
 
-    def __init__(self, groups: list[dict[str, Any]], *, lr: float, betas: tuple[float, float], eps: float) -> None:
-        super().__init__(groups, lr=lr, betas=betas, eps=eps, fused=True)
-        self._step_supports_amp_scaling = False  # a gradient scaler then unscales gradients itself
-        self._moving: list[_AdamGroup | None] = [None] * len(self.param_groups)
+    _moving: dict[int, _Moving]
+    """By number of the group."""
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]  # a loss is not for it
@@ -44,60 +39,69 @@ class CPUFusedAdamW(AdamW):
         for number, group in enumerate(self.param_groups):
             gradients = [parameter.grad for parameter in group["params"]]
             live = tuple([gradient is not None for gradient in gradients])
-            moving = self._moving[number]
+            moving = self._moving.get(number)
             if moving is None or moving.live != live:
-                moving = self._moving[number] = self._gather(group["params"], live)
-            if not moving.parameters:
-                continue
-            for counter in moving.counters:
-                counter += 1
-            beta1, beta2 = group["betas"]
-            torch._fused_adamw_(
-                moving.parameters,
-                [gradient for gradient in gradients if gradient is not None],
-                moving.averages,
-                moving.squares,
-                [],
-                moving.steps,
-                amsgrad=False,
-                lr=group["lr"],
-                beta1=beta1,
-                beta2=beta2,
-                weight_decay=group["weight_decay"],
-                eps=group["eps"],
-                maximize=False,
-            )
+                parameters = [parameter for parameter in group["params"] if parameter.grad is not None]
+                moving = self._moving[number] = _Moving(live, parameters, self._state_of(parameters, group))
+            if moving.parameters:
+                self._update(moving, [gradient for gradient in gradients if gradient is not None], group)
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         super().load_state_dict(state_dict)
-        self._moving = [None] * len(self.param_groups)
+        self._moving = {}
 
-    def _gather(self, parameters: list[Tensor], live: tuple[bool, ...]) -> _AdamGroup:
-        moving = [parameter for parameter, has_gradient in zip(parameters, live, strict=True) if has_gradient]
+    @abstractmethod
+    def _state_of(self, parameters: list[Tensor], group: dict[str, Any]) -> dict[str, list[Tensor]]:
+        """By name of the slot, the state of each parameter, begun where there is none."""
+
+    @abstractmethod
+    def _update(self, moving: _Moving, gradients: list[Tensor], group: dict[str, Any]) -> None:
+        """Call torch's kernel."""
+
+
+class CPUFusedAdamW(_GatheringOptimizer, AdamW):
+    """As ``AdamW(..., fused=True)`` for parameters on a CPU."""
+
+    def __init__(self, groups: list[dict[str, Any]], *, lr: float, betas: tuple[float, float], eps: float) -> None:
+        super().__init__(groups, lr=lr, betas=betas, eps=eps, fused=True)
+        self._step_supports_amp_scaling = False  # a gradient scaler then unscales gradients itself
+        self._moving = {}
+
+    def _update(self, moving: _Moving, gradients: list[Tensor], group: dict[str, Any]) -> None:
+        state = moving.state
+        for counter in state["counters"]:
+            counter += 1
+        beta1, beta2 = group["betas"]
+        torch._fused_adamw_(
+            moving.parameters,
+            gradients,
+            state["exp_avg"],
+            state["exp_avg_sq"],
+            [],
+            state["step"],
+            amsgrad=False,
+            lr=group["lr"],
+            beta1=beta1,
+            beta2=beta2,
+            weight_decay=group["weight_decay"],
+            eps=group["eps"],
+            maximize=False,
+        )
+
+    def _state_of(self, parameters: list[Tensor], group: dict[str, Any]) -> dict[str, list[Tensor]]:
         counters: dict[float, Tensor] = {}
-        for parameter in moving:
+        for parameter in parameters:
             state = self.state[parameter]
             if not state:
                 state["step"] = torch.zeros(())
                 state["exp_avg"], state["exp_avg_sq"] = torch.zeros_like(parameter), torch.zeros_like(parameter)
             # A counter of their own: those that have no gradient now may share the old one.
             state["step"] = counters.setdefault(float(state["step"]), state["step"].clone())
-        averages, squares, steps = (
-            [self.state[parameter][slot] for parameter in moving] for slot in ("exp_avg", "exp_avg_sq", "step")
-        )
-        return _AdamGroup(live, moving, averages, squares, steps, list(counters.values()))
+        slots = {slot: [self.state[each][slot] for each in parameters] for slot in ("exp_avg", "exp_avg_sq", "step")}
+        return slots | {"counters": list(counters.values())}
 
 
-class _SGDGroup(NamedTuple):
-    """The parameters of a group that have gradients, and their momenta; without momentum none."""
-
-    live: tuple[bool, ...]
-    """Which parameters of the group they are."""
-    parameters: list[Tensor]
-    momenta: list[Tensor]
-
-
-class CPUFusedSGD(SGD):
+class CPUFusedSGD(_GatheringOptimizer, SGD):
     """As ``SGD(..., fused=True)`` for parameters on a CPU with dense gradients, and momenta that begin at zero.
 
     torch begins a momentum with the first gradient, which is the same, but cannot begin some later than others.
@@ -106,40 +110,26 @@ class CPUFusedSGD(SGD):
     def __init__(self, groups: list[dict[str, Any]], *, lr: float, momentum: float, nesterov: bool) -> None:
         super().__init__(groups, lr=lr, momentum=momentum, nesterov=nesterov, fused=True)
         self._step_supports_amp_scaling = False  # a gradient scaler then unscales gradients itself
-        self._moving: list[_SGDGroup | None] = [None] * len(self.param_groups)
-        for group in self.param_groups:
-            for parameter in group["params"] if group["momentum"] else ():
+        self._moving = {}
+
+    def _update(self, moving: _Moving, gradients: list[Tensor], group: dict[str, Any]) -> None:
+        torch._fused_sgd_(
+            moving.parameters,
+            gradients,
+            moving.state["momentum_buffer"],
+            weight_decay=group["weight_decay"],
+            momentum=group["momentum"],
+            lr=group["lr"],
+            dampening=0.0,
+            nesterov=group["nesterov"],
+            maximize=False,
+            is_first_step=False,
+        )
+
+    def _state_of(self, parameters: list[Tensor], group: dict[str, Any]) -> dict[str, list[Tensor]]:
+        if not group["momentum"]:
+            return {"momentum_buffer": []}
+        for parameter in parameters:
+            if not self.state[parameter]:
                 self.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
-
-    @torch.no_grad()
-    def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]  # a loss is not for it
-        """Update all parameters that have gradients."""
-        for number, group in enumerate(self.param_groups):
-            gradients = [parameter.grad for parameter in group["params"]]
-            live = tuple([gradient is not None for gradient in gradients])
-            moving = self._moving[number]
-            if moving is None or moving.live != live:
-                moving = self._moving[number] = self._gather(group, live)
-            if not moving.parameters:
-                continue
-            torch._fused_sgd_(
-                moving.parameters,
-                [gradient for gradient in gradients if gradient is not None],
-                moving.momenta,
-                weight_decay=group["weight_decay"],
-                momentum=group["momentum"],
-                lr=group["lr"],
-                dampening=0.0,
-                nesterov=group["nesterov"],
-                maximize=False,
-                is_first_step=False,
-            )
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        super().load_state_dict(state_dict)
-        self._moving = [None] * len(self.param_groups)
-
-    def _gather(self, group: dict[str, Any], live: tuple[bool, ...]) -> _SGDGroup:
-        moving = [parameter for parameter, has_gradient in zip(group["params"], live, strict=True) if has_gradient]
-        momenta = [self.state[parameter]["momentum_buffer"] for parameter in moving] if group["momentum"] else []
-        return _SGDGroup(live, moving, momenta)
+        return {"momentum_buffer": [self.state[parameter]["momentum_buffer"] for parameter in parameters]}

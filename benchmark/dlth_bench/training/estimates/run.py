@@ -4,21 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 
 from dlth_bench.datasets.registry import class_catalog, image_dataset, train_sizes
-from dlth_bench.protocols.measurements import (
-    BarrierSpec,
-    FewShotSpec,
-    FirstStablePointSpec,
-    MeasurementSpec,
-    TicketProbeSpec,
-    TransferSpec,
-)
+from dlth_bench.protocols import measurements
 from dlth_bench.protocols.methods import FinetuneSpec, LinearSpec
 from dlth_bench.protocols.protocol import Config
-from dlth_bench.protocols.recipe import TrainSpec
 from dlth_bench.protocols.tickets import GraspScore, PruningSpec, SearchSpec, SnipScore, SynflowScore, part
 from dlth_bench.runs.run import Run
 from dlth_bench.subsets.subset import PHASES
@@ -36,13 +29,12 @@ from dlth_bench.training.estimates.step import (
 from dlth_bench.training.evaluation import extract_features, in_batches
 from dlth_bench.training.facts import untrained
 from dlth_bench.training.flops import FlopCounter, forward_flops
-from dlth_bench.training.measurements.frozen_ticket import as_wide, block_features
+from dlth_bench.training.measurements.frozen_ticket import block_features, of_few_samples, transfer_pixels
 from dlth_bench.training.measurements.stable_point import costliest_search
 from dlth_bench.training.methods.supervised import as_classifier
 from dlth_bench.training.tickets.masks import prunable_weights
 from dlth_bench.training.tickets.scores import ScoringBatch, grasp_scores, snip_scores
 from dlth_bench.training.tickets.search import search_config
-from dlth_bench.training.views.augment import Pixels
 from dlth_bench.util.errors import InputError
 from dlth_bench.util.model import Frozen
 
@@ -74,18 +66,18 @@ class Measurements:
         """
         return summed(map(self._of, self.config.measure))
 
-    def _of(self, spec: MeasurementSpec) -> Work:
+    def _of(self, spec: measurements.MeasurementSpec) -> Work:
         match spec:
-            case BarrierSpec():
+            case measurements.BarrierSpec():
                 start = 0 if spec.start is None else spec.start.in_steps(self.config.train, sum(self.sizes))
                 return self._updates(start + 2 * (self._end - (start or self.start)))
-            case FirstStablePointSpec():
+            case measurements.FirstStablePointSpec():
                 return self._first_stable_point(spec)
-            case FewShotSpec():
+            case measurements.FewShotSpec():
                 return self._few_shot(spec)
-            case TicketProbeSpec():
+            case measurements.TicketProbeSpec():
                 return self._ticket_probe(spec)
-            case TransferSpec():
+            case measurements.TransferSpec():
                 return self._transfer(spec)
         return Work()  # the others watch the config's own training
 
@@ -98,45 +90,41 @@ class Measurements:
         step = self.counts.step(self.config, self.classes)
         return updates(steps, self.config.train.batch_size, step)
 
-    def _first_stable_point(self, spec: FirstStablePointSpec) -> Work:
+    def _first_stable_point(self, spec: measurements.FirstStablePointSpec) -> Work:
         """The search cannot make more updates than that: up to each probed point once, from there on twice."""
         most = costliest_search(lambda point: 2 * self._end - round(point / spec.parts * self._end), spec.parts)
         return self._updates(most) + Work(at_most=True)
 
-    def _few_shot(self, spec: FewShotSpec) -> Work:
+    def _few_shot(self, spec: measurements.FewShotSpec) -> Work:
         samples = sum(min(spec.per_class, size) for size in self.sizes)
-        return training(_no_larger(spec.train, samples), samples, self.counts.step(self.config, self.classes))
+        return training(of_few_samples(spec.train, samples), samples, self.counts.step(self.config, self.classes))
 
-    def _ticket_probe(self, spec: TicketProbeSpec) -> Work:
+    def _ticket_probe(self, spec: measurements.TicketProbeSpec) -> Work:
         pixels, samples = self.counts.pixels(self.config), sum(self.probed)
         encoder, image = untrained(self.config, pixels, 2).encoder, empty(pixels)
         widths = [features.shape[1] for features in block_features(encoder, spec.blocks, image, pixels)]
         extraction = forward_flops(lambda one: in_batches(encoder, one, pixels), image, samples)
-        train = _no_larger(spec.train, samples)
-        return _fitted(train, samples, widths, self.classes, extraction, batch_norm=spec.batch_norm)
+        return _fitted(spec, samples, widths, self.classes, extraction)
 
-    def _transfer(self, spec: TransferSpec) -> Work:
+    def _transfer(self, spec: measurements.TransferSpec) -> Work:
         own, dataset = self.counts.pixels(self.config), image_dataset(spec.dataset)
         classes = len(spec.classes or class_catalog(spec.dataset).ids)
         samples = sum(train_sizes(spec.dataset, classes, spec.images_per_class))
-        mean, std = as_wide(spec.pixel_mean, own.channels), as_wide(spec.pixel_std, own.channels)
-        pixels = Pixels(dataset.image_size, mean, std)
+        pixels = transfer_pixels(spec, dataset.image_size, own.channels)
         encoder, image = untrained(self.config, own, 2).encoder, empty(pixels)
-        extraction = forward_flops(lambda one: extract_features(encoder, one, pixels, "pooled"), image, samples)
-        widths = [extract_features(encoder, image, pixels, "pooled").shape[1]]
-        train = _no_larger(spec.train, samples)
-        return _fitted(train, samples, widths, classes, extraction, batch_norm=spec.batch_norm)
-
-
-def _no_larger(train: TrainSpec, samples: int) -> TrainSpec:
-    """A training whose batch is no larger than its samples are many."""
-    return train.model_copy(update={"batch_size": min(train.batch_size, samples)})
+        extract = partial(extract_features, encoder, pixels=pixels, kind="pooled")
+        return _fitted(spec, samples, [extract(image).shape[1]], classes, forward_flops(extract, image, samples))
 
 
 def _fitted(
-    train: TrainSpec, samples: int, widths: Sequence[int], classes: int, extraction: float, *, batch_norm: bool
+    spec: measurements.TicketProbeSpec | measurements.TransferSpec,
+    samples: int,
+    widths: Sequence[int],
+    classes: int,
+    extraction: float,
 ) -> Work:
     """Classifiers of frozen features of several widths; the images are those that features are computed of, once."""
+    train, batch_norm = of_few_samples(spec.train, samples), spec.batch_norm
     probes = summed(
         training(train, samples, counted_probe(width, classes, train, batch_norm=batch_norm)) for width in widths
     )
@@ -273,10 +261,7 @@ def estimated(run: Run, full: Sequence[int], counts: Counts) -> Estimate:
         raise InputError(f"config {run.config.name}: {error}") from None
     return Estimate(
         config=run.config.name,
-        images=work.images,
-        steps=work.steps,
-        flops=work.flops,
-        at_most=work.at_most,
+        **vars(work),
         fixed_bytes=step.fixed_bytes,
         image_bytes=step.image_bytes,
     )

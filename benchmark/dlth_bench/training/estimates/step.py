@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -60,7 +61,13 @@ class Counts:
 
     def step(self, config: Config, classes: int) -> StepCount:
         """Of the config's own training; its pruning, removal and measurements are not looked at."""
-        return self._once("train", config, classes, lambda: self._trained(config, classes))
+        pixels = self.pixels(config)
+
+        def count() -> StepCount:
+            method = untrained(_in_small_groups(config), pixels, classes)
+            return counted(method, config.train.optimizer, noise(pixels))
+
+        return self._once("train", config, classes, count)
 
     def finetuning(self, spec: FinetuneSpec, config: Config, classes: int) -> StepCount:
         pixels = self.pixels(config)
@@ -86,13 +93,8 @@ class Counts:
         """Width of the features that a probe sees, and the operations of computing them for one image."""
         pixels = self.pixels(config)
         encoder, image = untrained(config, pixels, 2).encoder, empty(pixels)
-        flops = forward_flops(lambda images: extract_features(encoder, images, pixels, spec.features), image, 1)
-        return extract_features(encoder, image, pixels, spec.features).shape[1], flops
-
-    def _trained(self, config: Config, classes: int) -> StepCount:
-        pixels = self.pixels(config)
-        method = untrained(_in_small_groups(config), pixels, classes)
-        return counted(method, config.train.optimizer, noise(pixels))
+        extract = partial(extract_features, encoder, pixels=pixels, kind=spec.features)
+        return extract(image).shape[1], forward_flops(extract, image, 1)
 
     def _once(self, what: str, config: Config, classes: int, count: Callable[[], StepCount]) -> StepCount:
         key = what, config.recipe_digest, classes
@@ -137,9 +139,8 @@ def counted_probe(width: int, classes: int, train: TrainSpec, *, batch_norm: boo
 
 def noise(pixels: Pixels) -> Tensor:
     """A few images, uint8 (images, channels, side, side)."""
-    side = pixels.size or pixels.input_size
-    generator = torch.Generator().manual_seed(0)
-    return torch.randint(0, 256, (PROBED, pixels.channels, side, side), generator=generator, dtype=torch.uint8)
+    shape, generator = (PROBED, *empty(pixels).shape[1:]), torch.Generator().manual_seed(0)
+    return torch.randint(0, 256, shape, generator=generator, dtype=torch.uint8)
 
 
 def empty(pixels: Pixels) -> Tensor:

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import update_bn
 
-from dlth_bench.protocols.measurements import BarrierSpec, Measured
+from dlth_bench.protocols.measurements import BarrierSpec
 from dlth_bench.training.evaluation import in_batches, top1
-from dlth_bench.training.measurements.subject import MeasurementFinding, Subject, valued
+from dlth_bench.training.measurements.subject import MeasurementFinding, Subject, measured
 from dlth_bench.training.methods.supervised import Supervised, as_classifier
 from dlth_bench.training.samples import StageSamples, in_order
 from dlth_bench.training.tickets.search import Weights
@@ -81,26 +81,24 @@ class PathErrors:
 
 
 def measure_barrier(spec: BarrierSpec, subject: Subject) -> MeasurementFinding:
-    """Both barriers and the errors that they are of."""
+    """Both barriers and the errors that they are of, from the subject's start or a point of its dense training."""
+    dense, step_flops = subject.trainer.dense, subject.trainer.step_flops
+    before, seconds = 0, 0.0
+    if spec.start is not None:
+        before = spec.start.in_steps(dense.spec, dense.trained_samples)
+        subject, seconds = subject.trained_to(before)
     errors = measure_path(subject, f"barrier-{subject.start}", spec.points, spec.calibration_samples)
-    raw, recalibrated = spec.metrics
-    values = valued(raw, barrier(errors.raw)), valued(recalibrated, barrier(errors.recalibrated))
-    series = {
-        "place": tuple(places(spec.points)),
-        "error": tuple(errors.raw),
-        "recalibrated_error": tuple(errors.recalibrated),
-    }
-    images = errors.updates * subject.trainer.dense.spec.batch_size
-    measured = Measured(kind=spec.kind, values=values, series=series)
-    return MeasurementFinding(measured, images, errors.updates * subject.step_flops, errors.seconds)
+    series = {"place": places(spec.points), "error": errors.raw, "recalibrated_error": errors.recalibrated}
+    return MeasurementFinding(
+        measured(spec, [barrier(errors.raw), barrier(errors.recalibrated)], series),
+        images=(errors.updates + before) * dense.spec.batch_size,
+        flops=errors.updates * step_flops + before * step_flops,
+        seconds=errors.seconds + seconds,
+    )
 
 
 def measure_path(subject: Subject, name: str, points: int, calibration_samples: int | None) -> PathErrors:
-    """Train two networks from the subject's start and measure the line between them.
-
-    Args:
-        name: under which the draws of the two are made, and their files kept.
-    """
+    """Train two networks from the subject's start, their draws and files under a name, and measure the line between."""
     trainer = subject.trainer
     children = [trainer.level(f"{name}-{child}", subject.weights, subject.mask, subject.start) for child in "ab"]
     (one, first), (other, second) = children
@@ -127,7 +125,7 @@ def some_of(samples: StageSamples, count: int | None) -> StageSamples:
 def _error(network: Supervised, weights: Weights, subject: Subject, calibration: StageSamples | None = None) -> float:
     network.load_state_dict(weights)
     if calibration is not None:
-        recalibrate(nn.Sequential(network.encoder, network.head), calibration, subject.pixels)
+        recalibrate(nn.Sequential(network.encoder, network.head), calibration, subject.trainer.pixels)
     network.eval()
-    logits = in_batches(network.logits, subject.trainer.val_images, subject.pixels)
+    logits = in_batches(network.logits, subject.trainer.val_images, subject.trainer.pixels)
     return 1 - top1(logits, subject.trainer.val_labels)

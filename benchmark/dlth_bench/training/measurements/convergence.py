@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
-from dlth_bench.protocols.measurements import ConvergenceSpec, Measured
+from dlth_bench.protocols.measurements import ConvergenceSpec
 from dlth_bench.training.evaluation import in_batches, top1
-from dlth_bench.training.measurements.subject import MeasurementFinding, valued
+from dlth_bench.training.measurements.subject import MeasurementFinding, measured
 from dlth_bench.training.methods.supervised import Supervised
 from dlth_bench.training.samples import StageSamples
 from dlth_bench.training.stage import Stage
@@ -73,12 +73,9 @@ class ConvergenceRecord:
 
 def convergence_finding(spec: ConvergenceSpec, record: ConvergenceRecord) -> MeasurementFinding:
     """The area of each split, and its curve; none where there was no gain."""
-    values, notes = [], []
-    for split, metric in zip(dict.fromkeys(spec.splits), spec.metrics, strict=True):
-        area = convergence_auc(record.accuracies[split])
-        if math.isnan(area):
-            notes.append(f"{split}: the last accuracy is the first, so there is no area")
-        else:
-            values.append(valued(metric, area))
-    series = {f"{split}_accuracy": tuple(curve) for split, curve in record.accuracies.items()}
-    return MeasurementFinding(Measured(kind=spec.kind, values=tuple(values), series=series, notes=tuple(notes)))
+    areas = {split: convergence_auc(record.accuracies[split]) for split in dict.fromkeys(spec.splits)}
+    without = [split for split, area in areas.items() if math.isnan(area)]
+    values = [None if split in without else area for split, area in areas.items()]
+    series = {f"{split}_accuracy": curve for split, curve in record.accuracies.items()}
+    notes = [f"{split}: the last accuracy is the first, so there is no area" for split in without]
+    return MeasurementFinding(measured(spec, values, series, notes))

@@ -6,57 +6,42 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from dlth_bench.protocols.measurements import ForgettingSpec, Measured
+from dlth_bench.protocols.measurements import ForgettingSpec
 from dlth_bench.protocols.tickets import RemovalSpec
 from dlth_bench.training.data import Resident
 from dlth_bench.training.loop import History
-from dlth_bench.training.measurements.subject import MeasurementFinding, valued
-from dlth_bench.training.methods.supervised import Supervised
+from dlth_bench.training.measurements.subject import MeasurementFinding, measured
 from dlth_bench.training.random import stream_seed
-from dlth_bench.training.stage import Batches, Stage
-from dlth_bench.training.tickets.prac import ForgettingState
+from dlth_bench.training.stage import Stage
+from dlth_bench.training.tickets.prac import ForgettingObserver
 
 _MOST_EVENTS = 1000
 """Events from which on the distribution in a result is cut; its last value is of so many and more."""
 
 
-class ForgettingRecord:
-    """Counts events while a stage trains, from the logits that its loss is of.
+class ForgettingRecord(ForgettingObserver):
+    """Counts events and presentations while a stage trains.
 
     A sample that was never right has no event; it is counted apart, since conventions differ on whether it is the
     easiest or the hardest.
     """
 
     def __init__(self, stage: Stage) -> None:
-        if not isinstance(stage.method, Supervised):
-            raise TypeError("forgetting is of supervised training")
-        self.labels, self.batches = stage.labels, Batches(stage)
-        self.seen = ForgettingState.none(len(stage.labels), stage.labels.device)
+        super().__init__(stage)
         self.presentations = torch.zeros_like(stage.labels)
-        self._logits = torch.empty(0)
-        stage.method.head.register_forward_hook(self._keep)
-
-    def begin(self) -> None:
-        """Does nothing: no sample was presented yet."""
 
     def after_step(self, step: int) -> bool:
-        picked = self.batches.at(step)
-        self.seen.present(picked, self._logits.argmax(1) == self.labels[picked])
-        self.presentations[picked] += 1
-        return False
+        self.presentations[self.batches.at(step)] += 1
+        return super().after_step(step)
 
     def state(self) -> dict[str, Tensor]:
-        return self.seen.state() | {"presentations": self.presentations}
+        return super().state() | {"presentations": self.presentations}
 
     def restore(self, state: dict[str, Tensor]) -> None:
-        self.seen.restore(state)
+        super().restore(state)
         self.presentations.copy_(state["presentations"])
-
-    def _keep(self, head: nn.Module, inputs: tuple[Tensor, ...], logits: Tensor) -> None:
-        if head.training:
-            self._logits = logits.detach()
 
 
 def forgetting_finding(spec: ForgettingSpec, record: ForgettingRecord) -> MeasurementFinding:
@@ -70,14 +55,7 @@ def forgetting_finding(spec: ForgettingSpec, record: ForgettingRecord) -> Measur
     notes = []
     if presented.min() != presented.max():
         notes.append(f"samples were presented {presented.min():d} to {presented.max():d} times")
-    return MeasurementFinding(
-        Measured(
-            kind=spec.kind,
-            values=tuple(valued(metric, value) for metric, value in zip(spec.metrics, values, strict=True)),
-            series={"samples_by_events": tuple(float(count) for count in counts)},
-            notes=tuple(notes),
-        )
-    )
+    return MeasurementFinding(measured(spec, values, {"samples_by_events": counts}, notes))
 
 
 @dataclass(frozen=True)
@@ -90,11 +68,7 @@ class Reduced:
 
 
 def remove_samples(spec: RemovalSpec, dense: Stage, data: Resident, train: Callable[[Stage], History]) -> Reduced:
-    """Train once, count events, and leave the samples out; the draws of that training are of its own name.
-
-    Args:
-        dense: the config's training on all of the data.
-    """
+    """Train ``dense`` once, count events, and leave samples out; the draws of that training are of its own name."""
     stage = replace(dense, name="removal")
     record = ForgettingRecord(stage)
     history = train(replace(stage, observers={"forgetting": record}))
@@ -109,10 +83,9 @@ def remove_samples(spec: RemovalSpec, dense: Stage, data: Resident, train: Calla
 
 
 def kept_positions(spec: RemovalSpec, events: Tensor, learned: Tensor, seed: int) -> Tensor:
-    """Positions that stay, sorted; equally hard samples go in a random order.
+    """Positions that stay, sorted, by events int32 (samples,) and whether a sample was ever right, bool (samples,).
 
-    Args:
-        events: int32 (samples,); likewise ``learned``, whether a sample was ever right.
+    Equally hard samples go in a random order.
     """
     difficulty = torch.where(learned, events, events.max() + 1)
     order = torch.randperm(len(events), generator=torch.Generator().manual_seed(seed)).to(events.device)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -11,13 +12,14 @@ from torch import Tensor, nn
 from dlth_bench.datasets.catalog import Split
 from dlth_bench.datasets.dataset import ImageArrays
 from dlth_bench.datasets.registry import image_dataset
-from dlth_bench.protocols.measurements import FewShotSpec, Measured, TicketProbeSpec, TransferSpec
+from dlth_bench.protocols.measurements import FewShotSpec, TicketProbeSpec, TransferSpec
 from dlth_bench.protocols.methods import LinearSpec
 from dlth_bench.protocols.recipe import TrainSpec
+from dlth_bench.training.data import shuffled_classes
 from dlth_bench.training.evaluation import BATCH, LinearProbe, extract_features, in_batches, top1
 from dlth_bench.training.flops import forward_flops, stage_flops
 from dlth_bench.training.measurements.barrier import recalibrate
-from dlth_bench.training.measurements.subject import MeasurementFinding, Subject, valued
+from dlth_bench.training.measurements.subject import MeasurementFinding, Subject, measured
 from dlth_bench.training.random import global_stream, stream_seed
 from dlth_bench.training.samples import StageSamples, in_order
 from dlth_bench.training.stage import Stage
@@ -29,18 +31,6 @@ _BLOCKS = frozenset({"BasicBlock", "Bottleneck", "BottleneckBlock"})
 """Classes of residual blocks in timm and torchvision."""
 
 
-def residual_blocks(encoder: nn.Module) -> list[nn.Module]:
-    """The residual blocks of a network in their order.
-
-    Raises:
-        InputError: it has none.
-    """
-    found = [module for module in encoder.modules() if type(module).__name__ in _BLOCKS]
-    if not found:
-        raise InputError("this backbone has no residual blocks to probe")
-    return found
-
-
 @torch.no_grad()
 def block_features(encoder: nn.Module, blocks: Sequence[int], images: StageSamples, pixels: Pixels) -> list[Tensor]:
     """For each block (the first being 1) the means over places of its output, float (samples, channels).
@@ -48,7 +38,9 @@ def block_features(encoder: nn.Module, blocks: Sequence[int], images: StageSampl
     Raises:
         InputError: the network has no such block.
     """
-    modules = residual_blocks(encoder)
+    modules = [module for module in encoder.modules() if type(module).__name__ in _BLOCKS]
+    if not modules:
+        raise InputError("this backbone has no residual blocks to probe")
     for block in blocks:
         if block > len(modules):
             raise InputError(f"block {block} to probe; this backbone has {len(modules)} residual blocks")
@@ -89,27 +81,29 @@ class FeatureSet:
 
 
 def fit_probe(name: str, features: FeatureSet, train: TrainSpec, subject: Subject, *, batch_norm: bool) -> FittedProbe:
-    """A new classifier fitted to features; ``name`` is that of its draws and files.
-
-    Its batch is smaller where there are fewer samples.
-    """
+    """A new classifier fitted to features; ``name`` is that of its draws and files."""
+    seed = subject.trainer.dense.seed
     spec = LinearSpec(kind="linear", features="pooled", batch_norm=batch_norm, train=train)
     classes = int(max(features.train_labels.max(), features.val_labels.max())) + 1
 
     def fresh() -> LinearProbe:
-        with global_stream(subject.seed, name):
+        with global_stream(seed, name):
             return LinearProbe(spec, features.train.shape[1], classes).to(features.train.device)
 
-    size = min(train.batch_size, len(features.train))
-    own = train.model_copy(update={"batch_size": size})
-    stage = Stage(name, fresh(), features.train, features.train_labels, own, subject.seed)
-    history = subject.train(stage)
+    own = of_few_samples(train, len(features.train))
+    stage = Stage(name, fresh(), features.train, features.train_labels, own, seed)
+    history = subject.trainer.train(stage)
     probe = stage.method.eval()
     if not isinstance(probe, LinearProbe):
         raise TypeError(f"{name} trained something else than a probe")
     with torch.no_grad():
         accuracy = top1(probe.logits(features.val), features.val_labels)
     return FittedProbe(accuracy, stage_flops(stage, fresh), history.seconds)
+
+
+def of_few_samples(train: TrainSpec, samples: int) -> TrainSpec:
+    """A training whose batch is no larger than its samples are many."""
+    return train.model_copy(update={"batch_size": min(train.batch_size, samples)})
 
 
 def measure_few_shot(spec: FewShotSpec, subject: Subject) -> MeasurementFinding:
@@ -120,11 +114,11 @@ def measure_few_shot(spec: FewShotSpec, subject: Subject) -> MeasurementFinding:
     """
     dense, trainer = subject.trainer.dense, subject.trainer
     name = f"few-shot-{spec.per_class}"
-    chosen = few_of_each(dense.labels, spec.per_class, stream_seed(subject.seed, name))
+    chosen = few_of_each(dense.labels, spec.per_class, stream_seed(dense.seed, name))
     if len(chosen) < 2:
         raise InputError(f"{name}: {len(chosen)} training sample; a batch norm needs two")
     method = subject.network()
-    train = spec.train.model_copy(update={"batch_size": min(spec.train.batch_size, len(chosen))})
+    train = of_few_samples(spec.train, len(chosen))
     stage = replace(
         dense,
         name=name,
@@ -136,11 +130,10 @@ def measure_few_shot(spec: FewShotSpec, subject: Subject) -> MeasurementFinding:
         stop=None,
         masking=Masking(method, subject.mask),
     )
-    history = subject.train(stage)
-    (metric,) = spec.metrics
-    measured = Measured(kind=spec.kind, values=(valued(metric, trainer.class_accuracy(method)),))
+    history = trainer.train(stage)
+    found = measured(spec, [trainer.class_accuracy(method)])
     flops = stage_flops(stage, lambda: trainer.new_method("init"))
-    return MeasurementFinding(measured, stage.updates * train.batch_size, flops, history.seconds)
+    return MeasurementFinding(found, stage.updates * train.batch_size, flops, history.seconds)
 
 
 def few_of_each(labels: Tensor, per_class: int, seed: int) -> Tensor:
@@ -148,20 +141,14 @@ def few_of_each(labels: Tensor, per_class: int, seed: int) -> Tensor:
 
     They are nested: the samples of a smaller number are among those of a larger one of the same seed.
     """
-    generator = torch.Generator().manual_seed(seed)
-    order = torch.randperm(len(labels), generator=generator)
-    own = labels.cpu()[order]
-    chosen = [order[own == label][:per_class] for label in range(int(labels.max()) + 1)]
-    return torch.cat(chosen).sort().values.to(labels.device)
+    classes = shuffled_classes(labels, torch.Generator().manual_seed(seed))
+    return torch.cat([members[:per_class] for members in classes]).sort().values.to(labels.device)
 
 
 def measure_ticket_probe(spec: TicketProbeSpec, subject: Subject) -> MeasurementFinding:
-    """Validation accuracy of a probe at each of the blocks.
-
-    Raises:
-        InputError: the backbone has no such block.
-    """
-    encoder, pixels, trainer = subject.network().encoder, subject.pixels, subject.trainer
+    """Validation accuracy of a probe at each of the blocks; errors as of `block_features`."""
+    encoder, trainer = subject.network().encoder, subject.trainer
+    pixels = trainer.pixels
     if spec.recalibrated:
         recalibrate(encoder, subject.images, pixels)
     both = [block_features(encoder, spec.blocks, images, pixels) for images in (subject.images, trainer.val_images)]
@@ -179,9 +166,8 @@ def measure_ticket_probe(spec: TicketProbeSpec, subject: Subject) -> Measurement
         )
         for block, train, val in zip(spec.blocks, *both, strict=True)
     ]
-    values = tuple(valued(metric, probe.accuracy) for metric, probe in zip(spec.metrics, probes, strict=True))
     return MeasurementFinding(
-        Measured(kind=spec.kind, values=values),
+        measured(spec, [probe.accuracy for probe in probes]),
         len(subject.labels),
         extraction + sum(probe.flops for probe in probes),
         sum(probe.seconds for probe in probes),
@@ -196,25 +182,16 @@ def measure_transfer(spec: TransferSpec, subject: Subject) -> MeasurementFinding
     """
     images, labels = _split(spec, "train", subject)
     val_images, val_labels = _split(spec, "val", subject)
-    channels = subject.pixels.channels
-    mean, std = as_wide(spec.pixel_mean, channels), as_wide(spec.pixel_std, channels)
-    pixels = Pixels(images.shape[-1], mean, std)
+    pixels = transfer_pixels(spec, images.shape[-1], subject.trainer.pixels.channels)
     encoder = subject.network().encoder
     if spec.recalibrated:
         recalibrate(encoder, images, pixels)
-    features = FeatureSet(
-        extract_features(encoder, images, pixels, "pooled"),
-        labels,
-        extract_features(encoder, val_images, pixels, "pooled"),
-        val_labels,
-    )
-    extraction = forward_flops(
-        lambda image: extract_features(encoder, image, pixels, "pooled"), images[:1], len(labels)
-    )
+    extract = partial(extract_features, encoder, pixels=pixels, kind="pooled")
+    features = FeatureSet(extract(images), labels, extract(val_images), val_labels)
+    extraction = forward_flops(extract, images[:1], len(labels))
     probe = fit_probe(f"transfer-{spec.dataset}", features, spec.train, subject, batch_norm=spec.batch_norm)
-    (metric,) = spec.metrics
-    measured = Measured(kind=spec.kind, values=(valued(metric, probe.accuracy),))
-    return MeasurementFinding(measured, len(labels), extraction + probe.flops, probe.seconds)
+    found = measured(spec, [probe.accuracy])
+    return MeasurementFinding(found, len(labels), extraction + probe.flops, probe.seconds)
 
 
 def _split(spec: TransferSpec, split: Split, subject: Subject) -> tuple[Tensor, Tensor]:
@@ -227,13 +204,15 @@ def _split(spec: TransferSpec, split: Split, subject: Subject) -> tuple[Tensor, 
     if len(spec.pixel_mean) != images.shape[1]:
         told = f"{len(spec.pixel_mean)} pixel means for images of {images.shape[1]} channels"
         raise InputError(f"transfer to {spec.dataset}: {told}")
-    if images.shape[1] != subject.pixels.channels:
+    channels = subject.trainer.pixels.channels
+    if images.shape[1] != channels:
         if images.shape[1] != 1:
             raise InputError(f"transfer to {spec.dataset}: colour images for a network of grey ones")
-        images = images.expand(-1, subject.pixels.channels, -1, -1)
+        images = images.expand(-1, channels, -1, -1)
     return images, torch.as_tensor(arrays.labels).to(device)
 
 
-def as_wide(values: tuple[float, ...], channels: int) -> tuple[float, ...]:
-    """A value a channel of the network; a grey image's one is that of all."""
-    return values * channels if len(values) == 1 else values
+def transfer_pixels(spec: TransferSpec, size: int, channels: int) -> Pixels:
+    """The other dataset's images, as a network of some channels takes them; a grey image's one is that of all."""
+    mean, std = (values * channels if len(values) == 1 else values for values in (spec.pixel_mean, spec.pixel_std))
+    return Pixels(size, mean, std)

@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from torch import Tensor
 
-from dlth_bench.protocols.measurements import (
-    BarrierSpec,
-    ConvergenceSpec,
-    FewShotSpec,
-    FirstStablePointSpec,
-    ForgettingSpec,
-    MeasurementSpec,
-    TicketProbeSpec,
-    TransferSpec,
-)
+from dlth_bench.protocols.measurements import ConvergenceSpec, ForgettingSpec, MeasurementSpec
 from dlth_bench.training.evaluation import RunOutcome
 from dlth_bench.training.measurements.barrier import measure_barrier
 from dlth_bench.training.measurements.convergence import ConvergenceRecord, convergence_finding
 from dlth_bench.training.measurements.forgetting import ForgettingRecord, forgetting_finding
 from dlth_bench.training.measurements.frozen_ticket import measure_few_shot, measure_ticket_probe, measure_transfer
-from dlth_bench.training.measurements.stable_point import measure_first_stable_point, train_to_point
+from dlth_bench.training.measurements.stable_point import measure_first_stable_point
 from dlth_bench.training.measurements.subject import MeasurementFinding, Subject
 from dlth_bench.training.samples import StageSamples
 from dlth_bench.training.stage import Observer, Stage
@@ -34,8 +26,7 @@ def make_records(
 ) -> dict[str, Observer]:
     """Observers of the config's dense training, for the measurements that take one, by kind.
 
-    Args:
-        splits: images and labels, by ``train`` and ``val``.
+    ``splits`` has images and labels of ``train`` and ``val``.
     """
     found: dict[str, Observer] = {}
     for spec in specs:
@@ -49,11 +40,7 @@ def make_records(
 def add_measurements(
     outcome: RunOutcome, specs: Sequence[MeasurementSpec], subject: Subject, records: Mapping[str, Observer]
 ) -> RunOutcome:
-    """The outcome with all of these measurements, and what they cost.
-
-    Args:
-        records: as for `measure`.
-    """
+    """The outcome with all of these measurements, and what they cost; ``records`` are those of `make_records`."""
     found = [measure(spec, subject, records) for spec in specs]
     return replace(
         outcome,
@@ -74,36 +61,22 @@ def measure(spec: MeasurementSpec, subject: Subject, records: Mapping[str, Obser
         InputError: the backbone or a dataset does not allow it.
         Diverged: a loss is no number.
     """
-    match spec:
-        case BarrierSpec():
-            return _barrier(spec, subject)
-        case FirstStablePointSpec():
-            return measure_first_stable_point(spec, subject)
-        case FewShotSpec():
-            return measure_few_shot(spec, subject)
-        case TicketProbeSpec():
-            return measure_ticket_probe(spec, subject)
-        case TransferSpec():
-            return measure_transfer(spec, subject)
-    record = records[spec.kind]
-    if isinstance(spec, ForgettingSpec) and isinstance(record, ForgettingRecord):
-        return forgetting_finding(spec, record)
-    if isinstance(spec, ConvergenceSpec) and isinstance(record, ConvergenceRecord):
-        return convergence_finding(spec, record)
-    raise TypeError(f"{spec.kind} was not recorded")
+    if spec.kind in OF_RECORDS:
+        return OF_RECORDS[spec.kind](spec, records[spec.kind])
+    return OF_SUBJECTS[spec.kind](spec, subject)
 
 
-def _barrier(spec: BarrierSpec, subject: Subject) -> MeasurementFinding:
-    """The barrier from the subject's start, or from a point of its dense training."""
-    if spec.start is None:
-        return measure_barrier(spec, subject)
-    dense = subject.trainer.dense
-    update = spec.start.in_steps(dense.spec, dense.trained_samples)
-    begun, seconds = train_to_point(subject, update)
-    found = measure_barrier(spec, begun)
-    return MeasurementFinding(
-        found.measured,
-        found.images + update * dense.spec.batch_size,
-        found.flops + update * subject.step_flops,
-        found.seconds + seconds,
-    )
+OF_RECORDS: Mapping[str, Callable[[Any, Any], MeasurementFinding]] = {
+    "convergence": convergence_finding,
+    "forgetting": forgetting_finding,
+}
+"""The measurements that watch the config's own training, by the kind of their spec, from what they recorded."""
+
+OF_SUBJECTS: Mapping[str, Callable[[Any, Subject], MeasurementFinding]] = {
+    "barrier": measure_barrier,
+    "few_shot": measure_few_shot,
+    "first_stable_point": measure_first_stable_point,
+    "ticket_probe": measure_ticket_probe,
+    "transfer": measure_transfer,
+}
+"""The others, which train on their own."""

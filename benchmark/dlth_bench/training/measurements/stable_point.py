@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from dlth_bench.protocols.measurements import FirstStablePointSpec, Measured
 from dlth_bench.training.measurements.barrier import barrier, measure_path
-from dlth_bench.training.measurements.subject import MeasurementFinding, Subject, valued
-from dlth_bench.training.tickets.search import copy_weights
+from dlth_bench.training.measurements.subject import MeasurementFinding, Subject, measured
 
 
 @dataclass(frozen=True)
@@ -32,10 +31,8 @@ def search_first_stable(barrier_at: Callable[[int], float], parts: int, threshol
     """Search the starting points 0 to ``parts - 1`` for the first one whose barrier is below the threshold.
 
     Both ends of the range are probed first, so that a network that is stable at once, or never, is told apart from
-    one at the edge; then the range is halved, ceil(log2(parts - 1)) probes more.
-
-    Args:
-        barrier_at: the barrier between two trainings that part there; called once for each point.
+    one at the edge; then the range is halved, ceil(log2(parts - 1)) probes more. ``barrier_at``, the barrier between
+    two trainings that part there, is called once for each point.
     """
     probes: dict[int, float] = {}
 
@@ -63,11 +60,7 @@ def search_first_stable(barrier_at: Callable[[int], float], parts: int, threshol
 
 
 def costliest_search(cost_at: Callable[[int], int], parts: int) -> int:
-    """The most that the probes of a search can cost together, whatever it finds.
-
-    Args:
-        cost_at: of a probe.
-    """
+    """The most that the probes of a search can cost together, whatever it finds; ``cost_at`` is that of one."""
 
     def most(low: int, high: int) -> int:
         if high - low <= 1:
@@ -80,32 +73,18 @@ def costliest_search(cost_at: Callable[[int], int], parts: int) -> int:
 
 def measure_first_stable_point(spec: FirstStablePointSpec, subject: Subject) -> MeasurementFinding:
     """The point as a fraction of training, and all that was probed."""
-    spent = {"updates": 0, "seconds": 0.0}
+    trainer, spent = subject.trainer, {"updates": 0, "seconds": 0.0}
 
     def barrier_at(part: int) -> float:
-        begun, seconds = train_to_point(subject, round(part / spec.parts * subject.trainer.dense.end))
+        begun, seconds = subject.trained_to(round(part / spec.parts * trainer.dense.end))
         errors = measure_path(begun, f"stable-{begun.start}", spec.points, spec.calibration_samples)
         spent["updates"] += begun.start + errors.updates
         spent["seconds"] += seconds + errors.seconds
         return barrier(errors.recalibrated if spec.recalibrated else errors.raw)
 
     found = search_first_stable(barrier_at, spec.parts, spec.threshold)
-    images = int(spent["updates"]) * subject.trainer.dense.spec.batch_size
-    return MeasurementFinding(_measured(spec, found), images, spent["updates"] * subject.step_flops, spent["seconds"])
-
-
-def train_to_point(subject: Subject, update: int) -> tuple[Subject, float]:
-    """The network after some updates of its own training, and the wall seconds of these.
-
-    They are the updates of the config's training itself, whose draws go by the name of its stage.
-    """
-    if update == 0:
-        return replace(subject, start=0), 0.0
-    trainer = subject.trainer
-    method = trainer.with_weights(subject.weights)
-    stage = replace(trainer.dense, method=method, stop=update, stored_as=f"stable-{update}-start")
-    history = subject.train(stage)
-    return replace(subject, weights=copy_weights(method.state_dict()), start=update), history.seconds
+    images = int(spent["updates"]) * trainer.dense.spec.batch_size
+    return MeasurementFinding(_measured(spec, found), images, spent["updates"] * trainer.step_flops, spent["seconds"])
 
 
 def _measured(spec: FirstStablePointSpec, found: StablePointSearch) -> Measured:
@@ -116,13 +95,8 @@ def _measured(spec: FirstStablePointSpec, found: StablePointSearch) -> Measured:
     ]
     if found.censored:
         notes.append("no point that was probed is stable; the value is the end of training")
-    (metric,) = spec.metrics
-    return Measured(
-        kind=spec.kind,
-        values=(valued(metric, found.point / spec.parts),),
-        series={
-            "probed_fraction": tuple(part / spec.parts for part, _ in found.probes),
-            "probed_barrier": tuple(value for _, value in found.probes),
-        },
-        notes=tuple(notes[:20]),
-    )
+    series = {
+        "probed_fraction": [part / spec.parts for part, _ in found.probes],
+        "probed_barrier": [value for _, value in found.probes],
+    }
+    return measured(spec, [found.point / spec.parts], series, notes[:20])

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from torch import Tensor
 
-from dlth_bench.protocols.measurements import Measured, MeasuredValue, Metric
-from dlth_bench.training.loop import History
+from dlth_bench.protocols.measurements import Measured, MeasuredValue, MeasurementSpec
 from dlth_bench.training.methods.supervised import Supervised, as_classifier
 from dlth_bench.training.samples import StageSamples
-from dlth_bench.training.stage import Stage
 from dlth_bench.training.tickets.masks import Mask
-from dlth_bench.training.tickets.search import LevelTrainer, Weights
-from dlth_bench.training.views.augment import Pixels
+from dlth_bench.training.tickets.search import LevelTrainer, Weights, copy_weights
 
 
 @dataclass(frozen=True)
@@ -35,33 +33,23 @@ class Subject:
     images: StageSamples
     labels: Tensor
 
-    def train(self, stage: Stage) -> History:
-        """Train any stage, or take its weights from an earlier attempt at this run."""
-        return self.trainer.train(stage)
-
-    @property
-    def step_flops(self) -> float:
-        """Operations of one update of the config's training."""
-        return self.trainer.step_flops
-
-    @property
-    def seed(self) -> int:
-        return self.trainer.dense.seed
-
-    @property
-    def pixels(self) -> Pixels:
-        return self.trainer.pixels
-
-    @property
-    def masks_something(self) -> bool:
-        """Whether it is a ticket."""
-        return self.mask.count < self.mask.weights
-
     def network(self) -> Supervised:
         """The network at its start, pruned and untrained."""
         method = as_classifier(self.trainer.with_weights(self.weights))
         self.mask.apply(method)
         return method
+
+    def trained_to(self, update: int) -> tuple[Subject, float]:
+        """The network after some updates of its own training, and the wall seconds of these.
+
+        They are the updates of the config's training itself, whose draws go by the name of its stage.
+        """
+        if update == 0:
+            return replace(self, start=0), 0.0
+        method = self.trainer.with_weights(self.weights)
+        stage = replace(self.trainer.dense, method=method, stop=update, stored_as=f"stable-{update}-start")
+        history = self.trainer.train(stage)
+        return replace(self, weights=copy_weights(method.state_dict()), start=update), history.seconds
 
 
 @dataclass(frozen=True)
@@ -74,6 +62,17 @@ class MeasurementFinding:
     seconds: float = 0.0
 
 
-def valued(metric: Metric, value: float) -> MeasuredValue:
-    """A metric with its value."""
-    return MeasuredValue(**metric.model_dump(), value=value)
+def measured(
+    spec: MeasurementSpec,
+    values: Sequence[float | None],
+    series: Mapping[str, Sequence[float]] | None = None,
+    notes: Sequence[str] = (),
+) -> Measured:
+    """What a measurement found: the values of its metrics, in their order, None where there is none."""
+    given = [(metric, value) for metric, value in zip(spec.metrics, values, strict=True) if value is not None]
+    return Measured(
+        kind=spec.kind,
+        values=tuple(MeasuredValue(**metric.model_dump(), value=value) for metric, value in given),
+        series={name: tuple(each) for name, each in (series or {}).items()},
+        notes=tuple(notes),
+    )

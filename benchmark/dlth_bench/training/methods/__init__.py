@@ -36,12 +36,7 @@ __all__ = ["NETWORKS", "Method", "build_method"]
 
 @dataclass(frozen=True)
 class Inputs:
-    """What a method is trained on.
-
-    pixels: of the images.
-    classes: how many there are.
-    vocabulary: how many token IDs a dataset of texts has.
-    """
+    """What a method is trained on: images of such pixels, or texts of as many token IDs, and how many classes."""
 
     pixels: Pixels
     classes: int
@@ -129,12 +124,9 @@ NETWORKS: Mapping[str, Build] = {
 
 
 def build_method(config: Config, *, pixels: Pixels, classes: int, vocabulary: int = 0) -> Method:
-    """The config's method on a fresh backbone, initialised from torch's global generator.
+    """The config's method on a fresh backbone, initialised from torch's global generator; see `Inputs`.
 
     Convolutional networks are laid out channels-last, which is faster on CPUs and GPUs alike.
-
-    Args:
-        vocabulary: how many token IDs a dataset of texts has.
     """
     method = NETWORKS[config.method.kind](config, Inputs(pixels, classes, vocabulary))
     convolutional = not isinstance(config.backbone, ViTSpec | EmbeddingBagSpec | MLPSpec)

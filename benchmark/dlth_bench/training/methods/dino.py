@@ -54,7 +54,7 @@ class DINO(Method):
         )
         self._teacher_sums: list[Tensor] = []
         # A state that is loaded is that between two steps.
-        self.register_load_state_dict_post_hook(_forget_part_of_step)  # type: ignore[no-untyped-call]
+        self.register_load_state_dict_post_hook(lambda dino, _: dino._teacher_sums.clear())  # type: ignore[no-untyped-call]
 
     def views(self, images: Images, generator: torch.Generator) -> Views:
         crops = [augment(images, generator) for augment in self.global_augments]
@@ -84,11 +84,8 @@ class DINO(Method):
 
     def _temperature(self, moment: Moment) -> float:
         """The teacher's temperature: linear over the warm-up, then constant."""
-        start, end, warmup = (
-            self.spec.warmup_teacher_temperature,
-            self.spec.teacher_temperature,
-            self.spec.warmup_teacher,
-        )
+        spec = self.spec
+        start, end, warmup = spec.warmup_teacher_temperature, spec.teacher_temperature, spec.warmup_teacher
         return end if moment.fraction >= warmup else start + (end - start) * moment.fraction / warmup
 
     def before_step(self, moment: Moment) -> None:
@@ -108,10 +105,6 @@ class DINO(Method):
         """The momentum whose average reaches back over the spec's horizon, for training of so many steps."""
         horizon = self.spec.teacher_horizon
         return self.spec.momentum if horizon is None else max(0.0, 1 - 1 / (horizon * steps))
-
-
-def _forget_part_of_step(method: DINO, incompatible_keys: object) -> None:
-    method._teacher_sums.clear()
 
 
 def _head(spec: DINOSpec, width: int) -> DINOProjectionHead:

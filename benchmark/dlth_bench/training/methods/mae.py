@@ -8,14 +8,7 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 from lightly.models.modules import MaskedVisionTransformerDecoderTIMM, MaskedVisionTransformerTIMM
-from lightly.models.utils import (
-    get_at_index,
-    normalize_mean_var,
-    patchify,
-    random_token_mask,
-    repeat_token,
-    set_at_index,
-)
+from lightly.models.utils import get_at_index, normalize_mean_var, patchify, random_token_mask, set_at_index
 from torch import Tensor, nn
 
 from dlth_bench.protocols.methods import MAESpec
@@ -58,7 +51,7 @@ class MAE(Method):
         tokens = self.masked.sequence_length
         kept, hidden = self._masks(len(images), images.device)
         visible = self.embed(self.masked.encode(images, idx_keep=kept))
-        full = repeat_token(self.decoder.mask_token, (len(images), tokens))
+        full = self.decoder.mask_token.repeat(len(images), tokens, 1)
         decoded = self.decoder(set_at_index(full, kept, visible.to(full.dtype)))
         predicted = self.predict(get_at_index(decoded, hidden))
         # Token 0 is the class token, which is never hidden: patch p is token p + 1.

@@ -108,18 +108,15 @@ class MoCo(Method):
         keys = gather(keys, self.split)
         self.queue = enqueued(self.queue, self.queue_start, keys)
         if first_view_keys is not None:
-            self.first_view_queue = enqueued(
-                self.first_view_queue, self.queue_start, gather(first_view_keys, self.split)
-            )
+            first_view_keys = gather(first_view_keys, self.split)
+            self.first_view_queue = enqueued(self.first_view_queue, self.queue_start, first_view_keys)
         self.queue_start = (self.queue_start + len(keys)) % len(self.queue)
 
 
 def info_nce(queries: Tensor, keys: Tensor, negatives: Tensor, temperature: float) -> Tensor:
-    """Cross-entropy of picking a query's own key among its key and the negatives.
+    """Cross-entropy of picking a query's own key among its key and the negatives, all L2-normalised.
 
-    Args:
-        queries, keys: (batch, dim), L2-normalised.
-        negatives: (queue, dim), L2-normalised.
+    Queries and keys are (batch, dim), negatives (queue, dim).
     """
     positive = (queries * keys).sum(1, keepdim=True)
     logits = torch.cat([positive, queries @ negatives.T], dim=1) / temperature

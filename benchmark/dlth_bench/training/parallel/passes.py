@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from lightning.fabric import Fabric
-from torch import Tensor, nn
+from torch import Tensor
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from dlth_bench.training.methods.method import Method, Moment
 from dlth_bench.training.parallel.batch_norm import join_batch_norms
@@ -23,11 +24,7 @@ from dlth_bench.util.errors import InputError
 
 
 def divide_steps(stage: Stage, fabric: Fabric) -> Division | None:
-    """How the steps of a stage are divided; None: one device computes each in one pass.
-
-    Raises:
-        InputError: the method or its batch cannot be divided as asked.
-    """
+    """How steps are divided, with the errors of `Division`; None: one device computes each in one pass."""
     micro_batch = stage.tuning.micro_batch
     if processes() == 1 and (micro_batch is None or micro_batch >= stage.spec.batch_size):
         return None
@@ -131,9 +128,5 @@ def undivided(method: Method) -> str:
     """Why a step cannot be a sum over micro-batches; empty: it can."""
     if method.couples:
         return method.couples
-    trained = (name for name, layer in method.named_modules() if layer.training and _is_batch_norm(layer))
+    trained = (name for name, layer in method.named_modules() if layer.training and isinstance(layer, _BatchNorm))
     return f"batch norm sees all of it ({name})" if (name := next(trained, "")) else ""
-
-
-def _is_batch_norm(layer: nn.Module) -> bool:
-    return isinstance(layer, nn.modules.batchnorm._BatchNorm)

@@ -41,7 +41,6 @@ class ImageSet(Protocol):
 
     def open(self, index: int) -> Image.Image:
         """In RGB; raises whatever a decoder raises for what it cannot read."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -148,7 +147,7 @@ def readable_batches(
         InputError: too many cannot be read.
     """
     prepared = _Prepared(images, list(images.labels), transform)
-    loader = DataLoader(prepared, batch_size=batch_size, num_workers=workers, collate_fn=_as_it_is)
+    loader = DataLoader(prepared, batch_size=batch_size, num_workers=workers, collate_fn=list)
     done = 0
     for batch in loader:
         for image, _, problem in batch:
@@ -159,10 +158,6 @@ def readable_batches(
             yield torch.stack([image for image, _ in found]), torch.tensor([label for _, label in found])
         done += len(batch)
         report(done)
-
-
-def _as_it_is(samples: list[tuple[Tensor | None, int, str]]) -> list[tuple[Tensor | None, int, str]]:
-    return samples
 
 
 Apply = Callable[[Tensor], Tensor]

@@ -104,7 +104,6 @@ def load_classifier(name: str, weights: Path | None = None) -> PretrainedModel:
     source, own = _parts(name)
     if source == "timm":
         return timm_model(own, weights, classifier=True, whole_image=False)
-
     return torchvision_model(own, weights)
 
 
@@ -121,7 +120,6 @@ def load_encoder(name: str, weights: Path | None = None, *, whole_image: bool = 
     source, own = _parts(name)
     if source != "timm":
         raise InputError("--model: features come from timm models, which include torchvision's: timm:resnet50.tv2_in1k")
-
     return timm_model(own, weights, classifier=False, whole_image=whole_image)
 
 
@@ -142,9 +140,6 @@ def timm_model(name: str, weights: Path | None, *, classifier: bool, whole_image
     Args:
         classifier: give class scores; else the pooled features before the classifier.
         whole_image: resize to the model's input size instead of cropping its usual margin off.
-
-    Raises:
-        InputError: no such model or tag, weights that do not fit, or no weights.
     """
     described = _described(name)
     if weights is None and not described.hf_hub_id:
@@ -202,11 +197,7 @@ _AS_TRAINED: dict[str, dict[str, Any]] = {
 
 
 def torchvision_model(name: str, weights: Path | None) -> PretrainedModel:
-    """A torchvision classifier, ``<model>`` or ``<model>:<weights>``, with published weights or a local file's.
-
-    Raises:
-        InputError: no such model or weights, weights that do not fit, or no weights.
-    """
+    """A torchvision classifier, ``<model>`` or ``<model>:<weights>``, with published weights or a local file's."""
     architecture, _, tag = name.partition(":")
     known = torchvision.models.list_models(module=torchvision.models)
     if architecture not in known:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
@@ -49,6 +49,21 @@ class CriticalSet:
         """int64 (selected,), ascending."""
         return self.selected.nonzero().flatten()
 
+    def following(self, hard: Tensor, learned: Tensor, events: Tensor, differing: Tensor) -> Self:
+        """The set after a level: of the samples that it trained on the hard ones, and of all those seen differently.
+
+        Args:
+            hard, learned, differing: bool (samples,), of the level.
+            events: int32 (samples,), of the level.
+        """
+        return replace(
+            self,
+            selected=(self.selected & hard) | differing,
+            events=self.events + events,
+            unlearned=self.unlearned + (self.selected & ~learned).int(),
+            disagreements=self.disagreements + differing.int(),
+        )
+
     def save(self, path: Path) -> None:
         """Write it, whole or not at all."""
         save_tensors(path, vars(self), {"training_version": TRAINING_VERSION})
@@ -60,24 +75,6 @@ class CriticalSet:
         if loaded is None or not usable(loaded[1]):
             return None
         return cls(**loaded[0])
-
-
-def next_set(before: CriticalSet, hard: Tensor, learned: Tensor, events: Tensor, differing: Tensor) -> CriticalSet:
-    """The set after a level: of the samples that it trained on the hard ones, and of all those seen differently.
-
-    Args:
-        before: what the level trained on.
-        hard, learned: bool (samples,), of the level.
-        events: int32 (samples,), of the level.
-        differing: bool (samples,).
-    """
-    return CriticalSet(
-        selected=(before.selected & hard) | differing,
-        events=before.events + events,
-        unlearned=before.unlearned + (before.selected & ~learned).int(),
-        disagreements=before.disagreements + differing.int(),
-        dense=before.dense,
-    )
 
 
 def save_critical_file(path: Path, critical: CriticalSet, run: Run, sample_ids: Sequence[str], labels: Tensor) -> None:

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from dlth_bench.protocols.tickets import SearchSpec
-from dlth_bench.training.data import UNLABELLED, few_labelled
-from dlth_bench.training.random import stream_seed
+from dlth_bench.training.data import UNLABELLED, few_labelled, labels_only_at
+from dlth_bench.training.random import stream_generator
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,34 +38,26 @@ class LimitedData:
         return labels if self.kept is None else _renumbered(labels, self.kept)
 
     def digest(self, labels: Tensor) -> str:
-        """SHA-256 (hex) of the positions and the labels of their samples.
-
-        Args:
-            labels: int64, of all of the run's samples, as they are trained with.
-        """
+        """SHA-256 (hex) of the positions and of their labels among ``labels``, those of all of the run's samples."""
         positions = torch.arange(len(labels)) if self.positions is None else self.positions
         parts = (positions, labels.cpu()[positions])
         return hashlib.sha256(b"".join(each.numpy().astype("<i8").tobytes() for each in parts)).hexdigest()
 
 
 def limited_data(spec: SearchSpec, labels: Tensor, classes: int, seed: int) -> LimitedData:
-    """The part that a spec leaves of a run's samples, drawn by streams of the run's seed.
-
-    Args:
-        labels: int64 (samples,) on the CPU, of ``classes`` classes.
-    """
+    """What a spec leaves of a run's samples with ``labels`` int64 (samples,) on the CPU; by streams of its seed."""
     data = LimitedData(None, labels)
     if spec.share_of_samples is not None:
         positions = few_labelled(labels, spec.share_of_samples, seed)
-        data = LimitedData(positions, _only_at(positions, labels))
+        data = LimitedData(positions, labels_only_at(positions, labels))
     if spec.share_of_classes is not None:
-        order = torch.randperm(classes, generator=_stream(seed, "search/classes"))
+        order = torch.randperm(classes, generator=stream_generator(seed, "search/classes"))
         kept = order[: spec.classes(classes)].sort().values
         own = _renumbered(labels, kept)
         data = LimitedData((own != UNLABELLED).nonzero()[:, 0], own, kept)
     if spec.permute_labels:
         positions = torch.arange(len(labels)) if data.positions is None else data.positions
-        shuffled = permuted(data.labels, positions, _stream(seed, "search/labels"))
+        shuffled = permuted(data.labels, positions, stream_generator(seed, "search/labels"))
         moved = int((shuffled != data.labels).sum())
         data = LimitedData(data.positions, shuffled, data.kept, moved)
     return data
@@ -83,13 +75,3 @@ def _renumbered(labels: Tensor, kept: Tensor) -> Tensor:
     numbers = labels.new_full((max(int(labels.max()), int(kept.max())) + 1,), UNLABELLED)
     numbers[kept.to(labels.device)] = torch.arange(len(kept), device=labels.device)
     return numbers[labels]
-
-
-def _only_at(positions: Tensor, labels: Tensor) -> Tensor:
-    left = torch.full_like(labels, UNLABELLED)
-    left[positions] = labels[positions]
-    return left
-
-
-def _stream(seed: int, name: str) -> torch.Generator:
-    return torch.Generator().manual_seed(stream_seed(seed, name))

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd
@@ -125,9 +126,7 @@ def keep_highest(scores: Mapping[str, Tensor], mask: Mask, count: int) -> Mask:
 
 def packed(bits: Tensor) -> Tensor:
     """Booleans in logical order as uint8 (ceil(n / 8),), the first in the highest bit; the rest of the last is 0."""
-    flat = bits.flatten().to(torch.uint8)
-    flat = torch.cat([flat, flat.new_zeros(-len(flat) % 8)]).view(-1, 8)
-    return (flat * flat.new_tensor([128, 64, 32, 16, 8, 4, 2, 1])).sum(1).to(torch.uint8)
+    return torch.from_numpy(np.packbits(bits.flatten().numpy()))
 
 
 def unpacked(data: Tensor, shape: torch.Size) -> Tensor:
@@ -139,8 +138,7 @@ def unpacked(data: Tensor, shape: torch.Size) -> Tensor:
     count = shape.numel()
     if data.dtype != torch.uint8 or data.shape != (-(-count // 8),):
         raise ValueError(f"not the packed bits of a tensor {list(shape)}")
-    bits = data[:, None] & data.new_tensor([128, 64, 32, 16, 8, 4, 2, 1])
-    return (bits != 0).flatten()[:count].view(shape)
+    return torch.from_numpy(np.unpackbits(data.numpy(), count=count)).bool().view(shape)
 
 
 SHAPES = "shapes"

@@ -18,13 +18,12 @@ from torch import Tensor, nn
 
 from dlth_bench.protocols.recipe import Duration
 from dlth_bench.protocols.tickets import EarlyBirdSpec, PracLevel, PracSpec
-from dlth_bench.runs.run import Level
 from dlth_bench.training.evaluation import in_batches
 from dlth_bench.training.flops import forward_flops
 from dlth_bench.training.methods.supervised import Supervised, as_classifier
 from dlth_bench.training.stage import Batches, Stage
-from dlth_bench.training.tickets.critical_set import CriticalSet, next_set
-from dlth_bench.training.tickets.masks import Mask, Masking, keep_highest, natural_sparsity
+from dlth_bench.training.tickets.critical_set import CriticalSet
+from dlth_bench.training.tickets.masks import Mask, Masking, keep_highest
 from dlth_bench.training.tickets.scores import magnitude_scores
 from dlth_bench.training.tickets.search import Found, Search, level_name, load_found
 
@@ -47,11 +46,7 @@ def is_settled(distances: Sequence[float], spec: EarlyBirdSpec) -> bool:
 
 
 class MaskHistory:
-    """The distances of the masks of a training's epochs, each to that of the epoch before.
-
-    Args:
-        live: weights that are live in the training, which distances are shares of.
-    """
+    """The distances of the masks of a training's epochs, each to that of the epoch before, as shares of ``live``."""
 
     def __init__(self, live: int) -> None:
         self.live = live
@@ -97,12 +92,7 @@ class ForgettingState:
         return cls(right, right.clone(), torch.zeros(samples, dtype=torch.int32, device=device))
 
     def present(self, positions: Tensor, correct: Tensor) -> None:
-        """Note a batch.
-
-        Args:
-            positions: int64 (batch,), each once.
-            correct: bool (batch,).
-        """
+        """Note a batch: ``positions`` int64 (batch,), each once, and whether they were ``correct``, bool (batch,)."""
         self.events[positions] += (self.right[positions] & ~correct).int()
         self.learned[positions] |= correct
         self.right[positions] = correct
@@ -121,15 +111,52 @@ class ForgettingState:
         return (self.events > max_forgets) | ~self.learned
 
 
-class PracObserver:
-    """Watches the training of a level; an `Observer`.
+class ForgettingObserver:
+    """Watches what a stage does to its samples; an `Observer`.
 
-    A sample is right if the level's own forward pass for the update predicts it: augmented, with the batch's
+    A sample is right if the stage's own forward pass for the update predicts it: augmented, with the batch's
     statistics, before the update.
 
     Args:
-        stage: of a method that mixes no samples; its weights are watched, not its checkpoints.
-        early_bird: when the level ends early; None: never.
+        stage: of a method that mixes no samples.
+    """
+
+    def __init__(self, stage: Stage) -> None:
+        if not isinstance(stage.method, Supervised) or stage.method.mixing.active:
+            raise ValueError(f"stage {stage.name} has no presentation of a single sample with a label")
+        self.stage, self.batches = stage, Batches(stage)
+        self.seen = ForgettingState.none(len(stage.labels), stage.labels.device)
+        self._logits = torch.empty(0)
+        self._hook = stage.method.head.register_forward_hook(self._keep_logits)
+
+    def begin(self) -> None:
+        """Does nothing: no sample was presented yet."""
+
+    def after_step(self, step: int) -> bool:
+        picked = self.batches.at(step)
+        self.seen.present(picked, self._logits.argmax(1) == self.stage.labels[picked])
+        return False
+
+    def state(self) -> dict[str, Tensor]:
+        return self.seen.state()
+
+    def restore(self, state: dict[str, Tensor]) -> None:
+        self.seen.restore(state)
+
+    def close(self) -> None:
+        """Remove the hook from the network."""
+        self._hook.remove()
+
+    def _keep_logits(self, head: nn.Module, inputs: tuple[Tensor, ...], logits: Tensor) -> None:
+        if head.training:
+            self._logits = logits.detach()
+
+
+class PracObserver(ForgettingObserver):
+    """Watches the training of a level, which ends early once masks have settled.
+
+    Args:
+        early_bird: when that is; None: never.
         pruned: the mask that pruning would leave now.
         live: weights that are live in the level.
     """
@@ -137,44 +164,24 @@ class PracObserver:
     def __init__(
         self, stage: Stage, early_bird: EarlyBirdSpec | None, pruned: Callable[[], Mask], *, live: int
     ) -> None:
-        if not isinstance(stage.method, Supervised) or stage.method.mixing.active:
-            raise ValueError(f"stage {stage.name} has no presentation of a single sample with a label")
-        self.stage, self.early_bird, self.pruned = stage, early_bird, pruned
-        self.forgetting = ForgettingState.none(len(stage.labels), stage.labels.device)
-        self.masks = MaskHistory(live)
-        self._batches = Batches(stage)
+        super().__init__(stage)
+        self.early_bird, self.pruned, self.masks = early_bird, pruned, MaskHistory(live)
         self._warm_from = round(stage.spec.optimizer.warmup * stage.steps)
-        self._logits = torch.empty(0)
-        self._hook = stage.method.head.register_forward_hook(self._keep_logits)
-        self._method = stage.method
-
-    def begin(self) -> None:
-        """Does nothing: no sample was presented yet."""
 
     def after_step(self, step: int) -> bool:
-        """Note which samples were predicted correctly; after an epoch, return whether masks have settled."""
-        picked = self._batches.at(step)
-        self.forgetting.present(picked, self._logits.argmax(1) == self.stage.labels[picked])
-        ends_epoch = (step + 1) % self._batches.per_epoch == 0
+        super().after_step(step)
+        ends_epoch = (step + 1) % self.batches.per_epoch == 0
         if self.early_bird is None or not ends_epoch or step < self._warm_from:
             return False
         self.masks.add(self.pruned())
         return is_settled(self.masks.distances, self.early_bird)
 
     def state(self) -> dict[str, Tensor]:
-        return self.forgetting.state() | self.masks.state()
+        return super().state() | self.masks.state()
 
     def restore(self, state: dict[str, Tensor]) -> None:
-        self.forgetting.restore(state)
+        super().restore(state)
         self.masks.restore(state)
-
-    def close(self) -> None:
-        """Remove the hook from the network."""
-        self._hook.remove()
-
-    def _keep_logits(self, head: nn.Module, inputs: tuple[Tensor, ...], logits: Tensor) -> None:
-        if self._method.training:
-            self._logits = logits.detach()
 
 
 @dataclass
@@ -196,18 +203,14 @@ class PracSearch(Search):
     def _train_and_prune(self, found: Found) -> Found:
         level, before = len(found.levels), _critical(found)
         stage, method = self._stage(level, found.mask, before)
+        mask, count = found.mask, self.spec.live_after(level + 1, self.dense.weights)
         observer = PracObserver(
-            stage, self.prac.early_bird, lambda: self._mask_now(method, found.mask, level + 1), live=found.mask.count
+            stage, self.prac.early_bird, lambda: keep_highest(magnitude_scores(method), mask, count), live=mask.count
         )
         stage.observers = {"prac": observer}
         history = self.trainer.train(stage)
         observer.close()
-        told = Level(
-            density=found.mask.density,
-            accuracy=self.trainer.accuracy(method),
-            device_seconds=history.seconds,
-            natural_sparsity=natural_sparsity(method) if level == 0 else None,
-        )
+        told = self._facts(found, method, history)
         following = self._prune(found, method, level + 1)
         facts = PracLevel(samples=before.count, updates=history.step - stage.start)
         if self.fixed is None:
@@ -233,9 +236,6 @@ class PracSearch(Search):
             only=critical.positions,
         ), method
 
-    def _mask_now(self, method: Supervised, mask: Mask, rounds: int) -> Mask:
-        return keep_highest(magnitude_scores(method), mask, self.spec.live_after(rounds, self.dense.weights))
-
     def _with_next_set(
         self, found: Found, facts: PracLevel, method: Supervised, observer: PracObserver, level: int
     ) -> tuple[Found, PracLevel]:
@@ -252,9 +252,9 @@ class PracSearch(Search):
                 compared, predicted = predicted, self._predictions(method)[0]
                 flops *= 2
             differing = compared != predicted
-        hard = observer.forgetting.hard(self.prac.max_forgets).cpu()
-        seen = observer.forgetting
-        following = next_set(before, hard, seen.learned.cpu(), seen.events.cpu(), differing)
+        seen = observer.seen
+        hard = seen.hard(self.prac.max_forgets).cpu()
+        following = before.following(hard, seen.learned.cpu(), seen.events.cpu(), differing)
         facts = facts.model_copy(
             update={
                 "hard": int((before.selected & hard).sum()),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -12,10 +12,11 @@ from torch import Tensor
 from torch.nn.modules.batchnorm import _NormBase
 
 from dlth_bench.protocols.tickets import GraspScore, ScoreSpec, SnipScore
+from dlth_bench.training.data import shuffled_classes
 from dlth_bench.training.loop import Diverged
 from dlth_bench.training.methods.method import Method
 from dlth_bench.training.methods.supervised import Supervised, as_classifier
-from dlth_bench.training.random import global_stream, stream_seed
+from dlth_bench.training.random import global_stream, stream_generator
 from dlth_bench.training.samples import Images, StageSamples, TokenSamples
 from dlth_bench.training.tickets.masks import Mask, ScoresNotFinite, keep_highest, prunable_weights
 from dlth_bench.training.views.augment import Pixels, unaugmented
@@ -45,10 +46,12 @@ def synflow_scores(method: Supervised, channels: int, size: int) -> dict[str, Te
             module.reset_running_stats()
     weights = prunable_weights(linear)
     flow = linear.logits(torch.ones(1, channels, size, size, dtype=torch.float64)).sum()
-    gradients = torch.autograd.grad(flow, list(weights.values()))
-    return {
-        name: (weight * gradient).detach() for (name, weight), gradient in zip(weights.items(), gradients, strict=True)
-    }
+    return _products(weights, torch.autograd.grad(flow, list(weights.values())))
+
+
+def _products(weights: Mapping[str, Tensor], factors: Iterable[Tensor]) -> dict[str, Tensor]:
+    """Each weight, by its name, times what there is of it, in the same order."""
+    return {name: (weight * each).detach() for (name, weight), each in zip(weights.items(), factors, strict=True)}
 
 
 def random_mask(mask: Mask, count: int, generator: torch.Generator) -> Mask:
@@ -135,10 +138,7 @@ def scoring_batches(
     """
     if isinstance(samples, TokenSamples):
         raise TypeError("scores are of networks for images")
-    order = torch.randperm(len(labels), generator=generator)
-    ordered = labels.cpu()[order]
-    picked = [order[ordered == label][:per_class] for label in torch.unique(ordered) if label >= 0]
-    chosen = torch.cat(picked)
+    chosen = torch.cat([members[:per_class] for members in shuffled_classes(labels, generator)])
     chosen = chosen[torch.randperm(len(chosen), generator=generator)]
     batches = []
     for part in chosen.tensor_split(-(-len(chosen) // SCORING_BATCH)):
@@ -160,9 +160,7 @@ def snip_scores(method: Supervised, batches: Sequence[ScoringBatch]) -> dict[str
     for batch in batches:
         loss = batch.share * F.cross_entropy(method.logits(batch.images), batch.labels)
         torch._foreach_add_(totals, list(torch.autograd.grad(loss, list(weights.values()))))
-    return {
-        name: (weight * total).detach().abs() for (name, weight), total in zip(weights.items(), totals, strict=True)
-    }
+    return {name: product.abs() for name, product in _products(weights, totals).items()}
 
 
 def grasp_scores(method: Supervised, batches: Sequence[ScoringBatch], temperature: float) -> dict[str, Tensor]:
@@ -189,9 +187,7 @@ def grasp_scores(method: Supervised, batches: Sequence[ScoringBatch], temperatur
         pairs = zip(gradient(batch, differentiable=True), mean, strict=True)
         inner = torch.stack([(one * other).sum() for one, other in pairs]).sum()
         torch._foreach_add_(products, list(torch.autograd.grad(inner, list(weights.values()))))
-    return {
-        name: (weight * product).detach() for (name, weight), product in zip(weights.items(), products, strict=True)
-    }
+    return _products(weights, products)
 
 
 @dataclass(frozen=True)
@@ -217,7 +213,7 @@ class Scorer:
         Raises:
             Diverged: the scores are not finite.
         """
-        generator = torch.Generator().manual_seed(stream_seed(self.seed, "score", level))
+        generator = stream_generator(self.seed, "score", level)
         match self.spec.kind:
             case "random":
                 return random_mask(mask, count, generator)
@@ -235,20 +231,16 @@ class Scorer:
         return mask
 
     def _scores(self, method: Method, generator: torch.Generator) -> Callable[[], dict[str, Tensor]]:
-        match self.spec:
-            case SnipScore() as spec:
-                batches = self._batches(spec, generator)
+        spec, pixels = self.spec, self.pixels
+        if isinstance(spec, SnipScore | GraspScore):
+            per_class = spec.samples_per_class
+            batches = scoring_batches(self.samples, self.labels, pixels, per_class=per_class, generator=generator)
+            if isinstance(spec, SnipScore):
                 return lambda: snip_scores(as_classifier(method), batches)
-            case GraspScore() as spec:
-                batches, temperature = self._batches(spec, generator), spec.temperature
-                return lambda: grasp_scores(as_classifier(method), batches, temperature)
-        if self.spec.kind == "synflow":
-            return lambda: synflow_scores(as_classifier(method), self.pixels.channels, self.pixels.input_size)
+            return lambda: grasp_scores(as_classifier(method), batches, spec.temperature)
+        if spec.kind == "synflow":
+            return lambda: synflow_scores(as_classifier(method), pixels.channels, pixels.input_size)
         return lambda: magnitude_scores(method)
-
-    def _batches(self, spec: SnipScore | GraspScore, generator: torch.Generator) -> list[ScoringBatch]:
-        per_class = spec.samples_per_class
-        return scoring_batches(self.samples, self.labels, self.pixels, per_class=per_class, generator=generator)
 
 
 def shot_counts(live: int, count: int, shots: int) -> list[int]:

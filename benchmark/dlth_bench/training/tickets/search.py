@@ -103,17 +103,17 @@ class LevelTrainer:
     def accuracy(self, method: Method) -> float | None:
         """Top-1 on the validation samples, of what the method classifies; None when it classifies nothing."""
         if isinstance(method, RotNet):
-            method.eval()
-            known = self.val_labels >= 0
-            right = in_batches(method.correct_turns, self.val_images, self.pixels)[known]
-            return right.double().mean().item() / ROTATIONS
+            return self._of_known(method, method.correct_turns).double().mean().item() / ROTATIONS
         return self.class_accuracy(method) if isinstance(method, Supervised) else None
 
     def class_accuracy(self, method: Supervised) -> float:
         """Top-1 on the validation samples."""
+        return top1(self._of_known(method, method.logits), self.val_labels[self.val_labels >= 0])
+
+    def _of_known(self, method: Method, function: Callable[[Tensor], Tensor]) -> Tensor:
+        """What a function of the method says of the validation samples with a label."""
         method.eval()
-        known = self.val_labels >= 0
-        return top1(in_batches(method.logits, self.val_images, self.pixels)[known], self.val_labels[known])
+        return in_batches(function, self.val_images, self.pixels)[self.val_labels >= 0]
 
     def level(self, name: str, weights: Weights, mask: Mask, start: int) -> tuple[Method, History]:
         """Train masked weights from an update on to the end of the schedule, with a fresh optimizer."""
@@ -129,11 +129,7 @@ class LevelTrainer:
 
 
 def level_trainer(context: RunContext, data: Resident, folder: Path | None) -> LevelTrainer:
-    """How parts of a run's first stage are trained, masked or not.
-
-    Args:
-        folder: of their files; None keeps none.
-    """
+    """How parts of a run's first stage are trained, masked or not; the folder keeps their files, None keeps none."""
     train = partial(context.stages.train, folder=folder)
     validation = data.val_images, data.val_labels
     return LevelTrainer(context.first_stage(data), context.new_method, train, context.pixels, *validation, folder)
@@ -176,16 +172,20 @@ class Search:
         level = len(found.levels)
         name = level_name(level)
         method, history = self.trainer.level(name, self.origin, found.mask, self.rewind)
-        facts = Level(
-            density=found.mask.density,
-            accuracy=self.trainer.accuracy(method),
-            device_seconds=history.seconds,
-            natural_sparsity=natural_sparsity(method) if level == 0 else None,
-        )
+        facts = self._facts(found, method, history)
         following = self._prune(replace(found, levels=(*found.levels, facts)), method, level + 1)
         self._save(following, level + 1)
         self._discard(name)
         return following
+
+    def _facts(self, found: Found, method: Method, history: History) -> Level:
+        """Of the level that was trained with the newest mask."""
+        return Level(
+            density=found.mask.density,
+            accuracy=self.trainer.accuracy(method),
+            device_seconds=history.seconds,
+            natural_sparsity=None if found.levels else natural_sparsity(method),
+        )
 
     def _prune_once(self) -> Found:
         found = self._prune(Found(self.dense), self.trainer.with_weights(self.origin), self.spec.rounds)
@@ -307,34 +307,19 @@ class SearchTask:
     labels: Tensor
 
     def trainer(self, ticket: LevelTrainer, new_method: NewMethod) -> LevelTrainer:
-        """How its levels are trained, where ``ticket`` is how the ticket is.
-
-        Args:
-            new_method: the method of its config with weights from a named stream.
-        """
-        template = ticket.dense
-        return replace(
-            ticket,
-            dense=Stage(
-                template.name,
-                new_method("init"),
-                template.samples,
-                self.labels.to(template.labels.device),
-                self.config.train,
-                template.seed,
-                only=self.data.positions,
-            ),
-            new_method=new_method,
-            val_labels=self.data.of_kept_classes(ticket.val_labels),
+        """How its levels are trained, where ``ticket`` is how the ticket is; ``new_method`` is of its own config."""
+        dense = replace(
+            ticket.dense,
+            method=new_method("init"),
+            labels=self.labels.to(ticket.dense.labels.device),
+            spec=self.config.train,
+            only=self.data.positions,
         )
+        val_labels = self.data.of_kept_classes(ticket.val_labels)
+        return replace(ticket, dense=dense, new_method=new_method, val_labels=val_labels)
 
     def facts(self, class_ids: tuple[str, ...], *, images: int, flops: float) -> SearchData:
-        """The fields of a result that describe it.
-
-        Args:
-            class_ids: of the run.
-            images, flops: of its trainings.
-        """
+        """The fields of a result that describe it; the class IDs are the run's, images and flops those it trained."""
         kept = () if self.data.kept is None else tuple(class_ids[position] for position in self.data.kept.tolist())
         unused = METHODS[self.config.method.kind].labels == "none"
         return SearchData(
@@ -362,12 +347,7 @@ def search_config(config: Config, spec: SearchSpec) -> Config:
 
 
 def search_task(config: Config, spec: SearchSpec, labels: Tensor, classes: int, seed: int) -> SearchTask:
-    """The task of a run's search.
-
-    Args:
-        labels: int64 (samples,), of the run's training samples.
-        classes: how many the run has.
-    """
+    """The task of a run's search; ``labels`` int64 (samples,) and ``classes`` are the run's."""
     own = search_config(config, spec)
     data = limited_data(spec, labels.cpu(), classes, seed)
     return SearchTask(own, spec.classes(classes), data, visible_labels(own.method, data.labels, seed))

@@ -99,16 +99,8 @@ def equalize(images: Tensor, _: Tensor) -> Tensor:
     return (table.clamp_(0, 255).gather(1, levels).to(images.dtype) / 255).view_as(images)
 
 
-def invert(images: Tensor, _: Tensor) -> Tensor:
-    return 1 - images
-
-
-def identity(images: Tensor, _: Tensor) -> Tensor:
-    return images
-
-
 POINT_OPERATIONS: dict[str, PointOperation] = {
-    "Identity": identity,
+    "Identity": lambda images, _: images,
     "Brightness": brightness,
     "Color": colour,
     "Contrast": contrast,
@@ -118,25 +110,17 @@ POINT_OPERATIONS: dict[str, PointOperation] = {
     "SolarizeAdd": solarize_add,
     "AutoContrast": autocontrast,
     "Equalize": equalize,
-    "Invert": invert,
+    "Invert": lambda images, _: 1 - images,
 }
 
 
-def shear_x(argument: Tensor, height: int, width: int) -> Tensor:
-    """Where each output pixel comes from, (batch, 2, 3): columns shift by ``argument`` times the row."""
-    return _matrices(argument, {(0, 1): argument})
+Geometry = Callable[[Tensor, int, int], Tensor]
+"""Where each output pixel comes from, (batch, 2, 3), for (argument (batch,), height, width)."""
 
 
-def shear_y(argument: Tensor, height: int, width: int) -> Tensor:
-    return _matrices(argument, {(1, 0): argument})
-
-
-def translate_x(pixels: Tensor, height: int, width: int) -> Tensor:
-    return _matrices(pixels, {(0, 2): pixels})
-
-
-def translate_y(pixels: Tensor, height: int, width: int) -> Tensor:
-    return _matrices(pixels, {(1, 2): pixels})
+def _moving(row: int, column: int) -> Geometry:
+    """The identity with the argument at one place of the matrix: a shear, or in column 2 a shift in pixels."""
+    return lambda argument, height, width: _matrices(argument, {(row, column): argument})
 
 
 def rotate(degrees: Tensor, height: int, width: int) -> Tensor:
@@ -154,11 +138,11 @@ def _matrices(like: Tensor, entries: dict[tuple[int, int], Tensor]) -> Tensor:
     return matrices
 
 
-GEOMETRY = {
-    "ShearX": shear_x,
-    "ShearY": shear_y,
-    "TranslateX": translate_x,
-    "TranslateY": translate_y,
+GEOMETRY: dict[str, Geometry] = {
+    "ShearX": _moving(0, 1),
+    "ShearY": _moving(1, 0),
+    "TranslateX": _moving(0, 2),
+    "TranslateY": _moving(1, 2),
     "Rotate": rotate,
 }
 
@@ -231,7 +215,7 @@ class ViewPolicy:
         changed = images.clone()
         for index, name in enumerate(stroke.names):
             chosen = (stroke.operation == index).nonzero()[:, 0]
-            if not len(chosen) or POINT_OPERATIONS.get(name) is identity:
+            if not len(chosen) or name == "Identity":
                 continue
             picked, argument = images[chosen], stroke.argument[chosen]
             if name in GEOMETRY:

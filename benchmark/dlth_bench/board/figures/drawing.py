@@ -1,22 +1,59 @@
-"""What all figures share: styles that stay apart in grey and for the colour-blind, and files of fixed bytes."""
+"""What all figures share: what they show, signs that stay apart in grey and for the colour-blind, and fixed bytes."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+import numpy as np
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from scipy.optimize import isotonic_regression
 
+from dlth_bench.board.row import Row
+from dlth_bench.protocols.measurements import Metric
 from dlth_bench.protocols.protocol import Protocol
-from dlth_bench.scoring.scorecard import Scorecard
+from dlth_bench.runs.run import Result
+from dlth_bench.scoring.scorecard import CorrelationScore, Scorecard
 from dlth_bench.util.errors import InputError
 from dlth_bench.util.files import write_atomically
+
+Resource = Literal["images", "flops", "device-time"]
+"""What costs are counted in."""
+
+
+@dataclass(frozen=True)
+class Material:
+    """What a figure can be drawn from.
+
+    Attributes:
+        protocol: of all the rest.
+        rows: the submissions to draw, from the top of the board to its bottom.
+        random: the board's random subsets, drawn or not.
+        full: results on the full data under the protocol's config names; empty unless the kind needs them.
+        configs: only these, by name; None: what suits the kind.
+        cost: what costs are counted in.
+    """
+
+    protocol: Protocol
+    rows: Sequence[Row]
+    random: Sequence[Row] = ()
+    full: Sequence[Result] = ()
+    configs: Sequence[str] | None = None
+    cost: Resource = "images"
+
+    @property
+    def scorecards(self) -> dict[str, Scorecard]:
+        return {row.submission.metadata.name: row.submission.scorecard for row in self.rows}
+
+    @property
+    def random_names(self) -> frozenset[str]:
+        return frozenset(row.submission.metadata.name for row in self.random)
+
 
 BLUE, ORANGE, GREEN, VERMILLION, SKY, PURPLE = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#56B4E9", "#CC79A7"
 """Okabe & Ito's colours, which the colour-blind tell apart; their yellow is too pale for a line on white."""
@@ -41,13 +78,6 @@ _RC: dict[Any, Any] = {
 }
 
 
-@contextmanager
-def figure_style() -> Iterator[None]:
-    """matplotlib's settings while a figure is made and saved; those of the caller return afterwards."""
-    with rc_context(_RC):
-        yield
-
-
 def line_style(index: int) -> dict[str, Any]:
     """Colour, marker and dashes of the ``index``-th line: three signs, of which grey leaves two."""
     return {
@@ -57,14 +87,11 @@ def line_style(index: int) -> dict[str, Any]:
     }
 
 
-def new_figure(width: float, height: float) -> Figure:
+def new_figure(width: float, height: float, title: str) -> Figure:
     """An empty figure in inches that makes room for what lies around its axes; no display is needed."""
-    return Figure(figsize=(width, height), layout="constrained")
-
-
-def title(figure: Figure, protocol: Protocol, what: str) -> None:
-    """Of which protocol a figure is, and what it shows."""
-    figure.suptitle(f"{protocol.key}: {what}", x=0.01, ha="left", fontweight="bold", fontsize=10)
+    figure = Figure(figsize=(width, height), layout="constrained")
+    figure.suptitle(title, x=0.01, ha="left", fontweight="bold", fontsize=10)
+    return figure
 
 
 def light_grid(axes: Axes, along: str) -> None:
@@ -73,11 +100,28 @@ def light_grid(axes: Axes, along: str) -> None:
     axes.set_axisbelow(True)
 
 
-def save(figure: Figure, path_without_suffix: Path) -> list[Path]:
-    """Write ``.svg`` and ``.png``; the same figure gives the same bytes, so that regenerating changes nothing."""
+def metric_label(metric: Metric) -> str:
+    """Of the axis of a metric, with its unit."""
+    return f"{metric.title}, %" if metric.unit == "fraction" else metric.title
+
+
+def interval_ends(score: CorrelationScore) -> tuple[float, float, float]:
+    """Low end, value and high end of a correlation that is defined; the value stands for an end that is not known."""
+    value = float("nan") if score.value is None else score.value
+    return value if score.low is None else score.low, value, value if score.high is None else score.high
+
+
+def write(draw: Callable[[], Figure], path_without_suffix: Path) -> list[Path]:
+    """Draw a figure, write it as ``.svg`` and ``.png``, and return both paths.
+
+    The same figure gives the same bytes, so that regenerating changes nothing. matplotlib's settings are ours
+    meanwhile; those of the caller return afterwards.
+    """
     svg, png = io.BytesIO(), io.BytesIO()
-    figure.savefig(svg, format="svg", metadata={"Date": None})
-    figure.savefig(png, format="png", dpi=160)
+    with rc_context(_RC):
+        figure = draw()
+        figure.savefig(svg, format="svg", metadata={"Date": None})
+        figure.savefig(png, format="png", dpi=160)
     paths = []
     for suffix, buffer in ((".svg", svg), (".png", png)):
         path = path_without_suffix.with_name(path_without_suffix.name + suffix)
@@ -86,11 +130,12 @@ def save(figure: Figure, path_without_suffix: Path) -> list[Path]:
     return paths
 
 
-def check_comparable(protocol: Protocol, scorecards: Mapping[str, Scorecard]) -> None:
+def check_comparable(material: Material) -> None:
     """Raise InputError unless the protocol has a full-data reference and all scorecards are of the protocol."""
+    protocol = material.protocol
     if protocol.reference is None:
         raise InputError(f"{protocol.key} has no full-data reference to compare with")
-    for name, scorecard in scorecards.items():
+    for name, scorecard in material.scorecards.items():
         if scorecard.protocol_digest != protocol.digest:
             raise InputError(f"{name} is a score under {scorecard.protocol}, not under this {protocol.key}")
 
@@ -109,31 +154,23 @@ class LineEnd:
 def spread(wanted: Sequence[float], gap: float) -> list[float]:
     """Places at least ``gap`` apart, in the order of the wanted ones and as near to them as squares measure.
 
-    This is isotonic regression of the places less the room that those below take (pool adjacent violators).
+    This is isotonic regression of the places less the room that those below take.
     """
-    order = sorted(range(len(wanted)), key=lambda index: wanted[index])
-    blocks: list[tuple[float, int]] = []  # sum and count of each run of labels that touch
-    for rank, index in enumerate(order):
-        total, count = wanted[index] - rank * gap, 1
-        while blocks and blocks[-1][0] / blocks[-1][1] > total / count:
-            before, members = blocks.pop()
-            total, count = total + before, count + members
-        blocks.append((total, count))
-    bases = [total / count for total, count in blocks for _ in range(count)]
-    places = [0.0] * len(wanted)
-    for rank, index in enumerate(order):
-        places[index] = bases[rank] + rank * gap
-    return places
+    order = np.argsort(wanted, kind="stable")
+    room = gap * np.arange(len(wanted))
+    places = np.empty(len(wanted))
+    places[order] = isotonic_regression(np.asarray(wanted, dtype=np.float64)[order] - room).x + room
+    return [float(place) for place in places]
 
 
-def text_height(axes: Axes, points: float) -> float:
-    """A height in points as data units of the y axis, whose limits must be final; laid out, not drawn."""
+def extent(axes: Axes) -> tuple[float, float]:
+    """Width and height of the axes in inches; laid out, not drawn."""
     figure = axes.get_figure(root=True)
     if figure is None:
         raise ValueError("the axes are in no figure")
-    figure.draw_without_rendering()  # places the axes, so that their height is known
-    low, high = axes.get_ylim()
-    return points / 72 * figure.dpi / axes.get_window_extent().height * (high - low)
+    figure.draw_without_rendering()  # places the axes
+    box = axes.get_window_extent()
+    return box.width / figure.dpi, box.height / figure.dpi
 
 
 def label_line_ends(axes: Axes, ends: Sequence[LineEnd], *, size: float = 8, lines: int = 1) -> None:
@@ -145,7 +182,8 @@ def label_line_ends(axes: Axes, ends: Sequence[LineEnd], *, size: float = 8, lin
     """
     axes.autoscale(False)  # what is drawn beside the axes must not move their limits
     x_low, x_high = axes.get_xlim()
-    places = spread([end.y for end in ends], text_height(axes, 1.3 * size * lines))
+    low, high = axes.get_ylim()
+    places = spread([end.y for end in ends], 1.3 * size * lines / 72 / extent(axes)[1] * (high - low))
     across = axes.get_yaxis_transform()  # x in parts of the axes' width, y in data units
     for end, place in zip(ends, places, strict=True):
         start = (end.x - x_low) / (x_high - x_low)
