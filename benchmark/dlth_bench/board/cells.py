@@ -16,9 +16,11 @@ from scipy.special import stdtrit
 from dlth_bench.board.rank import is_random
 from dlth_bench.board.row import Row
 from dlth_bench.board.submission import Submission
+from dlth_bench.board.submission_folder import StoredSubmission
 from dlth_bench.protocols.protocol import Protocol
 from dlth_bench.scoring.score import total
 from dlth_bench.subsets.subset import SubsetUnit
+from dlth_bench.util.text import correlation, interval
 
 
 @dataclass(frozen=True, order=True)
@@ -135,6 +137,15 @@ def _cell_score(cell: Cell, rows: Sequence[Row]) -> CellScore | None:
     )
 
 
+def by_cell(submissions: Iterable[StoredSubmission], protocol: Protocol) -> list[list[StoredSubmission]]:
+    """The submissions that compete with each other; all of them where the board has no cells."""
+    found: dict[Cell | None, list[StoredSubmission]] = {}
+    divided = has_cells(protocol)
+    for stored in submissions:
+        found.setdefault(cell_of(stored.metadata) if divided else None, []).append(stored)
+    return [found[cell] for cell in (sorted(cell for cell in found if cell is not None) if divided else found)]
+
+
 TRUSTED = 0.9
 """A mean ρs whose interval lies above this is called safe."""
 
@@ -142,3 +153,16 @@ TRUSTED = 0.9
 def cheapest_safe(scores: Sequence[CellScore]) -> CellScore | None:
     """The cheapest cell whose random subsets have a mean ρs that is above `TRUSTED` at 95 % confidence."""
     return next((score for score in scores if score.low > TRUSTED), None)
+
+
+def verdict(scores: Sequence[CellScore]) -> str:
+    """One sentence: the cheapest cell that can be trusted."""
+    safe = cheapest_safe(scores)
+    if safe is None:
+        return f"No cell's random subsets have a mean ρs above {correlation(TRUSTED)} at 95 % confidence."
+    cost = "" if safe.cost is None else f", at {100 * safe.cost:.3g} % of the full data's cost"
+    mean = f"{correlation(safe.spearman)} {interval(safe.low, safe.high)}"
+    return (
+        f"The cheapest that is safe: {safe.cell.title}{cost}. Random subsets have a mean ρs of {mean} there, "
+        f"above {correlation(TRUSTED)} at 95 % confidence."
+    )

@@ -254,6 +254,12 @@ COLUMNS: tuple[Column, ...] = (
         sort=lambda row: row.metadata.samples or row.metadata.classes,
         minor=True,
     ),
+    _data_file(
+        "exponent",
+        "double",
+        "of the training's length: (N/n)^exponent times the full data's epochs",
+        lambda row: row.metadata.exponent,
+    ),
     _data_file("configs", "int64", "configs of the grid", lambda row: len(row.protocol.configs)),
     _data_file("seeds", "int64", "seeds of the config that has the fewest", _seeds),
     Column(
@@ -441,6 +447,13 @@ BOARD_COLUMNS: tuple[Column, ...] = tuple(
     sorted((column for column in COLUMNS if column.title), key=lambda column: _BOARD.index(column.key))
 )
 """Those of Markdown, the terminal and the command's JSON, in their order."""
+
+CELL_COLUMNS: tuple[Column, ...] = tuple(
+    column
+    for column in BOARD_COLUMNS
+    if column.key not in {"classes", "kendall", "p_value", "images_saved", "device_seconds_saved", "same_cost"}
+)
+"""Those of a table of one cell in Markdown: the size and the cost are the cell's."""
 
 SITE_COLUMNS: tuple[Column, ...] = tuple(column for column in BOARD_COLUMNS if column.meaning)
 """Those of the site, in its order."""

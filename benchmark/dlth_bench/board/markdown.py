@@ -8,7 +8,8 @@ from statistics import fmean
 from tabulate import tabulate
 
 from dlth_bench.board.board import Reported, reported_markdown
-from dlth_bench.board.columns import BOARD_COLUMNS, Column
+from dlth_bench.board.cells import by_cell, frontier, has_cells, rows_by_cell, verdict
+from dlth_bench.board.columns import BOARD_COLUMNS, CELL_COLUMNS, Column
 from dlth_bench.board.rank import (
     Rank,
     is_random,
@@ -25,7 +26,7 @@ from dlth_bench.protocols.measurements import ACCURACY, amount, column_title, ex
 from dlth_bench.protocols.protocol import Protocol
 from dlth_bench.scoring.scorecard import CorrelationScore, Scorecard
 from dlth_bench.subsets.subset import REPLACED_TEXT
-from dlth_bench.util.text import correlation, escaped
+from dlth_bench.util.text import correlation, escaped, interval
 
 _INTRODUCTION = """\
 # Leaderboard
@@ -51,6 +52,10 @@ Status is self-reported until somebody else has trained randomly drawn runs agai
 where they differ beyond seed noise; docs/submitting.md says what that shows.
 Submissions that lack runs (incomplete), whose runs did not fit their training data (underfit) or which are disputed
 have no rank."""
+
+_FRONTIER = """\
+What random subsets of each size and length of training reach, the cheapest first. Cost is in floating-point operations
+of all runs, as a share of the full data's. Brackets: 95 % interval of the mean over subsets (Student's t)."""
 
 _SAMPLE_SUBSETS = """\
 A size such as 246 (1152 samples) is that of a subset of training samples: every config was trained on these alone and
@@ -81,7 +86,9 @@ def board_rows(submissions: Iterable[StoredSubmission], protocol: Protocol) -> l
     """The rows of a protocol's table from top to bottom."""
     own = {stored.metadata.name: stored for stored in submissions if stored.metadata.protocol_digest == protocol.digest}
     trusted = [stored for stored in own.values() if stored.status != "disputed"]
-    ranks = ranked({stored.metadata.name: stored.scorecard for stored in trusted})
+    ranks: dict[str, Rank | None] = {}
+    for rivals in by_cell(trusted, protocol):
+        ranks |= ranked({stored.metadata.name: stored.scorecard for stored in rivals})
     random_cards = [stored.scorecard for stored in trusted if is_random(stored.metadata.policy)]
     ranks = {**ranks, **{name: None for name in sorted(own) if name not in ranks}}
     return [_row(protocol, own[name], rank, random_cards) for name, rank in ranks.items()]
@@ -104,7 +111,8 @@ def _section(protocol: Protocol, rows: Sequence[Row], reported: Sequence[Reporte
     if rows:
         of_samples = any(row.submission.metadata.samples is not None for row in rows)
         how = [_HOW_TO_READ, _SAMPLE_SUBSETS if of_samples else ""]
-        parts += [*how, _ceiling(rows), _table(rows), *_random_spread(rows)]
+        parts += [*how, _ceiling(rows)]
+        parts += _cells(rows) if has_cells(protocol) else [_table(rows), *_random_spread(rows)]
     else:
         parts.append("No submissions yet.")
     parts += reported_markdown(reported)
@@ -112,10 +120,33 @@ def _section(protocol: Protocol, rows: Sequence[Row], reported: Sequence[Reporte
     return "\n\n".join(part for part in parts if part)
 
 
-def _table(rows: Sequence[Row]) -> str:
-    body = [[_cell(column, row) for column in BOARD_COLUMNS] for row in rows]
-    titles = [column.title for column in BOARD_COLUMNS]
-    alignment = ["left" if column.foreign else "right" for column in BOARD_COLUMNS]
+def _cells(rows: Sequence[Row]) -> list[str]:
+    """The frontier over all cells, and a table a cell."""
+    scores = frontier(rows)
+    body = [
+        [
+            score.cell.title,
+            "–" if score.cost is None else f"{100 * score.cost:.3g}",
+            str(score.count),
+            f"{correlation(score.spearman)} {interval(score.low, score.high)}",
+            correlation(score.worst),
+            "–" if score.ceiling is None else f"{100 * score.spearman / score.ceiling:.0f}",
+            "–" if score.regret is None else f"{100 * score.regret:.1f}",
+        ]
+        for score in scores
+    ]
+    titles = ["Random subsets of", "Cost %", "n", "Mean ρs [95 %]", "Lowest ρs", "Of the ceiling %", "Mean regret"]
+    table = tabulate(body, titles, tablefmt="pipe", colalign=["left", *["right"] * 6], disable_numparse=True)
+    parts = ["### How small and how short is safe", _FRONTIER, table, f"**{verdict(scores)}**"]
+    for cell, some in rows_by_cell(rows).items():
+        parts += [f"### {cell.title}", _table(some, CELL_COLUMNS)]
+    return parts
+
+
+def _table(rows: Sequence[Row], columns: Sequence[Column] = BOARD_COLUMNS) -> str:
+    body = [[_cell(column, row) for column in columns] for row in rows]
+    titles = [column.title for column in columns]
+    alignment = ["left" if column.foreign else "right" for column in columns]
     return tabulate(body, titles, tablefmt="pipe", colalign=alignment, disable_numparse=True)
 
 

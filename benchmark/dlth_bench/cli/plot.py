@@ -25,7 +25,7 @@ from dlth_bench.util.text import printable, quoted
 _RESOURCES: tuple[Resource, ...] = ("images", "flops", "device-time")
 
 KindArgument = Annotated[
-    str, typer.Argument(help="trends, classes, consistency, radar, loss, forest or pareto, as above.")
+    str, typer.Argument(help="trends, classes, consistency, radar, loss, forest, pareto or frontier, as above.")
 ]
 NamesOption = Annotated[
     str | None,
@@ -64,6 +64,8 @@ def plot(
     forest: ρ of all submissions with intervals and noise ceiling
 
     pareto: ρ against cost
+
+    frontier: ρ of random subsets of each size and length of training against cost
 
     Example: dlth-bench plot --names my-classes --output trends
 

@@ -15,6 +15,7 @@ from dlth_bench.board.figures.class_bubbles import class_bubbles
 from dlth_bench.board.figures.consistency import step_consistency
 from dlth_bench.board.figures.drawing import Material
 from dlth_bench.board.figures.forest import correlation_forest
+from dlth_bench.board.figures.frontier import size_and_length_frontier
 from dlth_bench.board.figures.loss_curves import loss_curves
 from dlth_bench.board.figures.pareto import cost_pareto
 from dlth_bench.board.figures.radar import indicator_radar
@@ -97,5 +98,6 @@ KINDS: tuple[Kind, ...] = (
     ),
     Kind("forest", "ρ of all submissions with intervals and noise ceiling", correlation_forest, most=None),
     Kind("pareto", "ρ against cost", cost_pareto, most=None, takes=frozenset({"cost"})),
+    Kind("frontier", "ρ of random subsets of each size and length against cost", size_and_length_frontier, most=None),
 )
 """All kinds, in the order of the help."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 from dlth_bench.board.board import Board
+from dlth_bench.board.cells import frontier, has_cells, rows_by_cell, verdict
 from dlth_bench.board.columns import SITE_COLUMNS
 from dlth_bench.board.rank import is_random
 from dlth_bench.board.row import Row, flags
@@ -52,9 +54,13 @@ def current_boards(boards: Iterable[Board]) -> list[Board]:
 
 def _index(boards: Sequence[Board]) -> bytes:
     current = current_boards(boards)
-    shown = [_table(board) for board in current if board.rows]
+    shown = [_table(board) for board in current if board.rows and not has_cells(board.protocol)]
+    divided = [(board, frontier(board.rows)) for board in current if board.rows and has_cells(board.protocol)]
+    answers = [(board, scores, verdict(scores)) for board, scores in divided]
     submissions = sum(len(board.rows) for board in boards)
-    return render("index.html", INDEX, "board.js", current=current, tables=shown, submissions=submissions)
+    return render(
+        "index.html", INDEX, "board.js", current=current, tables=shown, answers=answers, submissions=submissions
+    )
 
 
 def _compare(boards: Sequence[Board]) -> bytes:
@@ -64,7 +70,25 @@ def _compare(boards: Sequence[Board]) -> bytes:
 def _protocol(board: Board, boards: Sequence[Board]) -> bytes:
     versions = [other for other in boards if other.protocol.name == board.protocol.name]
     path = protocol_path(board.protocol)
-    return render("protocol.html", path, "board.js", board=board, table=_table(board), versions=versions)
+    scores = frontier(board.rows) if has_cells(board.protocol) else []
+    return render(
+        "protocol.html",
+        path,
+        "board.js",
+        board=board,
+        tables=_tables(board),
+        versions=versions,
+        scores=scores,
+        verdict=verdict(scores) if scores else "",
+    )
+
+
+def _tables(board: Board) -> list[dict[str, Any]]:
+    """The tables of a board: one, or one a cell."""
+    if not has_cells(board.protocol):
+        return [_table(board)]
+    cells = rows_by_cell(board.rows)
+    return [_table(replace(board, rows=rows)) | {"cell": cell} for cell, rows in cells.items()]
 
 
 def _table(board: Board) -> dict[str, Any]:
@@ -76,6 +100,7 @@ def _table(board: Board) -> dict[str, Any]:
     random = [row for row in board.rows if row.rank and is_random(row.submission.metadata.policy)]
     return {
         "board": board,
+        "cell": None,
         "columns": SITE_COLUMNS,
         "groups": groups,
         "flags": flags,
