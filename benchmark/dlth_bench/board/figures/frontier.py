@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -37,7 +38,7 @@ def size_and_length_frontier(material: Material) -> Figure:
     axes.axhline(TRUSTED, color="0.4", linewidth=0.8, linestyle=(0, (1, 1.2)), label=f"ρs {correlation(TRUSTED)}")
     ceiling = next((score.ceiling for score in scores if score.ceiling is not None), None)
     if ceiling is not None:
-        style = {"color": "black", "linewidth": 1.2, "linestyle": (0, (4, 2)), "zorder": 1}
+        style: dict[str, Any] = {"color": "black", "linewidth": 1.2, "linestyle": (0, (4, 2)), "zorder": 1}
         axes.axhline(ceiling, label=f"noise ceiling {correlation(ceiling)}", **style)
     axes.set_xlabel("cost, % of the full data's FLOPs (log scale)")
     axes.set_ylabel("Spearman ρs, mean of random subsets")
