@@ -13,9 +13,9 @@ import pytest
 from build_glyphs import characters
 from build_glyphs import characters as similarity
 from build_glyphs.frozen_files import write_arrays
-from dlth_bench.datasets.catalog import Split
+from dlth_bench.datasets.catalog import Split, read_table
 from dlth_bench.datasets.dataset import ImageDataset
-from dlth_bench.datasets.glyphs.classes import FOLDER, read_table
+from dlth_bench.datasets.glyphs.classes import FOLDER
 from dlth_bench.datasets.glyphs.dataset import ARRAYS, Glyphs, digest, read_array
 from dlth_bench.datasets.glyphs.dataset import FACES as FACES_FILE
 from dlth_bench.util.errors import InputError

@@ -19,7 +19,7 @@ from pydantic import ValidationError
 
 from dlth_bench.protocols.protocol import Protocol
 from dlth_bench.util.errors import InputError
-from dlth_bench.util.files import read_text_file, shipped_folder
+from dlth_bench.util.files import is_file, read_text_file, shipped_folder
 from dlth_bench.util.text import printable, quoted
 
 EXTENDS = "extends"
@@ -112,7 +112,7 @@ class _Reader:
         if Path(name).is_absolute() or Path(name).suffix not in {".yaml", ".yml"}:
             raise InputError(f"{told} is not the path of a .yaml file relative to this one", source=source, line=line)
         base = path.parent / name
-        if not _is_file(base):
+        if not is_file(base):
             raise InputError(f"{told} is no file; paths are relative to this one", source=source, line=line)
         if base.resolve() in {file.resolve() for file in above}:
             raise InputError(f"{told} extends this file in turn", source=source, line=line)
@@ -174,13 +174,6 @@ def _named_bases(text: str, source: str) -> list[tuple[str, int]]:
 
 def _shown(path: Path) -> str:
     return printable(str(path), 4096)
-
-
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except (OSError, ValueError):  # a name that is too long, or holds a NUL
-        return False
 
 
 def _checked(compose: Callable[[], T], source: str) -> T:

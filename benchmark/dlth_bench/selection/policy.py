@@ -46,8 +46,6 @@ Option = Literal[
 ]
 """Everything beyond the dataset and the size that a policy may ask for; fields of ``Request`` or ``SampleRequest``."""
 
-PLURAL: dict[SubsetUnit, str] = {"class": "classes", "sample": "samples"}
-
 
 class Ties(StrEnum):
     """What equal accuracies of two models on a class mean for their order."""

@@ -13,13 +13,13 @@ from dlth_bench.selection.by_dynamics import DIFFICULTY, EL2N, ENTROPY, FORGETTI
 from dlth_bench.selection.by_features import HERDING, KCENTER
 from dlth_bench.selection.erc import CONSISTENT, ERC
 from dlth_bench.selection.pd import PD
-from dlth_bench.selection.policy import PLURAL, Asked, Choice, Option, Policy, Request, SampleRequest
+from dlth_bench.selection.policy import Asked, Choice, Option, Policy, Request, SampleRequest
 from dlth_bench.selection.prac import PRAC
 from dlth_bench.selection.random import NIR, RS, RS_BALANCED, RS_SAMPLES
 from dlth_bench.selection.sample_pool import candidate_samples
 from dlth_bench.selection.wec_sec import SEC, WEC
 from dlth_bench.selection.wnh import WNH
-from dlth_bench.subsets.subset import Subset, SubsetUnit
+from dlth_bench.subsets.subset import PLURAL, Subset, SubsetUnit
 from dlth_bench.util.errors import InputError
 from dlth_bench.util.model import Registry, unknown
 from dlth_bench.util.tables import file_digest
@@ -141,7 +141,7 @@ def _request_of_search(
     critical = read_critical_set(search)
     if critical.header.dataset != dataset:
         found = f"is of a search on {critical.header.dataset}, but the dataset is {dataset}"
-        raise InputError(found, source=printable(str(search)))
+        raise InputError(found, source=search)
     wanted = _checked_size(policy, critical.facts.selected if size is None else size, given)
     own = {option: value for option, value in given.items() if option != "search"}
     return SampleRequest(critical.samples, wanted, (search,), critical=critical, **own)
