@@ -20,8 +20,8 @@ _VEHICLES = ("airplane", "automobile", "ship", "truck")
 @cache
 def cifar10_catalog() -> ClassCatalog:
     """The ten classes in the usual (alphabetical) order; a class's only ancestor says: a vehicle or an animal."""
-    kinds = ("vehicle" if label in _VEHICLES else "animal" for label in _LABELS)
-    classes = tuple(ClassInfo(label, label, (), (kind,)) for label, kind in zip(_LABELS, kinds, strict=True))
+    kinds = {label: "vehicle" if label in _VEHICLES else "animal" for label in _LABELS}
+    classes = tuple(ClassInfo(label, label, (), (kind,)) for label, kind in kinds.items())
     return ClassCatalog("cifar10", "a label such as airplane", classes)
 
 

@@ -69,9 +69,8 @@ class Glyphs:
         """
         positions = [self.catalog.position(class_id) for class_id in class_ids]
         faces = self._faces(split, images_per_class)
-        images = self._stored(split)[positions, : len(faces)].reshape(
-            -1, self.channels, self.image_size, self.image_size
-        )
+        stored = self._stored(split)[positions, : len(faces)]
+        images = stored.reshape(-1, self.channels, self.image_size, self.image_size)
         labels = np.repeat(np.arange(len(positions), dtype=np.int64), len(faces))
         ids = self.catalog.ids
         return ImageArrays(images, labels, tuple(f"{ids[p]}/{face}" for p in positions for face in faces))
