@@ -106,7 +106,7 @@ def test_policy_engine_and_protocol_work_together(tmp_path: Path) -> None:
 
 
 def test_an_own_method_is_trained(tmp_path: Path) -> None:
-    """Its file and three entries, put into a copy of the package, are all that it takes."""
+    """Its file, spec and network, put into a copy of the package, are all that it takes."""
     shutil.copytree(ROOT / "benchmark", tmp_path / "benchmark", ignore=shutil.ignore_patterns("__pycache__"))
     for folder in ("protocols", "subsets"):
         (tmp_path / folder).symlink_to(ROOT / folder)

@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 from agnews_files import TOPICS, generated, write_dataset, write_file
 
-from dlth_bench.datasets import parquet as files
 from dlth_bench.datasets.agnews import AGNEWS
 from dlth_bench.datasets.parquet import ParquetTexts
 from dlth_bench.datasets.registry import class_catalog, image_dataset
@@ -90,7 +89,7 @@ def test_load_gives_the_texts_in_order(folder: Path) -> None:
 def test_samples_are_those_that_load_gives(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The catalog of samples lists the IDs of all classes' training samples, without reading a text."""
     loaded = ParquetTexts(AGNEWS, folder).load("train", class_catalog("agnews").ids)
-    monkeypatch.setattr(files, "_texts_of", None)
+    monkeypatch.setattr(ParquetTexts, "_texts_in", None)
     samples = ParquetTexts(AGNEWS, folder).samples()
     assert samples.sample_ids == loaded.sample_ids
     assert list(samples.labels) == loaded.labels.tolist()

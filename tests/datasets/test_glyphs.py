@@ -13,9 +13,9 @@ import pytest
 from build_glyphs import characters
 from build_glyphs import characters as similarity
 from build_glyphs.frozen_files import write_arrays
-from dlth_bench.datasets.catalog import Split
+from dlth_bench.datasets.catalog import Split, read_table
 from dlth_bench.datasets.dataset import ImageDataset
-from dlth_bench.datasets.glyphs.classes import FOLDER, read_table
+from dlth_bench.datasets.glyphs.classes import FOLDER
 from dlth_bench.datasets.glyphs.dataset import ARRAYS, Glyphs, digest, read_array
 from dlth_bench.datasets.glyphs.dataset import FACES as FACES_FILE
 from dlth_bench.util.errors import InputError
@@ -212,7 +212,7 @@ def test_dataset_needs_neither_torch_nor_font_tools() -> None:
     """Listing classes starts at once: catalog and digest import no heavy package and unpack no array."""
     code = (
         "import sys; from dlth_bench.datasets.glyphs.dataset import Glyphs; g = Glyphs(); g.catalog; g.manifest_digest;"
-        "print([m for m in ('torch', 'PIL', 'fontTools') if m in sys.modules], '_train' in g.__dict__)"
+        "print([m for m in ('torch', 'PIL', 'fontTools') if m in sys.modules], '_kept__stored' in g.__dict__)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[] False"

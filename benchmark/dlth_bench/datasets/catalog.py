@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import csv
 import difflib
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Literal, Protocol
 
 from dlth_bench.util.errors import InputError
@@ -101,6 +103,12 @@ class ClassCatalog:
         same_letters = (known for known in self._by_spelling if known.casefold() == folded)
         matches = difflib.get_close_matches(spelling, self._by_spelling, n=1, cutoff=0.7)
         return next(same_letters, matches[0] if matches else None)
+
+
+def read_table(path: Path) -> list[dict[str, str]]:
+    """The rows of a CSV file of classes or samples by column name."""
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
 
 
 def classes_of(sample_ids: Iterable[str]) -> tuple[str, ...]:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from dlth_bench.datasets.catalog import ClassCatalog
 from dlth_bench.util.errors import InputError
-from dlth_bench.util.text import printable
+from dlth_bench.util.text import listed
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
 """What torchvision's ImageFolder takes for an image, in any case."""
@@ -37,23 +36,22 @@ def validation_files(folder: Path, catalog: ClassCatalog) -> LabelledFiles:
     Raises:
         InputError: no such folder, or classes without a folder or without an image.
     """
-    source = printable(str(folder))
     if not folder.is_dir():
-        raise InputError("is not a folder", source=source)
+        raise InputError("is not a folder", source=folder)
     try:
         root = next((root for root in (folder / "val", folder) if _has_class_folder(root, catalog)), None)
         if root is None:
-            raise InputError(f"{_what_it_holds(folder)}; expected {_expected(catalog)}", source=source)
+            raise InputError(f"{_what_it_holds(folder)}; expected {_expected(catalog)}", source=folder)
         missing = [class_id for class_id in catalog.ids if not (root / class_id).is_dir()]
         if missing:
-            message = f"lacks {len(missing)} of {len(catalog)} class folders: {_listing(missing)}"
-            raise InputError(message, source=printable(str(root)))
+            message = f"lacks {len(missing)} of {len(catalog)} class folders: {listed(missing, 5)}"
+            raise InputError(message, source=root)
         images = [_images(root / class_id) for class_id in catalog.ids]
     except OSError as error:
-        raise InputError(f"cannot be read: {error.strerror or 'input/output error'}", source=source) from None
+        raise InputError(f"cannot be read: {error.strerror or 'input/output error'}", source=folder) from None
     empty = [class_id for class_id, paths in zip(catalog.ids, images, strict=True) if not paths]
     if empty:
-        raise InputError(f"has no image in {len(empty)} class folders: {_listing(empty)}", source=printable(str(root)))
+        raise InputError(f"has no image in {len(empty)} class folders: {listed(empty, 5)}", source=root)
     labels = [label for label, paths in enumerate(images) for _ in paths]
     return LabelledFiles(root, tuple(path for paths in images for path in paths), tuple(labels))
 
@@ -80,7 +78,3 @@ def _what_it_holds(folder: Path) -> str:
 
 def _expected(catalog: ClassCatalog) -> str:
     return f"DIR/val/{catalog.ids[0]}/* or DIR/{catalog.ids[0]}/*, and so on"
-
-
-def _listing(class_ids: Sequence[str]) -> str:
-    return ", ".join(class_ids[:5]) + (", ..." if len(class_ids) > 5 else "")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Protocol, Self, runtime_checkable
@@ -49,12 +49,10 @@ class ImageArrays:
         return ImageArrays(self.images[rows], self.labels[rows], tuple(self.sample_ids[row] for row in rows))
 
 
-class ImageDataset(Protocol):
-    """A named, versioned image dataset with ordered classes."""
+class LabelledDataset(Protocol):
+    """A named, versioned dataset with ordered classes."""
 
     name: str
-    image_size: int
-    channels: int
 
     @property
     def catalog(self) -> ClassCatalog: ...
@@ -76,6 +74,13 @@ class ImageDataset(Protocol):
         ...
 
 
+class ImageDataset(LabelledDataset, Protocol):
+    """A dataset of images."""
+
+    image_size: int
+    channels: int
+
+
 @runtime_checkable
 class PackedDataset(ImageDataset, Protocol):
     """Large images of different sizes, which are packed on disk at the resolution that a protocol asks for."""
@@ -85,29 +90,13 @@ class PackedDataset(ImageDataset, Protocol):
         ...
 
 
-class TextDataset(ABC):
-    """A named, versioned dataset of texts with ordered classes; what it shares with `ImageDataset` means the same."""
-
-    name: str
-
-    @property
-    @abstractmethod
-    def catalog(self) -> ClassCatalog: ...
-
-    @property
-    @abstractmethod
-    def manifest_digest(self) -> str: ...
+class TextDataset(LabelledDataset):
+    """A dataset of texts."""
 
     @property
     @abstractmethod
     def vocabulary_size(self) -> int:
         """How many token IDs there are, from 0."""
-
-    @abstractmethod
-    def load(self, split: Split, class_ids: Sequence[str], images_per_class: int | None = None) -> ImageArrays: ...
-
-    @abstractmethod
-    def samples(self, images_per_class: int | None = None) -> SampleCatalog: ...
 
 
 Dataset = ImageDataset | TextDataset

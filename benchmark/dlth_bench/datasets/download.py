@@ -45,7 +45,7 @@ def located(name: str, folder: Path | None) -> Iterator[None]:
         return
     if not folder.is_dir():
         problem = "is a file, not a folder" if folder.exists() else "no such folder"
-        raise InputError(problem, source=printable(str(folder)))
+        raise InputError(problem, source=folder)
     variable = _own_variable(name)
     before = os.environ.get(variable)
     os.environ[variable] = str(folder.resolve())

@@ -13,7 +13,6 @@ from abc import ABC, abstractmethod
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,6 +27,7 @@ from dlth_bench.datasets.download import INSTALL, dataset_folder
 from dlth_bench.datasets.entry import DatasetEntry
 from dlth_bench.datasets.tokens import TokenSequences, build_vocabulary, encode
 from dlth_bench.util.errors import InputError
+from dlth_bench.util.kept import kept
 from dlth_bench.util.text import printable, quoted
 
 if TYPE_CHECKING:
@@ -37,77 +37,30 @@ if TYPE_CHECKING:
 Labels = npt.NDArray[np.int64]
 
 
-def split_paths(folder: Path, split: str, title: str) -> list[Path]:
-    """The files of a split, whose names begin with ``train`` or ``test``, sorted.
+@contextmanager
+def opened(path: Path) -> Iterator[ParquetFile]:
+    """A Parquet file; what is wrong with it, in one line."""
+    try:
+        import pyarrow
+        from pyarrow import parquet
+    except ImportError:
+        raise InputError(f"reading Parquet needs pyarrow: {INSTALL}") from None
+    try:
+        with parquet.ParquetFile(path) as file:
+            yield file
+    except (pyarrow.ArrowException, OSError) as error:
+        reason = printable(str(error).strip().partition("\n")[0])
+        raise InputError(f"not a readable Parquet file: {reason}", source=path) from None
 
-    Args:
-        title: the dataset's name as people write it, for the message.
-    """
-    paths = sorted(folder.rglob(f"{split}*.parquet"))
-    if not paths:
-        raise InputError(f"no {split}*.parquet here; {title} is one such file a split", source=folder)
-    return paths
 
-
-@dataclass(frozen=True)
-class Layout:
-    """The columns of a dataset's files: that of samples, that of labels, and the repository to compare with."""
-
-    samples: str
-    labels: str
-    like: str
-
-    @contextmanager
-    def opened(self, path: Path) -> Iterator[ParquetFile]:
-        """The file with the columns that are needed; what is wrong with it, in one line."""
-        try:
-            import pyarrow
-            from pyarrow import parquet
-        except ImportError:
-            raise InputError(f"reading Parquet needs pyarrow: {INSTALL}") from None
-        try:
-            with parquet.ParquetFile(path) as file:
-                if not {self.samples, self.labels} <= set(file.schema_arrow.names):
-                    message = f"needs the columns {self.samples} and {self.labels}, as in {self.like}"
-                    raise InputError(message, source=path)
-                yield file
-        except (pyarrow.ArrowException, OSError) as error:
-            reason = printable(str(error).strip().partition("\n")[0])
-            raise InputError(f"not a readable Parquet file: {reason}", source=path) from None
-
-    def read_labels(self, paths: Sequence[Path], catalog: ClassCatalog, title: str) -> Labels:
-        """The labels of all rows, int64 (samples,); where a file names its labels, the names must be the catalog's.
-
-        Raises:
-            InputError: a file that is broken or of another dataset; names file and row.
-        """
-        return np.concatenate([self._labels_of(path, catalog, title) for path in paths])
-
-    def _labels_of(self, path: Path, catalog: ClassCatalog, title: str) -> Labels:
-        with self.opened(path) as file:
-            self._check_names(path, file, catalog, title)
-            labels = file.read(columns=[self.labels]).column(self.labels).to_pylist()
-        for row, label in enumerate(labels):
-            if not isinstance(label, int) or not 0 <= label < len(catalog):
-                problem = f"row {row}: the {self.labels} {quoted(str(label))} is not 0 to {len(catalog) - 1}"
-                raise InputError(problem, source=path)
-        return np.array(labels, dtype=np.int64)
-
-    def _check_names(self, path: Path, file: ParquetFile, catalog: ClassCatalog, title: str) -> None:
-        """Refuse a file whose label names, which `datasets` keeps in its metadata, are others or in another order."""
-        metadata = (file.schema_arrow.metadata or {}).get(b"huggingface")
-        try:
-            feature = json.loads(metadata)["info"]["features"][self.labels] if metadata else {}
-            own = feature.get("names")
-        except (ValueError, KeyError, TypeError, AttributeError):
-            return  # metadata of another writer says nothing
-        if not isinstance(own, list):
-            return
-        names = [str(name).replace("/", "-") for name in own]  # an ID has no slash: AG News's Sci/Tech
-        if [catalog.index(name) for name in names] != list(range(len(catalog))):
-            stranger = next((name for name in names if catalog.index(name) is None), None)
-            what = "in another order or number" if stranger is None else f"such as {quoted(stranger)}"
-            raise InputError(f"its {self.labels} has other names than {title}'s, {what}", source=path)
+def label_names(file: ParquetFile, column: str) -> list[Any] | None:
+    """The names of labels, which `datasets` keeps in a file's metadata; None where there are none to be read."""
+    metadata = (file.schema_arrow.metadata or {}).get(b"huggingface")
+    try:
+        names = json.loads(metadata)["info"]["features"][column].get("names") if metadata else None
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
+    return names if isinstance(names, list) else None
 
 
 def class_rows(labels: Labels, positions: Sequence[int], per_class: int | None) -> list[Labels]:
@@ -140,9 +93,8 @@ class LabelledParquetDataset(ABC):
         names = entry.sample_names
         if entry.hub is None or entry.columns is None or not isinstance(names, RowNumbers):
             raise ValueError(f"{entry.name}: Parquet files need a Hub repository, columns and RowNumbers")
-        self.name, self.title, self._samples_are = entry.name, entry.title, entry.holds
-        self.layout = Layout(entry.columns.samples, entry.columns.labels, like=entry.hub.repository)
-        self._entry, self._hub, self._row_digits, self._given_folder = entry, entry.hub, names.digits, folder
+        self.name, self._entry, self._given_folder = entry.name, entry, folder
+        self._hub, self._columns, self._row_digits = entry.hub, entry.columns, names.digits
 
     @property
     def catalog(self) -> ClassCatalog:
@@ -162,12 +114,32 @@ class LabelledParquetDataset(ABC):
         return self._given_folder or dataset_folder(self.name) or self._hub.folder()
 
     def split_files(self, split: Split) -> list[Path]:
-        """The files of a split, sorted.
+        """The files of a split, whose names begin with ``train`` or ``test``, sorted.
 
         Raises:
             InputError: there is none.
         """
-        return split_paths(self.folder, FILE_PREFIXES[split], self.title)
+        pattern = f"{FILE_PREFIXES[split]}*.parquet"
+        paths = sorted(self.folder.rglob(pattern))
+        if not paths:
+            raise InputError(f"no {pattern} here; {self._entry.title} is one such file a split", source=self.folder)
+        return paths
+
+    @contextmanager
+    def _opened(self, path: Path) -> Iterator[ParquetFile]:
+        """A file that has the columns that are needed."""
+        samples, labels = self._columns.samples, self._columns.labels
+        with opened(path) as file:
+            if not {samples, labels} <= set(file.schema_arrow.names):
+                message = f"needs the columns {samples} and {labels}, as in {self._hub.repository}"
+                raise InputError(message, source=path)
+            yield file
+
+    def _samples_in(self, path: Path) -> list[Any]:
+        """The cells of a file's column of samples."""
+        with self._opened(path) as file:
+            cells: list[Any] = file.read(columns=[self._columns.samples]).column(self._columns.samples).to_pylist()
+        return cells
 
     @cached_property
     def manifest_digest(self) -> str:
@@ -197,7 +169,7 @@ class LabelledParquetDataset(ABC):
         rows = class_rows(self.labels(split), positions, images_per_class)
         for class_id, found in zip(class_ids, rows, strict=True):
             if not len(found):
-                problem = f"the {split} split has no {self._samples_are} of {class_id}"
+                problem = f"the {split} split has no {self._entry.holds} of {class_id}"
                 raise InputError(problem, source=self.folder)
         labels = np.repeat(np.arange(len(rows), dtype=np.int64), [len(found) for found in rows])
         return ImageArrays(self._read(split, np.concatenate(rows)), labels, self._sample_ids(positions, rows))
@@ -213,17 +185,38 @@ class LabelledParquetDataset(ABC):
         labels = array("i", (label for label, found in enumerate(rows) for _ in found))
         return SampleCatalog(self.name, self._sample_ids(positions, rows), labels, self.catalog.ids, images_per_class)
 
+    @kept
     def labels(self, split: Split) -> Labels:
-        """The labels of a split in the files' order, int64 (samples,)."""
-        return self._train_labels if split == "train" else self._val_labels
+        """The labels of a split in the files' order, int64 (samples,).
 
-    @cached_property
-    def _train_labels(self) -> Labels:
-        return self.layout.read_labels(self.split_files("train"), self.catalog, self.title)
+        Where a file names its labels, the names must be the catalog's.
 
-    @cached_property
-    def _val_labels(self) -> Labels:
-        return self.layout.read_labels(self.split_files("val"), self.catalog, self.title)
+        Raises:
+            InputError: a file that is broken or of another dataset; names file and row.
+        """
+        return np.concatenate([self._labels_in(path) for path in self.split_files(split)])
+
+    def _labels_in(self, path: Path) -> Labels:
+        column, classes = self._columns.labels, len(self.catalog)
+        with self._opened(path) as file:
+            self._check_names(path, label_names(file, column))
+            labels = file.read(columns=[column]).column(column).to_pylist()
+        for row, label in enumerate(labels):
+            if not isinstance(label, int) or not 0 <= label < classes:
+                problem = f"row {row}: the {column} {quoted(str(label))} is not 0 to {classes - 1}"
+                raise InputError(problem, source=path)
+        return np.array(labels, dtype=np.int64)
+
+    def _check_names(self, path: Path, found: list[Any] | None) -> None:
+        """Refuse a file whose label names are others or in another order."""
+        if found is None:
+            return
+        names = [str(name).replace("/", "-") for name in found]  # an ID has no slash: AG News's Sci/Tech
+        if [self.catalog.index(name) for name in names] != list(range(len(self.catalog))):
+            stranger = next((name for name in names if self.catalog.index(name) is None), None)
+            what = "in another order or number" if stranger is None else f"such as {quoted(stranger)}"
+            problem = f"its {self._columns.labels} has other names than {self._entry.title}'s, {what}"
+            raise InputError(problem, source=path)
 
     def _sample_ids(self, positions: list[int], rows: list[Labels]) -> tuple[str, ...]:
         ids, digits = self.catalog.ids, self._row_digits
@@ -250,32 +243,14 @@ class SmallImages(LabelledParquetDataset):
     def _read(self, split: Split, rows: Labels) -> npt.NDArray[np.uint8]:
         return self._images(split)[rows]
 
+    @kept
     def _images(self, split: Split) -> npt.NDArray[np.uint8]:
-        return self._train if split == "train" else self._val
+        """All images of a split, uint8 (samples, 3, 32, 32) in the files' order."""
+        return np.concatenate([self._images_in(path) for path in self.split_files(split)])
 
-    @cached_property
-    def _train(self) -> npt.NDArray[np.uint8]:
-        return read_images(self.split_files("train"), self.layout)
-
-    @cached_property
-    def _val(self) -> npt.NDArray[np.uint8]:
-        return read_images(self.split_files("val"), self.layout)
-
-
-def read_images(paths: Sequence[Path], layout: Layout) -> npt.NDArray[np.uint8]:
-    """All images of these files, uint8 (samples, 3, 32, 32) in the files' order.
-
-    Raises:
-        InputError: no pyarrow, or a file that is broken or of another dataset; names file and row.
-    """
-    return np.concatenate([_images_of(path, layout) for path in paths])
-
-
-def _images_of(path: Path, layout: Layout) -> npt.NDArray[np.uint8]:
-    with layout.opened(path) as file:
-        column = file.read(columns=[layout.samples]).column(layout.samples).to_pylist()
-    images = [_decoded(image, path, row) for row, image in enumerate(column)]
-    return np.stack(images) if images else np.empty((0, 3, SIDE, SIDE), np.uint8)
+    def _images_in(self, path: Path) -> npt.NDArray[np.uint8]:
+        images = [_decoded(image, path, row) for row, image in enumerate(self._samples_in(path))]
+        return np.stack(images) if images else np.empty((0, 3, SIDE, SIDE), np.uint8)
 
 
 def _decoded(image: Any, path: Path, row: int) -> npt.NDArray[np.uint8]:
@@ -307,42 +282,29 @@ class ParquetTexts(LabelledParquetDataset, TextDataset):
 
     def _contents(self, split: Split) -> Iterator[bytes]:
         """Each text in UTF-8, its length in front."""
-        for text in self._train_texts if split == "train" else self._val_texts:
+        for text in self._texts(split):
             encoded = text.encode()
             yield len(encoded).to_bytes(8, "little")
             yield encoded
 
     def _read(self, split: Split, rows: Labels) -> TokenSequences:
-        return (self._train_tokens if split == "train" else self._val_tokens)[rows]
+        return self._tokens(split)[rows]
 
+    @kept
     def _texts(self, split: Split) -> tuple[str, ...]:
-        return tuple(text for path in self.split_files(split) for text in _texts_of(path, self.layout))
+        return tuple(text for path in self.split_files(split) for text in self._texts_in(path))
 
-    @cached_property
-    def _train_texts(self) -> tuple[str, ...]:
-        return self._texts("train")
-
-    @cached_property
-    def _val_texts(self) -> tuple[str, ...]:
-        return self._texts("val")
+    def _texts_in(self, path: Path) -> list[str]:
+        texts = self._samples_in(path)
+        wrong = next((row for row, text in enumerate(texts) if not isinstance(text, str)), None)
+        if wrong is not None:
+            raise InputError(f"row {wrong}: the text is {quoted(str(texts[wrong]))}, not a string", source=path)
+        return texts
 
     @cached_property
     def _vocabulary(self) -> dict[str, int]:
-        return build_vocabulary(self._train_texts)
+        return build_vocabulary(self._texts("train"))
 
-    @cached_property
-    def _train_tokens(self) -> TokenSequences:
-        return encode(self._train_texts, self._vocabulary)
-
-    @cached_property
-    def _val_tokens(self) -> TokenSequences:
-        return encode(self._val_texts, self._vocabulary)
-
-
-def _texts_of(path: Path, layout: Layout) -> list[str]:
-    with layout.opened(path) as file:
-        texts = file.read(columns=[layout.samples]).column(layout.samples).to_pylist()
-    wrong = next((row for row, text in enumerate(texts) if not isinstance(text, str)), None)
-    if wrong is not None:
-        raise InputError(f"row {wrong}: the text is {quoted(str(texts[wrong]))}, not a string", source=path)
-    return list(texts)
+    @kept
+    def _tokens(self, split: Split) -> TokenSequences:
+        return encode(self._texts(split), self._vocabulary)

@@ -11,8 +11,9 @@ from __future__ import annotations
 import difflib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import reduce
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -20,8 +21,8 @@ from pydantic import BaseModel, ValidationError
 from dlth_bench.protocols.protocol import Protocol
 from dlth_bench.protocols.sweep import Levels, Sweep
 from dlth_bench.util.errors import InputError
-from dlth_bench.util.files import read_text_file, shipped_folder
-from dlth_bench.util.text import printable, quoted
+from dlth_bench.util.files import is_file, read_text_file, shipped_folder
+from dlth_bench.util.text import quoted
 
 EXTENDS = "extends"
 MAX_BASES = 16
@@ -44,9 +45,8 @@ def read_extended(path: Path) -> tuple[Any, yaml.Node | None]:
         InputError: with file and line: not YAML; a base that is missing, no mapping or not named by a relative path
             of a YAML file; bases that extend each other; more than ``MAX_BASES`` of them.
     """
-    source = _shown(path)
-    node = _Reader().read(path, source, above=()).node
-    return (None if node is None else _built(node, source)), node
+    node = _Reader().read(path, above=()).node
+    return (None if node is None else _built(node, str(path))), node
 
 
 def place_of(node: yaml.Node, location: Location) -> tuple[str, int]:
@@ -67,7 +67,7 @@ def _pairs(node: yaml.Node) -> Iterator[tuple[str | int, Any, yaml.Node]]:
         yield from ((key.value, key.start_mark, value) for key, value in node.value)
 
 
-class _File:
+class _File(NamedTuple):
     """A file merged into its bases.
 
     Attributes:
@@ -75,9 +75,8 @@ class _File:
         anchors: the nodes that a file which extends this one may use, by anchor.
     """
 
-    def __init__(self, node: yaml.Node | None, anchors: Mapping[str, yaml.Node]) -> None:
-        self.node = node
-        self.anchors = anchors
+    node: yaml.Node | None
+    anchors: Mapping[str, yaml.Node]
 
 
 class _Reader:
@@ -86,44 +85,40 @@ class _Reader:
     def __init__(self) -> None:
         self.bases = 0
 
-    def read(self, path: Path, source: str, above: tuple[Path, ...]) -> _File:
-        """A file merged into its bases.
-
-        Args:
-            source: its name in errors.
-            above: the files that extend this one, itself not included.
-        """
-        text = read_text_file(path)
+    def read(self, path: Path, above: tuple[Path, ...]) -> _File:
+        """A file merged into its bases; ``above`` are the files that extend this one, itself not included."""
+        text, source = read_text_file(path), str(path)
         named = _named_bases(text, source) if EXTENDS in text else []
-        bases = [self._base(path, source, name, line, (*above, path)) for name, line in named]
+        bases = [self._base(path, name, line, (*above, path)) for name, line in named]
         anchors = {anchor: node for base in bases for anchor, node in base.anchors.items()}
         loader = _Loader(text, source, anchors)
         node = _checked(loader.get_single_node, source)
         if node is None:
             return _File(None, {})
-        own = _checked(lambda: _without_merge_keys(node, source), source)
-        _built(own, source)  # what cannot be built is said to be of this file, not of one that extends it
-        nodes = [*(base.node for base in bases if base.node is not None), _without_key(own, EXTENDS)]
-        merged = nodes[0]
-        for later in nodes[1:]:
-            merged = _merged(merged, later, {})
-        return _File(merged, anchors | loader.found)
+        _checked(lambda: _resolve_merge_keys(node, source, {}), source)
+        _built(node, source)  # what cannot be built is said to be of this file, not of one that extends it
+        if isinstance(node, yaml.MappingNode):
+            node.value = [(key, value) for key, value in node.value if key.value != EXTENDS]
+        nodes = [*(base.node for base in bases if base.node is not None), node]
+        return _File(reduce(lambda base, own: _merged(base, own, {}), nodes), anchors | loader.found)
 
-    def _base(self, path: Path, source: str, name: str, line: int, above: tuple[Path, ...]) -> _File:
-        told = f"{EXTENDS}: {quoted(name, 120)}"
-        if Path(name).is_absolute() or Path(name).suffix not in {".yaml", ".yml"}:
-            raise InputError(f"{told} is not the path of a .yaml file relative to this one", source=source, line=line)
+    def _base(self, path: Path, name: str, line: int, above: tuple[Path, ...]) -> _File:
+        def wrong(problem: str) -> InputError:
+            return InputError(f"{EXTENDS}: {quoted(name, 120)} {problem}", source=path, line=line)
+
         base = path.parent / name
-        if not _is_file(base):
-            raise InputError(f"{told} is no file; paths are relative to this one", source=source, line=line)
+        if Path(name).is_absolute() or Path(name).suffix not in {".yaml", ".yml"}:
+            raise wrong("is not the path of a .yaml file relative to this one")
+        if not is_file(base):
+            raise wrong("is no file; paths are relative to this one")
         if base.resolve() in {file.resolve() for file in above}:
-            raise InputError(f"{told} extends this file in turn", source=source, line=line)
+            raise wrong("extends this file in turn")
         self.bases += 1
         if self.bases > MAX_BASES:
-            raise InputError(f"{told} is one base too many; at most {MAX_BASES} in all", source=source, line=line)
-        found = self.read(base, _shown(base), above)
+            raise wrong(f"is one base too many; at most {MAX_BASES} in all")
+        found = self.read(base, above)
         if not isinstance(found.node, yaml.MappingNode):
-            raise InputError(f"{told} is no mapping, so that nothing can be merged with it", source=source, line=line)
+            raise wrong("is no mapping, so that nothing can be merged with it")
         return found
 
 
@@ -174,17 +169,6 @@ def _named_bases(text: str, source: str) -> list[tuple[str, int]]:
     return [(item.value, item.start_mark.line + 1) for item in items]
 
 
-def _shown(path: Path) -> str:
-    return printable(str(path), 4096)
-
-
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except (OSError, ValueError):  # a name that is too long, or holds a NUL
-        return False
-
-
 def _checked(compose: Callable[[], T], source: str) -> T:
     """What ``compose`` returns.
 
@@ -209,30 +193,26 @@ def _built(node: yaml.Node, source: str) -> Any:
     return _checked(lambda: yaml.SafeLoader("").construct_document(node), source)
 
 
-def _without_merge_keys(node: yaml.Node, source: str, done: dict[int, yaml.Node | None] | None = None) -> yaml.Node:
-    """A node with the pairs that ``<<`` stands for in its place, so that a base's value cannot win over them.
+def _resolve_merge_keys(node: yaml.Node, source: str, done: dict[int, bool]) -> None:
+    """Put the pairs that ``<<`` stands for in its place, in all mappings, so that a base's value cannot win over them.
+
+    Args:
+        done: the nodes seen, by identity; False where they are not finished.
 
     Raises:
         InputError: a node holds itself, or ``<<`` merges something that is no mapping.
     """
-    done = {} if done is None else done
+    if not done.get(id(node), True):
+        raise InputError("not YAML: an anchor holds itself", source=source, line=node.start_mark.line + 1)
     if id(node) in done:
-        known = done[id(node)]
-        if known is None:
-            raise InputError("not YAML: an anchor holds itself", source=source, line=node.start_mark.line + 1)
-        return known
-    done[id(node)] = None
-    result = node
-    if isinstance(node, yaml.SequenceNode):
-        items = [_without_merge_keys(item, source, done) for item in node.value]
-        result = yaml.SequenceNode(node.tag, items, node.start_mark, node.end_mark, node.flow_style)
-    elif isinstance(node, yaml.MappingNode):
-        own = [(key, _without_merge_keys(value, source, done)) for key, value in node.value]
-        merged = [pair for key, value in own if key.tag == _MERGE_TAG for pair in _merge_key_pairs(value)]
-        pairs = [*merged, *((key, value) for key, value in own if key.tag != _MERGE_TAG)]
-        result = _mapping_like(node, _last_of_each(pairs))
-    done[id(node)] = result
-    return result
+        return
+    done[id(node)] = False
+    for _, _, inner in _pairs(node):
+        _resolve_merge_keys(inner, source, done)
+    if isinstance(node, yaml.MappingNode):
+        merged = [pair for key, value in node.value if key.tag == _MERGE_TAG for pair in _merge_key_pairs(value)]
+        node.value = _last_of_each([*merged, *((key, value) for key, value in node.value if key.tag != _MERGE_TAG)])
+    done[id(node)] = True
 
 
 def _merge_key_pairs(value: yaml.Node) -> list[tuple[yaml.Node, yaml.Node]]:
@@ -255,14 +235,9 @@ def _merged(base: yaml.Node, own: yaml.Node, done: dict[tuple[int, int], yaml.No
             (key, _merged(known[_identity(key)], value, done) if _identity(key) in known else value)
             for key, value in own.value
         ]
-        done[id(base), id(own)] = _mapping_like(own, _last_of_each([*base.value, *pairs]))
+        merged = _last_of_each([*base.value, *pairs])
+        done[id(base), id(own)] = yaml.MappingNode(own.tag, merged, own.start_mark, own.end_mark, own.flow_style)
     return done[id(base), id(own)]
-
-
-def _without_key(node: yaml.Node, name: str) -> yaml.Node:
-    if not isinstance(node, yaml.MappingNode):
-        return node
-    return _mapping_like(node, [(key, value) for key, value in node.value if key.value != name])
 
 
 def _last_of_each(pairs: Iterable[tuple[yaml.Node, yaml.Node]]) -> list[tuple[yaml.Node, yaml.Node]]:
@@ -273,10 +248,6 @@ def _last_of_each(pairs: Iterable[tuple[yaml.Node, yaml.Node]]) -> list[tuple[ya
 def _identity(key: yaml.Node) -> object:
     """Equal for keys that are equal in YAML's eyes; a key that is no scalar equals itself alone."""
     return (key.tag, key.value) if isinstance(key, yaml.ScalarNode) else id(key)
-
-
-def _mapping_like(node: yaml.MappingNode, pairs: list[tuple[yaml.Node, yaml.Node]]) -> yaml.MappingNode:
-    return yaml.MappingNode(node.tag, pairs, node.start_mark, node.end_mark, node.flow_style)
 
 
 DEFAULT_PROTOCOL = "glyphs-ssl"
@@ -300,7 +271,7 @@ def read_protocol(path: Path) -> Protocol:
         raise InputError("a protocol is a mapping with keys such as name, data, configs", source=path)
     if SWEEP in document:
         node = _expanded(node, document[SWEEP])
-        document = _built(node, _shown(path))
+        document = _built(node, str(path))
     content = {key: value for key, value in document.items() if not str(key).startswith(ANCHOR_PREFIX)}
     return _validated(Protocol, content, node)
 

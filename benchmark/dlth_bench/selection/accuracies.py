@@ -28,10 +28,13 @@ from dlth_bench.runs.store import read_stored_run
 from dlth_bench.util.errors import InputError
 from dlth_bench.util.files import LINE_BREAK, read_text_file
 from dlth_bench.util.tables import Table, check_columns, read_table
-from dlth_bench.util.text import printable, quoted
+from dlth_bench.util.text import listed, printable, quoted
 
-Models = dict[str, dict[str, float]]
-"""Accuracy (a fraction) by model and class ID."""
+ClassAccuracies = dict[str, float]
+"""Accuracy (a fraction) by class ID."""
+
+Models = dict[str, ClassAccuracies]
+"""By the model's name."""
 
 _CLASS_COLUMNS = ("class", "wnid", "index")
 _COUNTS = ("correct", "total")
@@ -71,8 +74,8 @@ def read_accuracy_table(path: Path, catalog: ClassCatalog) -> Models:
         lines[class_id] = place
     missing = [class_id for class_id in catalog.ids if class_id not in lines]
     if missing:
-        shown = ", ".join(missing[:3]) + (", ..." if len(missing) > 3 else "")
-        raise table.error(f"{len(missing)} of {len(catalog)} classes of {catalog.dataset} are missing: {shown}")
+        told = f"{len(missing)} of {len(catalog)} classes of {catalog.dataset}"
+        raise table.error(f"{told} are missing: {listed(missing, 3)}")
     return found
 
 
@@ -166,12 +169,7 @@ _MAX_BYTES = 64 << 20
 """A result on 1000 classes has some 40 kB; a grid has dozens of them."""
 
 
-def names_a_stored_run(path: Path) -> bool:
-    """Whether the path is of a run in the store: its folder, or its result file."""
-    return path.is_dir() or path.suffix.lower() == ".json"
-
-
-def read_run_model(path: Path, catalog: ClassCatalog) -> dict[str, dict[str, float]]:
+def read_run_model(path: Path, catalog: ClassCatalog) -> Models:
     """The accuracies of a stored run as a pool of one, called by config and seed.
 
     Raises:
@@ -184,13 +182,12 @@ def read_run_model(path: Path, catalog: ClassCatalog) -> dict[str, dict[str, flo
     accuracies = stored.class_accuracies()
     missing = [class_id for class_id in catalog.ids if class_id not in accuracies]
     if missing:
-        shown = ", ".join(missing[:3]) + (", ..." if len(missing) > 3 else "")
-        message = f"is of a run on {len(accuracies)} of the {len(catalog)} classes of {dataset}; missing: {shown}"
-        raise InputError(message, source=source)
+        told = f"is of a run on {len(accuracies)} of the {len(catalog)} classes of {dataset}"
+        raise InputError(f"{told}; missing: {listed(missing, 3)}", source=source)
     return {stored.run.label: accuracies}
 
 
-def read_reference_models(path: Path, catalog: ClassCatalog) -> dict[str, dict[str, float]]:
+def read_reference_models(path: Path, catalog: ClassCatalog) -> Models:
     """The configs of ``<protocol>@<version>.jsonl``, results on all classes: the mean over seeds of each.
 
     The name tells the protocol, without which a result does not say which classes it is of.
@@ -234,7 +231,7 @@ def read_results(path: Path) -> list[Result]:
 
 def mean_class_accuracies(
     protocol: Protocol, config: str, results: Iterable[Result], catalog: ClassCatalog
-) -> dict[str, float]:
+) -> ClassAccuracies:
     """Accuracy of each class by its ID, the mean over the config's seeds on all classes.
 
     Raises:
@@ -246,9 +243,7 @@ def mean_class_accuracies(
     return means
 
 
-def _means(
-    protocol: Protocol, config: str, results: Iterable[Result], catalog: ClassCatalog
-) -> dict[str, float] | None:
+def _means(protocol: Protocol, config: str, results: Iterable[Result], catalog: ClassCatalog) -> ClassAccuracies | None:
     ids = tuple(sorted(catalog.ids))
     recipe = protocol.config(config)
     runs = (Run(data=protocol.data, config=recipe, class_ids=ids, seed=seed) for seed in protocol.seeds)
@@ -262,10 +257,6 @@ def _means(
         return None
     means = np.asarray(rows, dtype=np.float64).mean(axis=0)
     return {class_id: float(mean) for class_id, mean in zip(ids, means, strict=True)}
-
-
-ClassAccuracies = dict[str, float]
-"""Accuracy (a fraction) by class ID, in the dataset's order."""
 
 
 def read_class_accuracies(path: Path, catalog: ClassCatalog, model: str | None = None) -> ClassAccuracies:
@@ -287,18 +278,17 @@ def read_class_accuracies(path: Path, catalog: ClassCatalog, model: str | None =
     return models[model]
 
 
-def read_pool(paths: Sequence[Path], catalog: ClassCatalog) -> dict[str, ClassAccuracies]:
+def read_pool(paths: Sequence[Path], catalog: ClassCatalog) -> Models:
     """The accuracies of all models in the files, by name.
 
     A model is called by its column, by its file where that is a table of one model, or ``<config> seed <seed>``
     where it is a stored run.
 
     Raises:
-        InputError: with file and line: no column of classes or accuracies, an unknown or repeated class, a number
-            that is missing, NaN or out of range, classes that are missing, a run without accuracies per class, or
-            two models of one name.
+        InputError: as ``read_accuracy_table``, ``read_run_model`` or ``read_reference_models``; or two models of one
+            name.
     """
-    pool: dict[str, ClassAccuracies] = {}
+    pool: Models = {}
     for path in paths:
         for name, accuracies in _read_models(path, catalog).items():
             if name in pool:
@@ -307,7 +297,7 @@ def read_pool(paths: Sequence[Path], catalog: ClassCatalog) -> dict[str, ClassAc
     return pool
 
 
-def named_models(pool: Mapping[str, ClassAccuracies], names: Sequence[str]) -> dict[str, ClassAccuracies]:
+def named_models(pool: Mapping[str, ClassAccuracies], names: Sequence[str]) -> Models:
     """The models of a pool that have these names, in their order.
 
     Raises:
@@ -319,9 +309,9 @@ def named_models(pool: Mapping[str, ClassAccuracies], names: Sequence[str]) -> d
     return {name: pool[name] for name in names}
 
 
-def _read_models(path: Path, catalog: ClassCatalog) -> dict[str, ClassAccuracies]:
+def _read_models(path: Path, catalog: ClassCatalog) -> Models:
     """By name, each in the dataset's order."""
-    if names_a_stored_run(path):
+    if path.is_dir() or path.suffix.lower() == ".json":
         models = read_run_model(path, catalog)
     elif path.suffix.lower() == ".jsonl":
         models = read_reference_models(path, catalog)
@@ -331,4 +321,4 @@ def _read_models(path: Path, catalog: ClassCatalog) -> dict[str, ClassAccuracies
 
 
 def _listing(models: Mapping[str, ClassAccuracies]) -> str:
-    return ", ".join(printable(name, 40) for name in list(models)[:12]) + (", ..." if len(models) > 12 else "")
+    return listed([printable(name, 40) for name in models], 12)

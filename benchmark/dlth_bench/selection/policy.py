@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Generic, Literal, Protocol, TypeVar
+from typing import Generic, Literal, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -21,32 +21,13 @@ Labels = npt.NDArray[np.int64]
 Positions = npt.NDArray[np.intp]
 
 
-Option = Literal[
-    "accuracies",
-    "model",
-    "ties",
-    "margin",
-    "threshold",
-    "tree",
-    "representative",
-    "embeddings",
-    "encoder",
-    "algorithm",
-    "seed",
-    "samples",
-    "protocol",
-    "dynamics",
-    "search",
-    "correctness",
-    "balanced",
-    "draw",
-    "never_learned",
-    "epochs",
-    "criterion",
-]
+Option = (
+    Literal["accuracies", "model", "threshold", "tree", "representative", "embeddings", "encoder", "algorithm"]
+    | Literal["samples", "protocol", "dynamics", "search", "correctness"]
+    | Literal["balanced", "draw", "never_learned", "epochs", "criterion"]
+    | Literal["ties", "margin", "seed"]
+)
 """Everything beyond the dataset and the size that a policy may ask for; fields of ``Request`` or ``SampleRequest``."""
-
-PLURAL: dict[SubsetUnit, str] = {"class": "classes", "sample": "samples"}
 
 
 class Ties(StrEnum):
@@ -68,29 +49,6 @@ class Algorithm(StrEnum):
 
     KMEANS = "kmeans"
     KMEDOIDS = "kmedoids"
-
-
-class Question(Protocol):
-    """What any request tells, whatever it chooses among."""
-
-    @property
-    def dataset(self) -> str: ...
-
-    @property
-    def available(self) -> int:
-        """How many classes or samples there are to choose from."""
-        ...
-
-    @property
-    def size(self) -> int: ...
-
-    @property
-    def seed(self) -> int: ...
-
-    @property
-    def inputs(self) -> tuple[Path, ...]:
-        """The files and folders that the choice is made from."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -131,17 +89,18 @@ class Request:
 
     @property
     def available(self) -> int:
+        """How many classes there are to choose from."""
         return len(self.catalog)
 
     @property
     def inputs(self) -> tuple[Path, ...]:
-        folder = self.encoder is not None and Path(self.encoder).is_dir()
-        encoder = Path(self.encoder).resolve() if self.encoder is not None and folder else None
+        """The files and folders that the choice is made from."""
+        encoder = Path(self.encoder).resolve() if self.encoder is not None and Path(self.encoder).is_dir() else None
         optional = (self.tree, self.embeddings, encoder)
         return (*self.accuracies, *(path for path in optional if path is not None))
 
 
-Asked = TypeVar("Asked", bound=Question, contravariant=True)
+Asked = TypeVar("Asked", bound="Request | SampleRequest", contravariant=True)
 
 
 @dataclass(frozen=True)

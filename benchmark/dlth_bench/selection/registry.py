@@ -2,42 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import dlth_bench
 from dlth_bench.datasets.catalog import ClassCatalog
+from dlth_bench.runs.critical_set_file import read_critical_set
+from dlth_bench.runs.dynamics_file import read_dynamics
 from dlth_bench.runs.store import RESULT_FILE, RUN_FILE, read_stored_run
 from dlth_bench.selection.by_dynamics import DIFFICULTY, EL2N, ENTROPY, FORGETTING, SVP
 from dlth_bench.selection.by_features import HERDING, KCENTER
 from dlth_bench.selection.erc import CONSISTENT, ERC
 from dlth_bench.selection.pd import PD
-from dlth_bench.selection.policy import PLURAL, Asked, Choice, Option, Policy, Request, SampleRequest
+from dlth_bench.selection.policy import Asked, Choice, Option, Policy, Request, SampleRequest
 from dlth_bench.selection.prac import PRAC
 from dlth_bench.selection.random import NIR, RS, RS_BALANCED, RS_SAMPLES
 from dlth_bench.selection.sample_pool import candidate_samples
 from dlth_bench.selection.wec_sec import SEC, WEC
 from dlth_bench.selection.wnh import WNH
-from dlth_bench.subsets.subset import Subset, SubsetUnit
+from dlth_bench.subsets.subset import PLURAL, Subset, SubsetUnit
 from dlth_bench.util.errors import InputError
 from dlth_bench.util.model import Registry, unknown
 from dlth_bench.util.tables import file_digest
 from dlth_bench.util.text import printable
-
-if TYPE_CHECKING:
-    from dlth_bench.runs.dynamics_file import Dynamics
-
 
 CLASS_POLICIES: Registry[Policy[Request]] = Registry("policy", (RS, ERC, *PD, WNH, WEC, SEC))
 """Those that choose classes, in the paper's order."""
 
 SAMPLE_POLICIES: Registry[Policy[SampleRequest]] = Registry(
     "policy",
-    (
-        *(RS_SAMPLES, RS_BALANCED, NIR, CONSISTENT, FORGETTING, EL2N, ENTROPY, SVP),
-        *(KCENTER, HERDING, *DIFFICULTY, PRAC),
-    ),
+    (RS_SAMPLES, RS_BALANCED, NIR, CONSISTENT, FORGETTING, EL2N, ENTROPY, SVP, KCENTER, HERDING, *DIFFICULTY, PRAC),
 )
 """Those that choose training samples."""
 
@@ -124,7 +119,7 @@ def build_sample_request(
     if search is not None:
         return _request_of_search(policy, dataset, size, search, given)
     wanted = _checked_size(policy, size, given)
-    dynamics = _opened(given.get("dynamics", ()))
+    dynamics = tuple(read_dynamics(path) for path in given.get("dynamics", ()))
     table, protocol = given.get("samples"), given.get("protocol")
     samples = candidate_samples(dataset, protocol=protocol, table=table, dynamics=dynamics)
     inputs = (*([table] if table else []), *given.get("dynamics", ()), *given.get("correctness", ()))
@@ -136,23 +131,13 @@ def _request_of_search(
     policy: Policy[SampleRequest], dataset: str, size: int | None, search: Path, given: Mapping[Option, Any]
 ) -> SampleRequest:
     """The request to a policy that goes by a stored search, whose set has a size of its own."""
-    from dlth_bench.runs.critical_set_file import read_critical_set  # numpy and safetensors: not at every start
-
     critical = read_critical_set(search)
     if critical.header.dataset != dataset:
         found = f"is of a search on {critical.header.dataset}, but the dataset is {dataset}"
-        raise InputError(found, source=printable(str(search)))
+        raise InputError(found, source=search)
     wanted = _checked_size(policy, critical.facts.selected if size is None else size, given)
     own = {option: value for option, value in given.items() if option != "search"}
     return SampleRequest(critical.samples, wanted, (search,), critical=critical, **own)
-
-
-def _opened(paths: Sequence[Path]) -> tuple[Dynamics, ...]:
-    if not paths:
-        return ()
-    from dlth_bench.runs.dynamics_file import read_dynamics  # numpy and safetensors: not at every start
-
-    return tuple(read_dynamics(path) for path in paths)
 
 
 def choose(policy: Policy[Asked], request: Asked) -> Choice:

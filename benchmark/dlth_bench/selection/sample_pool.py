@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 from array import array
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -96,7 +97,69 @@ def _known_samples(dataset: str, protocol: str | None) -> frozenset[str] | None:
         return None
 
 
-SampleColumns = dict[str, list[str]]
+@dataclass(frozen=True)
+class SampleTable:
+    """A table with a row for each sample: its cells by column."""
+
+    path: Path
+    columns: dict[str, list[str]]
+
+    @classmethod
+    def read(cls, path: Path) -> SampleTable:
+        return cls(path, read_parquet_columns(path) if _is_parquet(path) else _read_csv_columns(path))
+
+    def error(self, message: str, row: int | None = None) -> InputError:
+        """An error that names the file and, save in Parquet, the line of the row."""
+        line = None if row is None or _is_parquet(self.path) else row + 2
+        return InputError(message, source=self.path, line=line)
+
+    def sample_ids(self) -> list[str]:
+        """The column of sample IDs, each once."""
+        ids = self.columns.get("sample")
+        if ids is None:
+            raise self.error("needs a column 'sample' of sample IDs")
+        if not ids:
+            raise self.error("lists no sample")
+        if len(set(ids)) < len(ids):
+            first: dict[str, int] = {}
+            for row, sample_id in enumerate(ids):
+                if first.setdefault(sample_id, row) != row:
+                    raise self.error(f"lists sample {quoted(sample_id)} twice", row)
+        return ids
+
+    def positions(self, samples: SampleCatalog) -> Positions:
+        """Where the samples of the rows, which must be all of the catalog, stand in it."""
+        ids = self.sample_ids()
+        rows = np.empty(len(ids), dtype=np.intp)
+        for row, sample_id in enumerate(ids):
+            position = samples.index(sample_id)
+            if position is None:
+                near = samples.closest(sample_id)
+                hint = f"; did you mean {quoted(near)}?" if near else ""
+                told = f"{quoted(sample_id)} is none of the {len(samples)} samples to choose from"
+                raise self.error(f"{told}{hint}", row)
+            rows[row] = position
+        if len(rows) < len(samples):
+            there = set(ids)
+            missing = next(item for item in samples.sample_ids if item not in there)
+            raise self.error(f"{len(samples) - len(rows)} samples are missing, such as {quoted(missing)}")
+        return rows
+
+    def fractions(self, column: str) -> npt.NDArray[np.float64]:
+        """The cells of a column (samples,), from 0 to 1."""
+        values = np.empty(len(self.columns[column]))
+        for row, cell in enumerate(self.columns[column]):
+            try:
+                values[row] = float(cell)
+            except ValueError:
+                raise self.error(f"{quoted(column)}: {quoted(cell)} is not a number", row) from None
+        outside = ~((values >= 0) & (values <= 1))  # NaN too
+        if outside.any():
+            row = int(outside.argmax())
+            raise self.error(
+                f"{quoted(column)}: {printable(self.columns[column][row], 30)} is not between 0 and 1", row
+            )
+        return values
 
 
 def read_samples(path: Path, catalog: ClassCatalog) -> SampleCatalog:
@@ -106,20 +169,19 @@ def read_samples(path: Path, catalog: ClassCatalog) -> SampleCatalog:
         InputError: unreadable, no column ``sample``, no row, an ID that is listed twice, or one whose class is unknown
             or another than the table says.
     """
-    columns = _read_columns(path)
-    ids = _sample_column(path, columns)
+    table = SampleTable.read(path)
+    ids = table.sample_ids()
     label_of = {class_id: label for label, class_id in enumerate(catalog.ids)}
     labels = array("i")
-    for row, (sample_id, told) in enumerate(zip(ids, columns.get("class") or ids, strict=True)):
+    for row, (sample_id, told) in enumerate(zip(ids, table.columns.get("class") or ids, strict=True)):
         class_id = sample_id.partition("/")[0]
         problem = misnamed(sample_id, class_id)
         if not problem and class_id not in label_of:
             problem = f"sample {quoted(sample_id)} is of no class of {catalog.dataset}; write {catalog.ids[0]}/<name>"
+        if not problem and "class" in table.columns and catalog.index(told) != label_of[class_id]:
+            problem = f"sample {quoted(sample_id)} is of class {class_id}, not {quoted(told)}"
         if problem:
-            raise InputError(problem, source=path, line=_line(path, row))
-        if "class" in columns and catalog.index(told) != label_of[class_id]:
-            message = f"sample {quoted(sample_id)} is of class {class_id}, not {quoted(told)}"
-            raise InputError(message, source=path, line=_line(path, row))
+            raise table.error(problem, row)
         labels.append(label_of[class_id])
     return SampleCatalog(catalog.dataset, tuple(ids), labels, catalog.ids)
 
@@ -135,87 +197,24 @@ def read_correctness(paths: Sequence[Path], samples: SampleCatalog) -> dict[str,
     """
     pool: dict[str, npt.NDArray[np.float64]] = {}
     for path in paths:
-        columns = _read_columns(path)
-        rows = _positions(path, _sample_column(path, columns), samples)
-        configs = [column for column in columns if column not in ("sample", "class")]
+        table = SampleTable.read(path)
+        rows = table.positions(samples)
+        configs = [column for column in table.columns if column not in ("sample", "class")]
         if not configs:
-            raise InputError("needs a column for each config beside 'sample'", source=path)
+            raise table.error("needs a column for each config beside 'sample'")
         for config in configs:
             if config in pool:
-                raise InputError(f"has a config {quoted(config)}, as another file has", source=path)
+                raise table.error(f"has a config {quoted(config)}, as another file has")
             pool[config] = np.empty(len(samples))
-            pool[config][rows] = _fractions(path, config, columns[config])
+            pool[config][rows] = table.fractions(config)
     return pool
-
-
-def _positions(path: Path, ids: list[str], samples: SampleCatalog) -> npt.NDArray[np.intp]:
-    rows = np.empty(len(ids), dtype=np.intp)
-    for row, sample_id in enumerate(ids):
-        position = samples.index(sample_id)
-        if position is None:
-            near = samples.closest(sample_id)
-            hint = f"; did you mean {quoted(near)}?" if near else ""
-            message = f"{quoted(sample_id)} is none of the {len(samples)} samples to choose from{hint}"
-            raise InputError(message, source=path, line=_line(path, row))
-        rows[row] = position
-    if len(rows) < len(samples):
-        there = set(ids)
-        missing = next(item for item in samples.sample_ids if item not in there)
-        raise InputError(f"{len(samples) - len(rows)} samples are missing, such as {quoted(missing)}", source=path)
-    return rows
-
-
-def _fractions(path: Path, config: str, cells: list[str]) -> npt.NDArray[np.float64]:
-    try:
-        values = np.array(cells, dtype=np.float64)
-    except ValueError:
-        wrong = next(row for row, cell in enumerate(cells) if not _is_number(cell))
-        message = f"{quoted(config)}: {quoted(cells[wrong])} is not a number"
-        raise InputError(message, source=path, line=_line(path, wrong)) from None
-    outside = ~((values >= 0) & (values <= 1))  # NaN too
-    if outside.any():
-        wrong = int(outside.argmax())
-        message = f"{quoted(config)}: {printable(cells[wrong], 30)} is not between 0 and 1"
-        raise InputError(message, source=path, line=_line(path, wrong))
-    return values
-
-
-def _is_number(cell: str) -> bool:
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return True
-
-
-def _sample_column(path: Path, columns: SampleColumns) -> list[str]:
-    ids = columns.get("sample")
-    if ids is None:
-        raise InputError("needs a column 'sample' of sample IDs", source=path)
-    if not ids:
-        raise InputError("lists no sample", source=path)
-    if len(set(ids)) < len(ids):
-        first: dict[str, int] = {}
-        for row, sample_id in enumerate(ids):
-            if first.setdefault(sample_id, row) != row:
-                raise InputError(f"lists sample {quoted(sample_id)} twice", source=path, line=_line(path, row))
-    return ids
-
-
-def _line(path: Path, row: int) -> int | None:
-    """The line of a row; none in Parquet."""
-    return None if _is_parquet(path) else row + 2
 
 
 def _is_parquet(path: Path) -> bool:
     return path.suffix.lower() in {".parquet", ".pq"}
 
 
-def _read_columns(path: Path) -> SampleColumns:
-    return read_parquet_columns(path) if _is_parquet(path) else _read_csv_columns(path)
-
-
-def _read_csv_columns(path: Path) -> SampleColumns:
+def _read_csv_columns(path: Path) -> dict[str, list[str]]:
     """Cells by column; every line is a row, so that line numbers follow."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as stream:

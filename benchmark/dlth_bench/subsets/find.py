@@ -23,8 +23,8 @@ from dlth_bench.subsets.subset import (
     subset_entries,
 )
 from dlth_bench.util.errors import InputError
-from dlth_bench.util.files import read_text_file, shipped_folder
-from dlth_bench.util.text import printable, quoted
+from dlth_bench.util.files import is_file, read_text_file, shipped_folder
+from dlth_bench.util.text import listed, quoted
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ def find_subset(name_or_path: str, dataset: str | None = None, images_per_class:
         return read_subset(matches[0], matches[0].parent.name, images_per_class)
     folder = name_or_path.rpartition("/")[0]
     looks_like_a_name = folder in ("", *dataset_names()) and not Path(name_or_path).suffix
-    if looks_like_a_name and not _is_file(Path(name_or_path)):
+    if looks_like_a_name and not is_file(Path(name_or_path)):
         elsewhere = [path.parent.name for path in _shipped_paths(None) if _is_named(path, name_or_path)]
         if elsewhere:
             raise InputError(f"{quoted(name_or_path)} is a subset of {elsewhere[0]}, but this dataset is {dataset}")
@@ -104,19 +104,18 @@ def read_subset(path: Path | str, dataset: str | None = None, images_per_class: 
 
 def _card_beside(path: Path, subset: Subset) -> SubsetCard | None:
     sidecar = path.with_suffix(".yaml")
-    if sidecar == path or not _is_file(sidecar):
+    if sidecar == path or not is_file(sidecar):
         return None
     card = load_card(sidecar)
     if card.digest != subset.digest:
         message = f"is the card of another list: {quoted(path.name)} has digest {subset.digest}"
-        raise InputError(message, source=printable(str(sidecar)))
+        raise InputError(message, source=sidecar)
     return card
 
 
 def _likeliest_catalog(text: str, path: Path) -> ClassCatalog:
     """The catalog that knows most of the listed IDs; two that know equally many cannot be told apart."""
     entries = subset_entries(text)
-    source = printable(str(path))
     ranked = sorted(
         ((count_known(entries, catalog), catalog) for catalog in map(class_catalog, dataset_names())),
         key=lambda pair: -pair[0],
@@ -127,10 +126,10 @@ def _likeliest_catalog(text: str, path: Path) -> ClassCatalog:
     if most == 0:
         first = entries[0]
         message = f"{quoted(first.spelling)} is not a class or sample of any dataset ({', '.join(dataset_names())})"
-        raise InputError(message, source=source, line=first.line)
+        raise InputError(message, source=path, line=first.line)
     if most == second:
         message = f"could be classes of {catalog.dataset} or of {runner_up.dataset}: name the dataset with --dataset"
-        raise InputError(message, source=source)
+        raise InputError(message, source=path)
     return catalog
 
 
@@ -147,13 +146,6 @@ def _is_named(path: Path, name: str) -> bool:
 
 def _names(shipped: list[Path], with_dataset: bool) -> list[str]:
     return [f"{path.parent.name}/{path.stem}" if with_dataset else path.stem for path in shipped]
-
-
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except OSError:  # a name longer than the file system takes
-        return False
 
 
 _SPLITS = ("train", "val")
@@ -176,21 +168,20 @@ def export_image_folder(subset: Subset, source: Path, target: Path) -> tuple[Pat
     if subset.unit != "class":
         raise InputError(f"the subset lists {subset.unit}s; only class subsets can be exported as links to folders")
     if not source.is_dir():
-        raise InputError("is not a folder of class folders", source=printable(str(source)))
+        raise InputError("is not a folder of class folders", source=source)
     splits = [name for name in _SPLITS if (source / name).is_dir()] or ["."]
     links = {Path(split) / item: (source / split / item).resolve() for split in splits for item in subset.ids}
     missing = [str(link) for link, folder in links.items() if not folder.is_dir()]
     if missing:
-        shown = ", ".join(missing[:5]) + (", ..." if len(missing) > 5 else "")
-        message = f"lacks {len(missing)} of {len(links)} class folders: {shown}"
-        raise InputError(message, source=printable(str(source)))
+        message = f"lacks {len(missing)} of {len(links)} class folders: {listed(missing, 5)}"
+        raise InputError(message, source=source)
     try:
         if target.is_symlink() or (target.exists() and (not target.is_dir() or any(target.iterdir()))):
-            raise InputError("exists and is not an empty folder; nothing is overwritten", source=printable(str(target)))
+            raise InputError("exists and is not an empty folder; nothing is overwritten", source=target)
         _link_all(links, target)
     except OSError as error:
         reason = error.strerror or "input/output error"
-        raise InputError(f"cannot be written: {reason}", source=printable(str(target))) from None
+        raise InputError(f"cannot be written: {reason}", source=target) from None
     return tuple(target / link for link in links)
 
 

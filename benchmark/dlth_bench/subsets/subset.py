@@ -20,6 +20,7 @@ from dlth_bench.util.model import Frozen, digest_of
 from dlth_bench.util.text import printable, quoted
 
 SubsetUnit = Literal["class", "sample"]
+PLURAL: dict[SubsetUnit, str] = {"class": "classes", "sample": "samples"}
 
 
 class Subset(Frozen):
@@ -67,8 +68,7 @@ class Subset(Frozen):
     @property
     def counted(self) -> str:
         """Its size in words: ``1 class``, ``24 classes``, ``1152 samples``."""
-        plural = {"class": "classes", "sample": "samples"}[self.unit]
-        return f"{len(self)} {self.unit if len(self) == 1 else plural}"
+        return f"{len(self)} {self.unit if len(self) == 1 else PLURAL[self.unit]}"
 
     @property
     def digest(self) -> str:
@@ -208,25 +208,24 @@ def parse_subset(
         InputError: nothing listed, an unknown or ambiguous ID, one listed twice, classes and samples mixed, or
             another dataset's list.
     """
-    where = None if source is None else printable(str(source))
     entries = subset_entries(text)
     if not entries:
-        raise InputError(f"lists no class; expected one ID a line, {catalog.id_hint}", source=where)
-    _refuse_another_dataset(entries, catalog, other_catalogs, where)
+        raise InputError(f"lists no class; expected one ID a line, {catalog.id_hint}", source=source)
+    _refuse_another_dataset(entries, catalog, other_catalogs, source)
     unit = _unit(entries, catalog)
-    _refuse_mixture(entries, catalog, unit, where)
+    _refuse_mixture(entries, catalog, unit, source)
     names: _Names = _ClassNames(catalog)
     if unit == "sample":
         if samples is None:
-            raise InputError("lists samples; only classes can be chosen here", source=where, line=entries[0].line)
+            raise InputError("lists samples; only classes can be chosen here", source=source, line=entries[0].line)
         names = _SampleNames(catalog, samples())
     first: dict[str, SubsetEntry] = {}
     for entry in entries:
         known = names.id_of(entry.spelling)
         if known is None:
-            raise InputError(_unknown(entry.spelling, names), source=where, line=entry.line)
+            raise InputError(_unknown(entry.spelling, names), source=source, line=entry.line)
         if known in first:
-            raise InputError(_duplicate(entry, first[known], unit), source=where, line=entry.line)
+            raise InputError(_duplicate(entry, first[known], unit), source=source, line=entry.line)
         first[known] = entry
     return Subset(dataset=catalog.dataset, unit=unit, ids=tuple(first))
 
@@ -325,18 +324,17 @@ def _unit(entries: Sequence[SubsetEntry], catalog: ClassCatalog) -> SubsetUnit:
 
 
 def _refuse_mixture(
-    entries: Sequence[SubsetEntry], catalog: ClassCatalog, unit: SubsetUnit, source: str | None
+    entries: Sequence[SubsetEntry], catalog: ClassCatalog, unit: SubsetUnit, source: Path | str | None
 ) -> None:
     for entry in entries:
         other = _unit_of(entry.spelling, catalog)
         if other not in (None, unit):
-            plural = {"class": "classes", "sample": "samples"}[unit]
-            message = f"{quoted(entry.spelling, 120)} is a {other} in a list of {plural}; list one or the other"
+            message = f"{quoted(entry.spelling, 120)} is a {other} in a list of {PLURAL[unit]}; list one or the other"
             raise InputError(message, source=source, line=entry.line)
 
 
 def _refuse_another_dataset(
-    entries: Sequence[SubsetEntry], catalog: ClassCatalog, others: Sequence[ClassCatalog], source: str | None
+    entries: Sequence[SubsetEntry], catalog: ClassCatalog, others: Sequence[ClassCatalog], source: Path | str | None
 ) -> None:
     """Most entries are unknown here and known in one other dataset: one message says more than a typo would."""
     unknown = [entry for entry in entries if _unit_of(entry.spelling, catalog) is None]
@@ -387,20 +385,19 @@ def load_card(path: Path | str) -> SubsetCard:
     Raises:
         InputError: the file cannot be read, is not YAML, or lacks or misspells a field.
     """
-    source = printable(str(path))
     text = read_text_file(path)
     try:
         return SubsetCard.model_validate(yaml.safe_load(text))
     except yaml.MarkedYAMLError as error:
         line = None if error.problem_mark is None else error.problem_mark.line + 1
         message = f"is not valid YAML: {printable(error.problem or 'syntax error')}"
-        raise InputError(message, source=source, line=line) from None
+        raise InputError(message, source=path, line=line) from None
     except (yaml.YAMLError, RecursionError):
-        raise InputError("is not valid YAML", source=source) from None
+        raise InputError("is not valid YAML", source=path) from None
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"]) or "card"
-        raise InputError(printable(f"{field}: {first['msg']}"), source=source) from None
+        raise InputError(printable(f"{field}: {first['msg']}"), source=path) from None
 
 
 def misnamed(sample_id: str, class_id: str) -> str:

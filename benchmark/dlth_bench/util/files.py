@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import BinaryIO, Literal
 
 from dlth_bench.util.errors import InputError
-from dlth_bench.util.text import printable, quoted
+from dlth_bench.util.text import quoted
 
 
 def write_atomically(path: Path, data: bytes) -> None:
@@ -65,26 +65,25 @@ def read_text_file(path: Path | str, max_bytes: int = MAX_BYTES) -> str:
         InputError: no such file, a folder, unreadable, too large, or not UTF-8 text.
     """
     path = Path(path)
-    source = printable(str(path))
     try:
         with path.open("rb") as stream:
             data = stream.read(max_bytes + 1)
     except (FileNotFoundError, NotADirectoryError):
-        raise InputError(_missing(path), source=source) from None
+        raise InputError(_missing(path), source=path) from None
     except IsADirectoryError:
-        raise InputError("is a folder, not a file", source=source) from None
+        raise InputError("is a folder, not a file", source=path) from None
     except PermissionError:
-        raise InputError("cannot be read: permission denied", source=source) from None
+        raise InputError("cannot be read: permission denied", source=path) from None
     except OSError as error:
-        raise InputError(f"cannot be read: {error.strerror or 'input/output error'}", source=source) from None
+        raise InputError(f"cannot be read: {error.strerror or 'input/output error'}", source=path) from None
     except ValueError:  # a NUL in the name
-        raise InputError("is not a file name", source=source) from None
+        raise InputError("is not a file name", source=path) from None
     if len(data) > max_bytes:
-        raise InputError(f"is larger than {max_bytes // 1024} KiB, too large for what it should be", source=source)
-    return _decoded(data, source)
+        raise InputError(f"is larger than {max_bytes // 1024} KiB, too large for what it should be", source=path)
+    return _decoded(data, path)
 
 
-def _decoded(data: bytes, source: str) -> str:
+def _decoded(data: bytes, source: Path) -> str:
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise InputError("is UTF-16 text; save it as UTF-8", source=source, line=1)
     try:
@@ -112,6 +111,14 @@ def _missing(path: Path) -> str:
         return "no such file"
     near = difflib.get_close_matches(path.name, names, n=1)
     return f"no such file; did you mean {quoted(near[0])}?" if near else "no such file"
+
+
+def is_file(path: Path) -> bool:
+    """Whether it is a file; no name is too strange to ask."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # a name that is too long, or holds a NUL
+        return False
 
 
 ShippedKind = Literal["protocols", "subsets"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 
 def printable(text: str, limit: int = 200) -> str:
     """``text`` on one line with control, format and undecodable characters escaped, cut to ``limit``.
@@ -18,6 +20,11 @@ def printable(text: str, limit: int = 200) -> str:
 def quoted(text: str, limit: int = 60) -> str:
     """``text`` in quotation marks, made printable."""
     return f"'{printable(text, limit)}'"
+
+
+def listed(names: Sequence[str], most: int) -> str:
+    """``a, b, ...``: the first names, and whether there are more."""
+    return ", ".join(names[:most]) + (", ..." if len(names) > most else "")
 
 
 def percent(mean: float | None, std: float | None = None) -> str:

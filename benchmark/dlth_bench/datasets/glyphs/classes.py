@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import csv
 from functools import cache
 from pathlib import Path
 
-from dlth_bench.datasets.catalog import ClassCatalog, ClassInfo
+from dlth_bench.datasets.catalog import ClassCatalog, ClassInfo, read_table
 from dlth_bench.datasets.entry import DatasetEntry
 
 FOLDER = Path(__file__).parent
@@ -20,12 +19,6 @@ CLASSES = "classes.csv"
 def glyphs_catalog() -> ClassCatalog:
     """The characters in order of code points, by ``U+0041``, by themselves (save ``#``) or by Unicode name."""
     return ClassCatalog("glyphs", "a code point such as U+0041", tuple(map(_class_info, read_table(FOLDER / CLASSES))))
-
-
-def read_table(path: Path) -> list[dict[str, str]]:
-    """The rows of a CSV file by column name."""
-    with path.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
 
 
 def _class_info(row: dict[str, str]) -> ClassInfo:

@@ -16,11 +16,12 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from dlth_bench.datasets.catalog import ClassCatalog, SampleCatalog, Split
+from dlth_bench.datasets.catalog import ClassCatalog, SampleCatalog, Split, read_table
 from dlth_bench.datasets.dataset import ImageArrays
 from dlth_bench.datasets.entry import DatasetEntry
-from dlth_bench.datasets.glyphs.classes import FOLDER, glyphs_catalog, read_table
+from dlth_bench.datasets.glyphs.classes import FOLDER, glyphs_catalog
 from dlth_bench.util.errors import InputError
+from dlth_bench.util.kept import kept
 from dlth_bench.util.model import canonical_json
 
 SPLITS: tuple[Split, ...] = ("train", "val")
@@ -50,7 +51,7 @@ class Glyphs:
 
     def computed_digest(self) -> str:
         """The digest of the files as they are, from all pixels."""
-        return digest({"train": self._train, "val": self._val}, self.catalog.ids, self.face_ids)
+        return digest({split: self._stored(split) for split in SPLITS}, self.catalog.ids, self.face_ids)
 
     @cached_property
     def face_ids(self) -> dict[Split, tuple[str, ...]]:
@@ -68,8 +69,8 @@ class Glyphs:
         """
         positions = [self.catalog.position(class_id) for class_id in class_ids]
         faces = self._faces(split, images_per_class)
-        stored = self._train if split == "train" else self._val
-        images = stored[positions, : len(faces)].reshape(-1, self.channels, self.image_size, self.image_size)
+        stored = self._stored(split)[positions, : len(faces)]
+        images = stored.reshape(-1, self.channels, self.image_size, self.image_size)
         labels = np.repeat(np.arange(len(positions), dtype=np.int64), len(faces))
         ids = self.catalog.ids
         return ImageArrays(images, labels, tuple(f"{ids[p]}/{face}" for p in positions for face in faces))
@@ -90,13 +91,9 @@ class Glyphs:
             raise InputError(f"images_per_class is {images_per_class}; it must be at least 1")
         return self.face_ids[split][:images_per_class]
 
-    @cached_property
-    def _train(self) -> npt.NDArray[np.uint8]:
-        return read_array(FOLDER / ARRAYS, "train")
-
-    @cached_property
-    def _val(self) -> npt.NDArray[np.uint8]:
-        return read_array(FOLDER / ARRAYS, "val")
+    @kept
+    def _stored(self, split: Split) -> npt.NDArray[np.uint8]:
+        return read_array(FOLDER / ARRAYS, split)
 
 
 def read_glyphs(entry: DatasetEntry, folder: Path | None) -> Glyphs:

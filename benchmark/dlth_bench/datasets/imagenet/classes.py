@@ -7,14 +7,13 @@ its names, both from WordNet 3.0 under the terms of ``WORDNET_LICENSE.txt``. No 
 
 from __future__ import annotations
 
-import csv
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib import resources
+from pathlib import Path
 
-from dlth_bench.datasets.catalog import ClassCatalog, ClassInfo
+from dlth_bench.datasets.catalog import ClassCatalog, ClassInfo, read_table
 from dlth_bench.datasets.download import HubFiles
 from dlth_bench.datasets.entry import DatasetEntry, PublishedSize
 
@@ -62,8 +61,7 @@ def _ancestors(wnid: str, parents: Mapping[str, str]) -> list[str]:
 
 
 def _rows(file_name: str) -> list[dict[str, str]]:
-    table = resources.files("dlth_bench.datasets.imagenet").joinpath(file_name)
-    return list(csv.DictReader(table.read_text(encoding="utf-8").splitlines()))
+    return read_table(Path(__file__).with_name(file_name))
 
 
 @dataclass(frozen=True)

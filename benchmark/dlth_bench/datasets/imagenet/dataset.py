@@ -17,7 +17,7 @@ from dlth_bench.datasets.imagenet.sources import ImageFolder, ParquetImages
 from dlth_bench.datasets.packed.cache import PackedCache, PackedImages
 from dlth_bench.datasets.packed.shard import ClassListing, ImageSource, Resolution
 from dlth_bench.util.errors import InputError
-from dlth_bench.util.text import printable
+from dlth_bench.util.text import listed
 
 STORED_SHARE = 256 / 224
 """Shorter side of the stored images to the side of what methods see, unless the protocol says otherwise."""
@@ -92,9 +92,9 @@ class ImageNet:
         at_hand = set(self.source.class_ids(split))
         missing = [class_id for class_id in class_ids if class_id not in at_hand]
         if missing:
-            shown = ", ".join(missing[:5]) + (", ..." if len(missing) > 5 else "")
+            shown = listed(missing, 5)
             message = f"lacks {len(missing)} of the {len(class_ids)} classes to be read from {split}: {shown}"
-            raise InputError(message, source=printable(self.source.place))
+            raise InputError(message, source=self.source.place)
 
 
 def read_imagenet(entry: DatasetEntry, folder: Path | None) -> ImageNet:
@@ -113,9 +113,8 @@ def source_in(folder: Path, cache: Path) -> ImageSource:
     Raises:
         InputError: no such folder, or it holds neither form.
     """
-    place = printable(str(folder))
     if not folder.is_dir():
-        raise InputError("is a file, not a folder" if folder.exists() else "no such folder", source=place)
+        raise InputError("is a file, not a folder" if folder.exists() else "no such folder", source=folder)
     if (folder / "train").is_dir() or (folder / "val").is_dir():
         return ImageFolder(folder, imagenet_catalog(), cache / "listings")
     if any(True for place in (folder, folder / "data") for _ in place.glob("*.parquet")):
@@ -123,4 +122,4 @@ def source_in(folder: Path, cache: Path) -> ImageSource:
     message = (
         "holds neither train/n01440764/*.JPEG and val/n01440764/*.JPEG nor train-*.parquet and validation-*.parquet"
     )
-    raise InputError(message, source=place)
+    raise InputError(message, source=folder)

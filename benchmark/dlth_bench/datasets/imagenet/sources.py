@@ -9,28 +9,25 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-import json
 import os
 import re
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pydantic import Field, ValidationError
 
 from dlth_bench.datasets.catalog import ClassCatalog, Split
 from dlth_bench.datasets.packed.shard import ClassListing, EncodedImage, Wanted
+from dlth_bench.datasets.parquet import label_names, opened
 from dlth_bench.util.errors import InputError
 from dlth_bench.util.files import write_atomically
+from dlth_bench.util.kept import kept
 from dlth_bench.util.model import Frozen
-from dlth_bench.util.text import printable, quoted
-
-if TYPE_CHECKING:
-    from pyarrow.parquet import ParquetFile
-
+from dlth_bench.util.text import quoted
 
 SUFFIXES = (".jpeg", ".jpg", ".png")
 
@@ -62,7 +59,6 @@ class ImageFolder:
         self.catalog = catalog
         key = hashlib.sha256(os.fsencode(self.folder)).hexdigest()[:12]
         self.listings = None if listings is None else listings / key
-        self._known: dict[tuple[Split, str], tuple[tuple[str, ...], tuple[int, ...]]] = {}
         for split in ("train", "val"):
             self.class_ids(split)
 
@@ -85,18 +81,11 @@ class ImageFolder:
                 state.update("".join(lines).encode(errors="surrogateescape"))
         return state.hexdigest()
 
+    @kept
     def class_ids(self, split: Split) -> tuple[str, ...]:
-        return self._class_folders[split]
-
-    @cached_property
-    def _class_folders(self) -> dict[Split, tuple[str, ...]]:
-        return {"train": self._classes_in("train"), "val": self._classes_in("val")}
-
-    def _classes_in(self, split: Split) -> tuple[str, ...]:
         root = self.folder / split
-        place = printable(str(root))
         if not root.is_dir():
-            raise InputError("no such folder; expected train/n01440764/*.JPEG and val/n01440764/*.JPEG", source=place)
+            raise InputError("no such folder; expected train/n01440764/*.JPEG and val/n01440764/*.JPEG", source=root)
         with os.scandir(root) as found:
             names = sorted(entry.name for entry in found if entry.is_dir() and not entry.name.startswith("."))
         known = set(self.catalog.ids)
@@ -105,17 +94,17 @@ class ImageFolder:
             raise InputError(
                 f"{len(strange)} of {len(names)} folders are none of the {len(known)} classes of ImageNet-1K, "
                 f"such as {quoted(strange[0])}; expected {self.catalog.id_hint}",
-                source=place,
+                source=root,
             )
         if not names:
-            raise InputError("holds no class folder such as n01440764", source=place)
+            raise InputError("holds no class folder such as n01440764", source=root)
         return tuple(names)
 
     def listing(self, split: Split, class_id: str) -> ClassListing:
         files, sizes = self._files(split, class_id)
         names = tuple(Path(file).stem for file in files)
         if not names:
-            raise InputError("holds no image", source=printable(str(self.folder / split / class_id)))
+            raise InputError("holds no image", source=self.folder / split / class_id)
         return ClassListing(names, sizes)
 
     def encoded(self, split: Split, wanted: Wanted) -> Iterator[EncodedImage]:
@@ -127,28 +116,23 @@ class ImageFolder:
                     path = self.folder / split / class_id / file
                     yield EncodedImage(class_id, path.stem, lambda path=path: _read(path))  # type: ignore[misc]
 
+    @kept
     def _files(self, split: Split, class_id: str) -> tuple[tuple[str, ...], tuple[int, ...]]:
         """Names and sizes of a class's image files, sorted by name without suffix."""
-        if (split, class_id) not in self._known:
-            self._known[split, class_id] = self._listed(split, class_id)
-        return self._known[split, class_id]
-
-    def _listed(self, split: Split, class_id: str) -> tuple[tuple[str, ...], tuple[int, ...]]:
         folder = self.folder / split / class_id
-        place = printable(str(folder))
         try:
             changed = folder.stat().st_mtime_ns
             kept = None if self.listings is None else self.listings / split / f"{class_id}.json"
             stored = None if kept is None else _stored(kept)
             if stored is None or stored.changed != changed:
                 stored = StoredListing(changed=changed, **_scanned(folder))
-                _check_names(stored.files, place)
+                _check_names(stored.files, folder)
                 if kept is not None and time.time_ns() - changed > SETTLED_SECONDS * 1e9:
                     write_atomically(kept, stored.model_dump_json().encode())
         except FileNotFoundError:
-            raise InputError(f"the class {class_id} has no folder here", source=printable(str(folder.parent))) from None
+            raise InputError(f"the class {class_id} has no folder here", source=folder.parent) from None
         except OSError as error:
-            raise InputError(f"cannot be read: {error.strerror or 'input/output error'}", source=place) from None
+            raise InputError(f"cannot be read: {error.strerror or 'input/output error'}", source=folder) from None
         return stored.files, stored.sizes
 
 
@@ -161,16 +145,15 @@ def _scanned(folder: Path) -> dict[str, Sequence[str] | Sequence[int]]:
     return {"files": tuple(ordered), "sizes": tuple(files[file] for file in ordered)}
 
 
-def _check_names(files: Sequence[str], place: str) -> None:
+def _check_names(files: Sequence[str], folder: Path) -> None:
     stems = [Path(file).stem for file in files]
     for one, other in itertools.pairwise(stems):
         if one == other:
-            raise InputError(f"two images are called {quoted(one)}", source=place)
+            raise InputError(f"two images are called {quoted(one)}", source=folder)
     strange = next((stem for stem in stems if not stem.isprintable() or " " in stem), None)
     if strange is not None:
-        raise InputError(
-            f"{quoted(strange)} is no name of an image: it has white space or control characters", source=place
-        )
+        message = f"{quoted(strange)} is no name of an image: it has white space or control characters"
+        raise InputError(message, source=folder)
 
 
 def _stored(path: Path) -> StoredListing | None:
@@ -184,9 +167,7 @@ def _read(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise InputError(
-            f"cannot be read: {error.strerror or 'input/output error'}", source=printable(str(path))
-        ) from None
+        raise InputError(f"cannot be read: {error.strerror or 'input/output error'}", source=path) from None
 
 
 PREFIXES: dict[Split, str] = {"train": "train", "val": "validation"}
@@ -221,7 +202,8 @@ class ParquetImages:
         digest.
         """
         state = hashlib.sha256(b"parquet\n")
-        for split, rows in self._splits.items():
+        for split in PREFIXES:
+            rows = self._rows(split)
             state.update(f"{split} {rows.image_bytes}\n".encode())
             for class_id in sorted(rows.by_class):
                 lines = [f"{split}/{class_id}/{name}\n" for name in sorted(rows.by_class[class_id])]
@@ -229,17 +211,17 @@ class ParquetImages:
         return state.hexdigest()
 
     def class_ids(self, split: Split) -> tuple[str, ...]:
-        return tuple(sorted(self._splits[split].by_class))
+        return tuple(sorted(self._rows(split).by_class))
 
     def listing(self, split: Split, class_id: str) -> ClassListing:
-        names = self._splits[split].by_class.get(class_id)
+        names = self._rows(split).by_class.get(class_id)
         if not names:
             message = f"the {PREFIXES[split]} files hold no image of class {class_id}"
-            raise InputError(message, source=printable(self.place))
+            raise InputError(message, source=self.folder)
         return ClassListing(tuple(sorted(names)), None)
 
     def encoded(self, split: Split, wanted: Wanted) -> Iterator[EncodedImage]:
-        rows = self._splits[split]
+        rows = self._rows(split)
         places = sorted(
             (*rows.by_class[class_id][name], class_id, name) for class_id in wanted for name in wanted[class_id]
         )
@@ -249,10 +231,7 @@ class ParquetImages:
         for number, chosen in by_file.items():
             yield from _images(rows.files[number], chosen)
 
-    @cached_property
-    def _splits(self) -> dict[Split, Rows]:
-        return {"train": self._rows("train"), "val": self._rows("val")}
-
+    @kept
     def _rows(self, split: Split) -> Rows:
         files = split_files(self.folder, split)
         by_class: dict[str, dict[str, tuple[int, int]]] = {}
@@ -264,7 +243,7 @@ class ParquetImages:
                 class_id = _class_of(label, name, self.catalog, path, row)
                 stem = f"{split}-{first + row:08d}" if name is None else _stem(name, class_id)
                 if by_class.setdefault(class_id, {}).setdefault(stem, (number, row)) != (number, row):
-                    raise InputError(f"row {row}: two images are called {quoted(stem)}", source=printable(str(path)))
+                    raise InputError(f"row {row}: two images are called {quoted(stem)}", source=path)
             first += len(labels)
         return Rows(files, by_class, size)
 
@@ -278,24 +257,27 @@ def split_files(folder: Path, split: Split) -> tuple[Path, ...]:
     prefix = PREFIXES[split]
     files = sorted(path for place in (folder, folder / "data") for path in place.glob(f"{prefix}*.parquet"))
     if not files:
-        raise InputError(f"no {prefix}-*.parquet here or in data", source=printable(str(folder)))
+        raise InputError(f"no {prefix}-*.parquet here or in data", source=folder)
     numbered = re.fullmatch(r".*-of-(\d{1,6})", files[0].stem)
     if numbered and len(files) != int(numbered[1]):
         message = f"{len(files)} of {int(numbered[1])} {prefix} files are here"
-        raise InputError(message, source=printable(str(files[0].parent)))
+        raise InputError(message, source=files[0].parent)
     return tuple(files)
 
 
 def _listed(path: Path, catalog: ClassCatalog) -> tuple[list[Any], list[Any], int]:
     """Labels and names of a file's rows, and the size of its encoded images."""
-    with _opened(path) as file:
-        _check_label_names(path, file, catalog)
+    with opened(path) as file:
+        classes = label_names(file, "label")
+        if classes is not None and len(classes) != len(catalog):
+            message = f"its labels are of {len(classes)} classes; ImageNet-1K has {len(catalog)}"
+            raise InputError(message, source=path)
         paths = [file.metadata.schema.column(index).path for index in range(file.metadata.num_columns)]
         if not {"label", "image.bytes"} <= set(paths):
             message = "needs the columns label and image with bytes in it, as ILSVRC/imagenet-1k has them"
-            raise InputError(message, source=printable(str(path)))
+            raise InputError(message, source=path)
         wanted = [name for name in ("label", "image.path") if name in paths]
-        columns = _table(path, partial(file.read, columns=wanted)).to_pydict()
+        columns = file.read(columns=wanted).to_pydict()
         metadata, images = file.metadata, paths.index("image.bytes")
         groups = range(metadata.num_row_groups)
         size = sum(metadata.row_group(group).column(images).total_uncompressed_size for group in groups)
@@ -306,13 +288,13 @@ def _listed(path: Path, catalog: ClassCatalog) -> tuple[list[Any], list[Any], in
 
 def _images(path: Path, chosen: dict[int, tuple[str, str]]) -> Iterator[EncodedImage]:
     """The images of some rows of a file; a row group at a time is in memory."""
-    with _opened(path) as file:
+    with opened(path) as file:
         first = 0
         for group in range(file.metadata.num_row_groups):
             count = file.metadata.row_group(group).num_rows
             rows = [row for row in range(first, first + count) if row in chosen]
             if rows:
-                table = _table(path, partial(file.read_row_group, group, columns=["image.bytes"]))
+                table = file.read_row_group(group, columns=["image.bytes"])
                 images = table.column("image").combine_chunks().field("bytes")
                 for row in rows:
                     encoded = images[row - first].as_py() or b""
@@ -320,45 +302,13 @@ def _images(path: Path, chosen: dict[int, tuple[str, str]]) -> Iterator[EncodedI
             first += count
 
 
-def _opened(path: Path) -> ParquetFile:
-    try:
-        from pyarrow.parquet import ParquetFile
-    except ImportError:
-        raise InputError("reading Parquet needs pyarrow: pip install 'dlth-bench[datasets]'") from None
-    return _table(path, lambda: ParquetFile(path))
-
-
-def _table(path: Path, read: Any) -> Any:
-    """What ``read()`` returns, with pyarrow's errors made the user's."""
-    import pyarrow
-
-    try:
-        return read()
-    except (pyarrow.ArrowException, OSError) as error:
-        reason = printable(str(error).strip().partition("\n")[0])
-        raise InputError(f"not a readable Parquet file: {reason}", source=printable(str(path))) from None
-
-
-def _check_label_names(path: Path, file: ParquetFile, catalog: ClassCatalog) -> None:
-    """Refuse files whose metadata, which `datasets` writes, name another number of classes."""
-    metadata = (file.schema_arrow.metadata or {}).get(b"huggingface")
-    try:
-        names = json.loads(metadata)["info"]["features"]["label"].get("names") if metadata else None
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return  # another writer's metadata say nothing
-    if isinstance(names, list) and len(names) != len(catalog):
-        message = f"its labels are of {len(names)} classes; ImageNet-1K has {len(catalog)}"
-        raise InputError(message, source=printable(str(path)))
-
-
 def _class_of(label: Any, name: Any, catalog: ClassCatalog, path: Path, row: int) -> str:
-    source = printable(str(path))
     if not isinstance(label, int) or not 0 <= label < len(catalog):
-        raise InputError(f"row {row}: the label {quoted(str(label))} is not 0 to {len(catalog) - 1}", source=source)
+        raise InputError(f"row {row}: the label {quoted(str(label))} is not 0 to {len(catalog) - 1}", source=path)
     class_id = catalog.ids[label]
     named = re.search(r"n\d{8}(?=\.\w+$)", name or "") or re.match(r"n\d{8}(?=_)", PurePosixPath(name or "").name)
     if named and named[0] != class_id:
-        raise InputError(f"row {row}: label {label} is {class_id}, but the image is {quoted(name)}", source=source)
+        raise InputError(f"row {row}: label {label} is {class_id}, but the image is {quoted(name)}", source=path)
     return class_id
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import hashlib
 import os
@@ -34,7 +33,7 @@ from dlth_bench.datasets.packed.shard import (
     decode,
 )
 from dlth_bench.util.errors import InputError
-from dlth_bench.util.text import printable
+from dlth_bench.util.text import listed, printable
 
 BATCH = 256
 """Images decoded before they are written; two batches, at most a gigabyte at any sensible side, are in memory."""
@@ -82,7 +81,7 @@ class PackedCache:
             raise _cannot_write(error, self.folder) from None
         chosen = {class_id: {name: found[class_id][name] for name in names} for class_id, names in wanted.items()}
         broken = [
-            entry.model_copy(update={"name": f"{class_id}/{entry.name}"})
+            _told(class_id, entry)
             for class_id, entries in chosen.items()
             for entry in entries.values()
             if entry.unreadable
@@ -128,12 +127,12 @@ class PackedCache:
     def _fill(
         self, split: Split, shards: dict[str, Shard], todo: dict[str, set[str]], total: int, report: PackReport
     ) -> None:
-        done, unreadable = total - _count(todo), list[ShardEntry]()
+        done, unreadable = total - _count(todo), list[str]()
         for batch in self._decoded(split, todo):
             for class_id, images in batch.items():
                 shards[class_id].add(images)
                 done += len(images)
-                unreadable += [_unreadable_entry(class_id, image) for image in images if image.pixels is None]
+                unreadable += [_told(class_id, image) for image in images if image.pixels is None]
             _check_unreadable(unreadable, total, split)
             report(done, total)
 
@@ -141,7 +140,8 @@ class PackedCache:
         """The wanted images in batches by class; one batch is decoded while the one before it is used."""
         images = self.source.encoded(split, wanted)
         ahead: deque[list[tuple[str, Future[Decoded]]]] = deque()
-        with ThreadPoolExecutor(_threads()) as pool, _quiet_decoding():
+        # PIL warns of corrupt metadata, which many of ImageNet's files have, and of large images.
+        with ThreadPoolExecutor(_threads()) as pool, warnings.catch_warnings(action="ignore"):
             try:
                 while True:
                     batch = list(islice(images, BATCH))
@@ -176,18 +176,15 @@ def _by_class(decoded: list[tuple[str, Future[Decoded]]]) -> dict[str, list[Deco
     return images
 
 
-def _unreadable_entry(class_id: str, image: Decoded) -> ShardEntry:
-    return ShardEntry(name=f"{class_id}/{image.name}", encoded_size=image.encoded_size, unreadable=image.unreadable)
+def _told(class_id: str, image: Decoded | ShardEntry) -> str:
+    return printable(f"{class_id}/{image.name} ({image.unreadable})", 100)
 
 
-def _check_unreadable(entries: list[ShardEntry], total: int, split: Split) -> None:
+def _check_unreadable(images: list[str], total: int, split: Split) -> None:
     """Raise InputError when these undecodable images are too many of ``total``."""
-    if len(entries) > MOST_UNREADABLE * total:
-        shown = ", ".join(printable(f"{entry.name} ({entry.unreadable})", 100) for entry in entries[:3])
-        raise InputError(
-            f"{len(entries)} of {total} {split} images cannot be decoded, more than {MOST_UNREADABLE:.0%}: {shown}"
-            + (", ..." if len(entries) > 3 else "")
-        )
+    if len(images) > MOST_UNREADABLE * total:
+        share, shown = f"more than {MOST_UNREADABLE:.0%}", listed(images, 3)
+        raise InputError(f"{len(images)} of {total} {split} images cannot be decoded, {share}: {shown}")
 
 
 def _check_space(folder: Path, images: int, resolution: Resolution) -> None:
@@ -197,7 +194,7 @@ def _check_space(folder: Path, images: int, resolution: Resolution) -> None:
         raise InputError(
             f"packing {images:,} images takes about {needed / 1e9:.1f} GB, but only {free / 1e9:.1f} GB are free here; "
             f"name another folder in {CACHE_VARIABLE}",
-            source=printable(str(folder)),
+            source=folder,
         )
 
 
@@ -206,7 +203,7 @@ def _cannot_write(error: OSError, folder: Path) -> InputError:
     full = error.errno in {errno.ENOSPC, errno.EDQUOT}
     hint = "the same command goes on from there when there is space" if full else "another folder can be named"
     message = f"images cannot be packed here: {reason}; {hint} ({CACHE_VARIABLE})"
-    return InputError(message, source=printable(str(folder)))
+    return InputError(message, source=folder)
 
 
 def _count(wanted: Wanted) -> int:
@@ -215,14 +212,6 @@ def _count(wanted: Wanted) -> int:
 
 def _threads() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-@contextlib.contextmanager
-def _quiet_decoding() -> Iterator[None]:
-    """PIL warns of corrupt metadata, which many of ImageNet's files have, and of large images."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
 
 
 @dataclass(frozen=True)
