@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torchvision.models import resnet18
 
-from dlth_bench.protocols.recipe import ResNetSpec
+from dlth_bench.protocols.recipe import MLPSpec, ResNetSpec
 from dlth_bench.training.networks import build_backbone
 
 RESNET18 = ResNetSpec(
@@ -60,3 +60,19 @@ def test_blocks_start_as_identities_or_not(zeros: bool, weight: float) -> None:
     last = [p for name, p in network.named_parameters() if name.endswith("conv2_kxk.bn.weight")]
     assert len(last) == 8
     assert all(bool((parameter == weight).all()) for parameter in last)
+
+
+def test_a_perceptron_sees_the_averaged_image() -> None:
+    """Hidden layers of the widths asked for, on the means of patches; dropout in training alone."""
+    torch.manual_seed(0)
+    network = build_backbone(MLPSpec(kind="mlp", widths=(8, 5), input_size=2, dropout=0.5), 4, 1)
+    linear = [layer for layer in network.modules() if isinstance(layer, nn.Linear)]
+    assert [(layer.in_features, layer.out_features) for layer in linear] == [(4, 8), (8, 5)]
+    assert network.num_features == 5
+    image = torch.arange(16.0).view(1, 1, 4, 4)
+    pooled = torch.tensor([[2.5, 4.5, 10.5, 12.5]])
+    network.eval()
+    expected = linear[1](linear[0](pooled).relu()).relu()
+    assert torch.allclose(network(image), expected)
+    network.train()
+    assert not torch.allclose(network(image.expand(64, 1, 4, 4)), expected.expand(64, 5))

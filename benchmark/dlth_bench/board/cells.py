@@ -75,6 +75,12 @@ def rows_by_cell(rows: Iterable[Row]) -> dict[Cell, list[Row]]:
     return {cell: found[cell] for cell in sorted(found)}
 
 
+def told_apart(rows: Sequence[Row]) -> bool:
+    """Whether any row of a cell beats another one beyond seed noise."""
+    ranks = [row.rank for row in rows if row.rank is not None]
+    return any((rank.first, rank.last) != (1, len(ranks)) for rank in ranks)
+
+
 @dataclass(frozen=True)
 class CellScore:
     """What random subsets reach in a cell: how far a user can trust any subset of that cost.
@@ -83,7 +89,7 @@ class CellScore:
         cost: their operations, as a share of the full data's; None where a cost is not known.
         count: random subsets with a rank.
         spearman: the mean of their ρs.
-        low: lower end of the 95 % interval of that mean (Student's t over subsets); nan with one subset.
+        low: lower end of the 95 % interval of that mean (Student's t over subsets); None with one subset.
         high: its upper end.
         worst: the lowest ρs of one of them.
         ceiling: noise ceiling of ρs; None where it is not known.
@@ -94,8 +100,8 @@ class CellScore:
     cost: float | None
     count: int
     spearman: float
-    low: float
-    high: float
+    low: float | None
+    high: float | None
     worst: float
     ceiling: float | None
     regret: float | None
@@ -112,9 +118,8 @@ def _cell_score(cell: Cell, rows: Sequence[Row]) -> CellScore | None:
     values = [card.spearman.value for card in cards if card.spearman.value is not None]
     if not values:
         return None
-    half = math.nan
-    if len(values) > 1:
-        half = float(stdtrit(len(values) - 1, 0.975)) * stdev(values) / math.sqrt(len(values))
+    mean, count = fmean(values), len(values)
+    half = float(stdtrit(count - 1, 0.975)) * stdev(values) / math.sqrt(count) if count > 1 else None
     costs = [card.cost for card in cards if card.cost is not None]
     full = [cost.full for cost in costs if cost.full is not None]
     shares = (
@@ -123,14 +128,13 @@ def _cell_score(cell: Cell, rows: Sequence[Row]) -> CellScore | None:
         else None
     )
     regrets = [card.decision.regret for card in cards if card.decision is not None]
-    mean = fmean(values)
     return CellScore(
         cell=cell,
         cost=shares,
-        count=len(values),
+        count=count,
         spearman=mean,
-        low=mean - half,
-        high=min(1.0, mean + half),
+        low=None if half is None else mean - half,
+        high=None if half is None else min(1.0, mean + half),
         worst=min(values),
         ceiling=cards[0].spearman.ceiling,
         regret=fmean(regrets) if regrets else None,
@@ -152,7 +156,7 @@ TRUSTED = 0.9
 
 def cheapest_safe(scores: Sequence[CellScore]) -> CellScore | None:
     """The cheapest cell whose random subsets have a mean ρs that is above `TRUSTED` at 95 % confidence."""
-    return next((score for score in scores if score.low > TRUSTED), None)
+    return next((score for score in scores if score.low is not None and score.low > TRUSTED), None)
 
 
 def verdict(scores: Sequence[CellScore]) -> str:

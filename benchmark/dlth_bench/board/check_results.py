@@ -8,8 +8,9 @@ from pathlib import Path
 
 from dlth_bench.board.submission import Finding
 from dlth_bench.datasets.catalog import MOST_UNREADABLE
-from dlth_bench.datasets.registry import published_size, validation_counts
-from dlth_bench.protocols.protocol import Protocol
+from dlth_bench.datasets.registry import class_catalog, published_size, validation_counts
+from dlth_bench.protocols.protocol import Config, Protocol
+from dlth_bench.protocols.recipe import MLPSpec
 from dlth_bench.protocols.tickets import PruningSpec
 from dlth_bench.runs.plan import grid_runs
 from dlth_bench.runs.run import Result, Run, TicketFacts, contradictions
@@ -109,13 +110,22 @@ def _implausible_cost(result: Result, run: Run, protocol: Protocol) -> Iterator[
         yield "cost.images", f"saw {cost.images} images in training, the run takes {takes}", ""
     whole = None if protocol.reference is None else protocol.reference.configs[run.config.name].cost
     if whole is not None and whole.images and whole.flops and cost.images:
-        expected = whole.flops / whole.images * cost.images
+        fewer = len(class_catalog(run.data.dataset)) - len(run.class_ids)
+        expected = (whole.flops / whole.images - fewer * _head_flops(run.config)) * cost.images
         if abs(cost.flops / expected - 1) > _FLOPS_TOLERANCE:
             problem = f"took {cost.flops:.3g} FLOPs for {cost.images} images"
             yield "cost.flops", problem, f"at the reference's rate it is {expected:.3g}"
     if cost.device_seconds * _MAX_FLOPS_A_SECOND < cost.flops or not cost.device_seconds:
         problem = f"took {cost.device_seconds:.3g} device seconds for {cost.flops:.3g} FLOPs"
         yield "cost.device_seconds", problem, "no device is as fast as that"
+
+
+def _head_flops(config: Config) -> float:
+    """Operations an image and class of a linear head where it is a large part of the network: in a perceptron.
+
+    A product forward and two backward, of a multiplication and an addition each.
+    """
+    return 6.0 * config.backbone.widths[-1] if isinstance(config.backbone, MLPSpec) else 0.0
 
 
 def _images_seen(result: Result, run: Run) -> tuple[int, int] | None:

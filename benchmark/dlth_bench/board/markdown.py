@@ -8,7 +8,7 @@ from statistics import fmean
 from tabulate import tabulate
 
 from dlth_bench.board.board import Reported, reported_markdown
-from dlth_bench.board.cells import by_cell, frontier, has_cells, rows_by_cell, verdict
+from dlth_bench.board.cells import by_cell, frontier, has_cells, rows_by_cell, told_apart, verdict
 from dlth_bench.board.columns import BOARD_COLUMNS, CELL_COLUMNS, Column
 from dlth_bench.board.rank import (
     Rank,
@@ -56,6 +56,8 @@ have no rank."""
 _FRONTIER = """\
 What random subsets of each size and length of training reach, the cheapest first. Cost is in floating-point operations
 of all runs, as a share of the full data's. Brackets: 95 % interval of the mean over subsets (Student's t)."""
+
+_TIED = "Seed noise tells no two of these apart; their order is that of chance as much as of merit."
 
 _SAMPLE_SUBSETS = """\
 A size such as 246 (1152 samples) is that of a subset of training samples: every config was trained on these alone and
@@ -139,7 +141,9 @@ def _cells(rows: Sequence[Row]) -> list[str]:
     table = tabulate(body, titles, tablefmt="pipe", colalign=["left", *["right"] * 6], disable_numparse=True)
     parts = ["### How small and how short is safe", _FRONTIER, table, f"**{verdict(scores)}**"]
     for cell, some in rows_by_cell(rows).items():
-        parts += [f"### {cell.title}", _table(some, CELL_COLUMNS)]
+        apart = told_apart(some)
+        columns = [column for column in CELL_COLUMNS if apart or column.key not in {"rank", "group"}]
+        parts += [f"### {cell.title}", "" if apart or len(some) < 2 else _TIED, _table(some, columns)]
     return parts
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -58,7 +57,7 @@ def _line(axes: Axes, scores: list[CellScore], index: int) -> None:
     axes.plot(costs, [score.spearman for score in scores], markersize=6, zorder=4, label=label, **style)
     safe = cheapest_safe(scores)
     for cost, score in zip(costs, scores, strict=True):
-        if not math.isnan(score.low):
+        if score.low is not None and score.high is not None:
             axes.plot([cost, cost], [score.low, score.high], color=style["color"], linewidth=2, zorder=3)
         axes.plot([cost], [score.worst], marker="_", color=style["color"], markersize=8, linestyle="none", zorder=3)
         axes.annotate(
