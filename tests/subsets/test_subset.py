@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from dlth_bench.datasets.catalog import ClassCatalog, ClassInfo
-from dlth_bench.subsets.subset import Subset, check_size, load_subset, parse_subset
+from dlth_bench.subsets.subset import SizeRange, Subset, check_size, load_subset, parse_subset
 from dlth_bench.util.errors import InputError
 
 
@@ -237,10 +237,10 @@ def test_size_outside_the_rule(ids: str, limits: tuple[int, int], words: str) ->
     """A subset of the wrong size says how many it has and how many are taken."""
     subset = parse_subset("\n".join(ids), GLYPHS)
     with pytest.raises(InputError) as caught:
-        check_size(subset, *limits, source="mine.txt")
+        check_size(subset, SizeRange(minimum=limits[0], maximum=limits[1]), source="mine.txt")
     assert str(caught.value) == words
 
 
 def test_size_limits_are_inclusive() -> None:
     """Both ends of the rule are allowed."""
-    check_size(parse_subset("A\nB\n", GLYPHS), 2, 2)
+    check_size(parse_subset("A\nB\n", GLYPHS), SizeRange(minimum=2, maximum=2))

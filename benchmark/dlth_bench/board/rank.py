@@ -221,8 +221,12 @@ _THIS_ONE = ""
 """How the ranking calls a scorecard that is no submission yet; no submission can have this name."""
 
 
-def standing(scorecard: Scorecard, submissions_root: Path) -> str:
-    """Where a scorecard would stand among the submissions of its protocol, in a few lines of plain text."""
+def standing(scorecard: Scorecard, submissions_root: Path, *, same_size: bool = False) -> str:
+    """Where a scorecard would stand among the submissions of its protocol, in a few lines of plain text.
+
+    Args:
+        same_size: only those of its size and length of training are rivals.
+    """
     if not rankable(scorecard):
         return "No standing: the scorecard is incomplete, and only complete ones are ranked."
     try:
@@ -236,6 +240,7 @@ def standing(scorecard: Scorecard, submissions_root: Path) -> str:
         and stored.metadata.subset_digest != scorecard.subset_digest
         and rankable(stored.scorecard)
         and stored.status != "disputed"
+        and (not same_size or _size(stored.scorecard) == _size(scorecard))
     ]
     others = {stored.metadata.name: stored.scorecard for stored in competing}
     if not others:

@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from dlth_bench.bench import Training, as_subset, check_seeds
+from dlth_bench.board.cells import has_cells
 from dlth_bench.board.rank import standing
 from dlth_bench.cli.shared import options
 from dlth_bench.cli.shared.estimates import assumptions, can_estimate, estimates, show_estimates
@@ -154,7 +155,7 @@ def show_score(plan: Plan, name: str, store: Store, submissions: Path, *, as_jso
         return
     console = Console()
     show_scorecard(scorecard, name, console)
-    for line in standing(scorecard, submissions).splitlines():
+    for line in standing(scorecard, submissions, same_size=has_cells(plan.protocol)).splitlines():
         console.print(Text(printable(line, 1000)), soft_wrap=True)
 
 

@@ -95,6 +95,9 @@ class Config(Frozen):
     notes: tuple[str, ...] = Field((), description="What differs from the paper and the original code.")
     factors: dict[Slug, Slug] = Field(default_factory=dict, description="Of a sweep: the level of each factor.")
 
+    def __hash__(self) -> int:
+        return hash((self.name, self.train))  # of parts that have one, which a mapping has not
+
     @property
     def recipe_digest(self) -> str:
         """Names what is trained: everything but the name, title, notes and names of levels."""
