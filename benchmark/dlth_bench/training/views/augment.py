@@ -20,7 +20,7 @@ from dlth_bench.protocols.recipe import AugmentSpec, EvalViewSpec
 from dlth_bench.training.random import uniform
 from dlth_bench.training.samples import Images, RaggedImages
 from dlth_bench.training.views.colour import Jitter, erased, jittered, luma
-from dlth_bench.training.views.crop import TRIES, antialiased, central_boxes, random_boxes, resampled
+from dlth_bench.training.views.crop import TRIES, central_boxes, cubic, random_boxes, resampled
 from dlth_bench.training.views.policies import ViewPolicy
 from dlth_bench.util.errors import InputError
 
@@ -166,8 +166,16 @@ class Augment:
         return draws[2] * (self.image_size - height), draws[3] * (self.image_size - width), height, width
 
     def _resampling(self, start: Tensor, extent: Tensor) -> Tensor:
-        """Antialiased weights (batch, size, image_size) from pixels of an interval to ``size`` pixels."""
-        weights = antialiased(start, extent, self.size, self.image_size, self.spec.interpolation)
+        """Antialiased weights (batch, size, image_size) from pixels of an interval to ``size`` pixels.
+
+        A negative extent runs backwards: a flip.
+        """
+        step = (extent / self.size)[:, None, None]
+        target = torch.arange(self.size, device=start.device) + 0.5
+        centre = start[:, None, None] + target[None, :, None] * step
+        source = torch.arange(self.image_size, device=start.device) + 0.5
+        distance = (centre - source).mul_(1 / step.abs().clamp(min=1)).abs_()
+        weights = cubic(distance) if self.spec.interpolation == "bicubic" else torch.rsub(distance, 1).clamp_(min=0)
         return weights.div_(weights.sum(-1, keepdim=True))
 
     def _blurred(self, rows: Tensor, cols: Tensor, chance: Tensor, sigma: Tensor) -> tuple[Tensor, Tensor]:

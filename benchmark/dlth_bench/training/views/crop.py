@@ -154,22 +154,13 @@ def _weights(
         start, extent: of the box on this axis, in the window.
         pixels: how many of the window's pixels on this axis are the image's.
     """
-    weights = antialiased(start, extent, size, side, interpolation)
-    weights = weights.mul_(torch.arange(side, device=start.device) < pixels[:, None, None])
-    return weights.div_(weights.sum(-1, keepdim=True))
-
-
-def antialiased(start: Tensor, extent: Tensor, size: int, pixels: int, interpolation: Interpolation) -> Tensor:
-    """Weights (images, size, pixels) from the pixels of an axis to ``size`` of an interval, yet to be normalised.
-
-    A negative extent runs backwards: a flip.
-    """
     step = (extent / size)[:, None, None]
-    target = torch.arange(size, device=start.device) + 0.5
-    centre = start[:, None, None] + target[None, :, None] * step
-    source = torch.arange(pixels, device=start.device) + 0.5
-    distance = (centre - source).mul_(1 / step.abs().clamp(min=1)).abs_()
-    return cubic(distance) if interpolation == "bicubic" else torch.rsub(distance, 1).clamp_(min=0)
+    centre = start[:, None, None] + (torch.arange(size, device=start.device) + 0.5)[None, :, None] * step
+    source = torch.arange(side, device=start.device)
+    distance = (centre - (source + 0.5)).mul_(1 / step.clamp(min=1)).abs_()
+    weights = cubic(distance) if interpolation == "bicubic" else distance.neg_().add_(1).clamp_(min=0)
+    weights = weights.mul_(source < pixels[:, None, None])
+    return weights.div_(weights.sum(-1, keepdim=True))
 
 
 def cubic(distance: Tensor) -> Tensor:
