@@ -93,6 +93,12 @@ def test_the_board_has_a_table_a_cell() -> None:
     assert "1–4" not in text
 
 
+def test_rows_without_a_rank_are_not_called_tied() -> None:
+    """Of runs that underfit nothing is known but that they do; the sentence is about rows with a rank."""
+    broken = [replace(one, scorecard=one.scorecard.model_copy(update={"complete": False})) for one in SUBMISSIONS[:3]]
+    assert "Seed noise tells no two" not in _section(broken)
+
+
 def test_the_site_has_the_answer_first_and_a_table_a_cell() -> None:
     protocol = sized_protocol()
     pages = site_pages([Board(protocol, board_rows(SUBMISSIONS, protocol))])

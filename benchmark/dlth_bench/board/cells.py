@@ -75,10 +75,10 @@ def rows_by_cell(rows: Iterable[Row]) -> dict[Cell, list[Row]]:
     return {cell: found[cell] for cell in sorted(found)}
 
 
-def told_apart(rows: Sequence[Row]) -> bool:
-    """Whether any row of a cell beats another one beyond seed noise."""
+def all_tied(rows: Sequence[Row]) -> bool:
+    """Whether all rows of a cell, two or more, have a rank and none beats another one beyond seed noise."""
     ranks = [row.rank for row in rows if row.rank is not None]
-    return any((rank.first, rank.last) != (1, len(ranks)) for rank in ranks)
+    return len(rows) == len(ranks) > 1 and all((rank.first, rank.last) == (1, len(ranks)) for rank in ranks)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from statistics import fmean
 from tabulate import tabulate
 
 from dlth_bench.board.board import Reported, reported_markdown
-from dlth_bench.board.cells import by_cell, frontier, has_cells, rows_by_cell, told_apart, verdict
+from dlth_bench.board.cells import all_tied, by_cell, frontier, has_cells, rows_by_cell, verdict
 from dlth_bench.board.columns import BOARD_COLUMNS, CELL_COLUMNS, Column
 from dlth_bench.board.rank import (
     Rank,
@@ -141,9 +141,9 @@ def _cells(rows: Sequence[Row]) -> list[str]:
     table = tabulate(body, titles, tablefmt="pipe", colalign=["left", *["right"] * 6], disable_numparse=True)
     parts = ["### How small and how short is safe", _FRONTIER, table, f"**{verdict(scores)}**"]
     for cell, some in rows_by_cell(rows).items():
-        apart = told_apart(some)
-        columns = [column for column in CELL_COLUMNS if apart or column.key not in {"rank", "group"}]
-        parts += [f"### {cell.title}", "" if apart or len(some) < 2 else _TIED, _table(some, columns)]
+        tied = all_tied(some)
+        columns = [column for column in CELL_COLUMNS if not tied or column.key not in {"rank", "group"}]
+        parts += [f"### {cell.title}", _TIED if tied else "", _table(some, columns)]
     return parts
 
 
