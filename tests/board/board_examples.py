@@ -7,7 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from dlth_bench.board.board import Board, Reported
 from dlth_bench.board.figures.drawing import Material
+from dlth_bench.board.markdown import board_markdown, board_rows
 from dlth_bench.board.row import Row
 from dlth_bench.board.submission import Submission
 from dlth_bench.board.submission_folder import StoredSubmission, read_submission, write_submission
@@ -187,3 +189,14 @@ def material_with(scorecards: Mapping[str, Scorecard], protocol: Protocol | None
         for name, card in scorecards.items()
     ]
     return Material(protocol or tiny_protocol(), rows)
+
+
+def markdown_of(
+    submissions: Sequence[StoredSubmission],
+    protocols: Sequence[Protocol],
+    reported: Mapping[str, Sequence[Reported]] | None = None,
+) -> str:
+    """``leaderboard.md`` of submissions under these protocols."""
+    unverified = reported or {}
+    boards = [Board(each, board_rows(submissions, each), unverified.get(each.key, ())) for each in protocols]
+    return board_markdown(boards)

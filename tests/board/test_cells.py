@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
-from board_examples import card_with, stored_with, tiny_protocol
+from board_examples import card_with, markdown_of, stored_with, tiny_protocol
 
 from dlth_bench.board.board import Board
 from dlth_bench.board.cells import Cell, cheapest_safe, frontier, rows_by_cell, verdict
-from dlth_bench.board.markdown import board_markdown, board_rows
+from dlth_bench.board.markdown import board_rows
 from dlth_bench.board.site.build import site_pages
 from dlth_bench.board.submission_folder import StoredSubmission
 from dlth_bench.protocols.protocol import Cost, Protocol
@@ -81,7 +81,7 @@ def test_safe_is_what_lies_above_at_95_percent() -> None:
 
 
 def _section(found: Sequence[StoredSubmission]) -> str:
-    return board_markdown(found, [sized_protocol()])
+    return markdown_of(found, [sized_protocol()])
 
 
 def test_the_board_has_a_table_a_cell() -> None:

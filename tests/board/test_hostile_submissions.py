@@ -9,14 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from board_examples import SUBSET, metadata_of, submit, tiny_protocol
+from board_examples import SUBSET, markdown_of, metadata_of, submit, tiny_protocol
 from hostile_folders import MUTATIONS, TEXTS, mutate
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from dlth_bench.board.check import Checked, check_folder, submission_folders, with_duplicates
-from dlth_bench.board.markdown import board_markdown
 from dlth_bench.board.submission_folder import write_verification
 from dlth_bench.board.verification import claim_digest
 from dlth_bench.board.verify import draw_cells, noise_of, verification_of
@@ -66,7 +65,7 @@ def inspected(mutations: list[tuple[str, str, Any, Any]], root: Path) -> Checked
         assert str(finding.file).startswith(str(folder))
     if checked.valid:
         assert checked.stored is not None
-        board = board_markdown([checked.stored], [tiny_protocol()])
+        board = markdown_of([checked.stored], [tiny_protocol()])
         assert "<script" not in board
         assert "](javascript" not in board
     assert sorted(str(path) for path in root.rglob("*")) == before

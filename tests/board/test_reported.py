@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from board_examples import FULL, tiny_protocol
+from board_examples import FULL, markdown_of, tiny_protocol
 
 from dlth_bench.board.board import MARK, reported_rows
-from dlth_bench.board.markdown import board_markdown
 from dlth_bench.paper.tables import PaperTable, PrintedRow, TableConfig
 
 CONFIGS = tuple(TableConfig(title=name, short=name) for name in FULL)
@@ -43,12 +42,12 @@ def test_packaged_table_reaches_the_board_of_its_protocol() -> None:
 def test_board_marks_them_and_gives_no_rank() -> None:
     """They stand below the submissions under a heading that says what they are; foreign text is escaped."""
     protocol = tiny_protocol()
-    board = board_markdown([], [protocol], {protocol.key: reported_rows(protocol, [TABLE])})
+    board = markdown_of([], [protocol], {protocol.key: reported_rows(protocol, [TABLE])})
     assert f"**{MARK.capitalize()}.**" in board
     assert board.index("No submissions yet.") < board.index(MARK.capitalize()) < board.index("Full data (")
     assert "best&#124;&#60;b&#62;" in board
     assert "ρs needs tied accuracies" in board
-    assert board_markdown([], [protocol]).count("reported") == 0
+    assert markdown_of([], [protocol]).count("reported") == 0
 
 
 def test_document_has_the_boards_keys() -> None:

@@ -7,10 +7,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from board_examples import FULL, card_with, results_of, stored_with, submit, tiny_protocol
+from board_examples import FULL, card_with, markdown_of, results_of, stored_with, submit, tiny_protocol
 
 from dlth_bench.board.check import check_submission
-from dlth_bench.board.markdown import board_markdown
 from dlth_bench.board.submission_folder import read_submission, write_submission
 from dlth_bench.datasets.registry import sample_catalog
 from dlth_bench.protocols.protocol import Protocol
@@ -117,11 +116,11 @@ def test_board_shows_both_units(protocol: Protocol, tmp_path: Path) -> None:
     classes = submit(tmp_path, "classes", protocol=protocol)
     worse = results_of(protocol, SAMPLES, {**FULL, "alpha": (0.1, 0.11)})
     samples = submit(tmp_path, "samples", protocol=protocol, subset=SAMPLES, results=worse)
-    board = board_markdown([classes, samples], [protocol])
+    board = markdown_of([classes, samples], [protocol])
     rows = {line.split("|")[3].strip(): line.split("|")[5].strip() for line in board.splitlines() if "| RS" in line}
     assert rows == {"classes": "3", "samples": "3 (9 samples)"}
     assert "is that of a subset of training samples" in board
-    assert "training samples" not in board_markdown([classes], [protocol])
+    assert "training samples" not in markdown_of([classes], [protocol])
 
 
 def test_spread_of_random_subsets_is_of_one_size_and_unit() -> None:
@@ -132,7 +131,7 @@ def test_spread_of_random_subsets_is_of_one_size_and_unit() -> None:
         stored_with("c", card_with(0.6), policy="RS", classes=40, samples=40),
         stored_with("d", card_with(0.8), policy="RS", classes=40, samples=80),
     ]
-    board = board_markdown(stored, [tiny_protocol()])
+    board = markdown_of(stored, [tiny_protocol()])
     assert "of 40 classes, n = 1: ρs has mean .200 " in board
     assert "of 40 samples, n = 2: ρs has mean .500 and runs from .400 to .600" in board
     assert "of 80 samples, n = 1: ρs has mean .800 " in board

@@ -5,10 +5,10 @@ from __future__ import annotations
 import html
 from pathlib import Path
 
-from board_examples import COST, OTHER_SUBSET, card_with, results_of, stored_with, submit, tiny_protocol
+from board_examples import COST, OTHER_SUBSET, card_with, markdown_of, results_of, stored_with, submit, tiny_protocol
 
 from dlth_bench.board.columns import BOARD_COLUMNS
-from dlth_bench.board.markdown import board_markdown, board_rows
+from dlth_bench.board.markdown import board_rows
 from dlth_bench.board.row import Row, flags
 from dlth_bench.protocols.protocol import Cost
 from dlth_bench.scoring.scorecard import CorrelationScore, CostScore, DecisionScore
@@ -34,7 +34,7 @@ def test_row_holds_the_scorecards_numbers() -> None:
                        device_seconds_saved=0.875),
     )  # fmt: skip
     card = card.model_copy(update={"spearman": card.spearman.model_copy(update={"p_value": 0.0002})})
-    board = board_markdown([stored_with("mine", card, policy="PD-Bottom")], [tiny_protocol()])
+    board = markdown_of([stored_with("mine", card, policy="PD-Bottom")], [tiny_protocol()])
     expected = [
         "1",
         "1",
@@ -54,7 +54,7 @@ def test_row_holds_the_scorecards_numbers() -> None:
 
 def test_what_is_unknown_is_a_dash() -> None:
     """A number that does not exist is not invented."""
-    cells = _line(board_markdown([stored_with("mine", card_with(None))], [tiny_protocol()]), "mine")
+    cells = _line(markdown_of([stored_with("mine", card_with(None))], [tiny_protocol()]), "mine")
     assert cells[:2] == ["–", "–"]
     assert cells[5] == "– –"
     assert cells[8:13] == ["–"] * 5
@@ -63,13 +63,13 @@ def test_what_is_unknown_is_a_dash() -> None:
 def test_same_submissions_give_the_same_bytes(tmp_path: Path) -> None:
     """The file changes only when a submission does, whatever order they are read in."""
     stored = [submit(tmp_path, name) for name in ("a", "b", "c")]
-    assert board_markdown(stored, [tiny_protocol()]) == board_markdown(stored[::-1], [tiny_protocol()])
+    assert markdown_of(stored, [tiny_protocol()]) == markdown_of(stored[::-1], [tiny_protocol()])
 
 
 def test_hostile_text_stays_text() -> None:
     """No pipe, bracket, backtick or tag of a submitter's reaches the page as markup, and the table keeps its shape."""
     text = HOSTILE[:60]
-    board = board_markdown([stored_with("mine", card_with(0.5), policy=text)], [tiny_protocol()])
+    board = markdown_of([stored_with("mine", card_with(0.5), policy=text)], [tiny_protocol()])
     cells = _line(board, "mine")
     assert len(cells) == len(BOARD_COLUMNS)
     assert "<script" not in board
@@ -84,9 +84,9 @@ def test_escaped_text_reads_as_it_was() -> None:
 
 def test_link_only_where_there_is_a_url() -> None:
     """A submission's page is linked from its name."""
-    with_url = board_markdown([stored_with("mine", card_with(0.5), url="https://x.org/a_b*c")], [tiny_protocol()])
+    with_url = markdown_of([stored_with("mine", card_with(0.5), url="https://x.org/a_b*c")], [tiny_protocol()])
     assert _line(with_url, "mine")[2] == "[mine](<https://x.org/a_b*c>)"
-    assert _line(board_markdown([stored_with("mine", card_with(0.5))], [tiny_protocol()]), "mine")[2] == "mine"
+    assert _line(markdown_of([stored_with("mine", card_with(0.5))], [tiny_protocol()]), "mine")[2] == "mine"
 
 
 def test_only_its_own_protocols_submissions() -> None:
@@ -94,12 +94,12 @@ def test_only_its_own_protocols_submissions() -> None:
     other = tiny_protocol({"alpha": (0.9, 0.8), "beta": (0.1, 0.2), "gamma": (0.3, 0.4)}, name="other")
     stored = stored_with("mine", card_with(0.5))
     assert [len(board_rows([stored], protocol)) for protocol in (tiny_protocol(), other)] == [1, 0]
-    assert "No submissions yet." in board_markdown([stored], [other])
+    assert "No submissions yet." in markdown_of([stored], [other])
 
 
 def test_reference_table_has_every_config() -> None:
     """The full data's accuracies are there with their spread, also before the first submission."""
-    board = board_markdown([], [tiny_protocol()])
+    board = markdown_of([], [tiny_protocol()])
     assert _line(board, "Alpha net") == ["Alpha net", "80.5 ± 0.7"]
     assert _line(board, "Delta net") == ["Delta net", "20.5 ± 0.7"]
 
@@ -108,7 +108,7 @@ def test_noise_ceiling_is_stated() -> None:
     """Above the table stands what correlation the full data's own noise allows."""
     score = CorrelationScore(value=0.5, ceiling=0.964)
     card = card_with(0.5).model_copy(update={"spearman": score, "pearson": score})
-    assert "Noise ceiling: ρs .964, ρp .964" in board_markdown([stored_with("mine", card)], [tiny_protocol()])
+    assert "Noise ceiling: ρs .964, ρp .964" in markdown_of([stored_with("mine", card)], [tiny_protocol()])
 
 
 def test_spread_of_random_subsets() -> None:
@@ -119,7 +119,7 @@ def test_spread_of_random_subsets() -> None:
         stored_with("c", card_with(0.9), policy="PD-Bottom"),
         stored_with("d", card_with(-0.9, complete=False), policy="RS"),
     ]
-    board = board_markdown(stored, [tiny_protocol()])
+    board = markdown_of(stored, [tiny_protocol()])
     assert (
         "Random subsets (policy RS) of 3 classes, n = 2: ρs has mean .400 and runs from .200 to .600; "
         "ρp has mean .300 and runs from .100 to .500." in board

@@ -7,11 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from board_examples import results_of, submit, tiny_protocol
+from board_examples import markdown_of, results_of, submit, tiny_protocol
 
 from dlth_bench.board.check import content_findings
 from dlth_bench.board.columns import BOARD_COLUMNS
-from dlth_bench.board.markdown import board_markdown, board_rows
+from dlth_bench.board.markdown import board_rows
 from dlth_bench.board.row import flags
 from dlth_bench.board.submission_folder import StoredSubmission, read_submission, write_verification
 from dlth_bench.board.verification import Commitment, Verification, commitment_of, draw
@@ -96,7 +96,7 @@ def test_status_is_on_the_board(
     assert stored.verification is not None
     if status != "self-reported":
         assert column.show(row) == f"{status} (Ada [L.], {stored.verification.date}, 2 cells)"
-    assert status in board_markdown([stored], [tiny_protocol()])
+    assert status in markdown_of([stored], [tiny_protocol()])
     small, large = stored.verification.caught
     # Two of eight cells hit one of four configs in 13 of 28 draws.
     assert small.everywhere < 0.1

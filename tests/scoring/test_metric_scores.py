@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from board_examples import SUBSET, results_of, submit
+from board_examples import SUBSET, markdown_of, results_of, submit
 from rich.console import Console
 from scipy import stats
 from test_metric import EVENTS, FULL_EVENTS, events_protocol
 
 from dlth_bench.board.board import Board
-from dlth_bench.board.markdown import board_markdown, board_rows
+from dlth_bench.board.markdown import board_rows
 from dlth_bench.board.site.build import site_pages
 from dlth_bench.cli.shared.scorecard import show_scorecard
 from dlth_bench.protocols.measurements import Measured, MeasuredValue
@@ -76,7 +76,7 @@ def test_every_view_names_the_metric(tmp_path: Path) -> None:
     assert "Ranked by forgetting events, events a sample, lower is better." in text
     assert "Regret 1.5 events" in text
     rows = board_rows([stored], protocol)
-    board = board_markdown([stored], [protocol])
+    board = markdown_of([stored], [protocol])
     assert "Full data forgetting events" in board
     assert "lower is better" in board
     assert "1.6" in board

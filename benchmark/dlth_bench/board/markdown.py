@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from statistics import fmean
 
 from tabulate import tabulate
 
-from dlth_bench.board.board import Reported, reported_markdown
+from dlth_bench.board.board import Board, Reported, reported_markdown
 from dlth_bench.board.cells import all_tied, by_cell, frontier, has_cells, rows_by_cell, verdict
 from dlth_bench.board.columns import BOARD_COLUMNS, CELL_COLUMNS, Column
 from dlth_bench.board.rank import (
@@ -64,23 +64,9 @@ A size such as 246 (1152 samples) is that of a subset of training samples: every
 evaluated on all validation samples of their classes."""
 
 
-def board_markdown(
-    submissions: Sequence[StoredSubmission],
-    protocols: Sequence[Protocol],
-    reported: Mapping[str, Sequence[Reported]] | None = None,
-) -> str:
-    """The whole of ``leaderboard.md``: a section for each protocol.
-
-    Args:
-        submissions: of any protocols; those of a protocol that is not given are left out.
-        protocols: in the order of the sections.
-        reported: rows that are reported and not verified, by the key of their protocol.
-    """
-    unverified = reported or {}
-    sections = [
-        _section(protocol, board_rows(submissions, protocol), unverified.get(protocol.key, ()))
-        for protocol in protocols
-    ]
+def board_markdown(boards: Sequence[Board]) -> str:
+    """The whole of ``leaderboard.md``: a section for each board, in their order."""
+    sections = [_section(board.protocol, board.rows, board.reported) for board in boards]
     return "\n\n".join([_INTRODUCTION, *sections]) + "\n"
 
 

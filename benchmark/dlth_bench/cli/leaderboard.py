@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from dlth_bench.board.board import MARK, Board, Reported, reported_rows
+from dlth_bench.board.cells import has_cells, rows_by_cell
 from dlth_bench.board.check import check_submission
 from dlth_bench.board.columns import BOARD_COLUMNS
 from dlth_bench.board.data_files import record_files, records
@@ -71,8 +72,7 @@ def leaderboard(
         _rescore(submissions)
     found = _checked(submissions)
     boards = _boards(found)
-    reported = {board.protocol.key: board.reported for board in boards}
-    markdown = board_markdown(found, [board.protocol for board in boards], reported)
+    markdown = board_markdown(boards)
     _write_for_programs_and_browsers(boards, data, site)
     write_atomically(output, markdown.encode())
     if as_json:
@@ -95,10 +95,17 @@ def _tell(submissions: int, written: list[Path]) -> None:
 def _show(boards: list[Board]) -> None:
     console = Console()
     for board in boards:
-        if board.rows:
-            console.print(_table(board.protocol.key, board.rows, console.width))
+        for title, rows in _tables(board):
+            console.print(_table(title, rows, console.width))
         if board.reported:
             console.print(_reported_table(board.protocol.key, board.reported))
+
+
+def _tables(board: Board) -> list[tuple[str, Sequence[Row]]]:
+    """Title and rows of a board's tables: one, or one a cell."""
+    if has_cells(board.protocol):
+        return [(f"{board.protocol.key}, {cell.title}", rows) for cell, rows in rows_by_cell(board.rows).items()]
+    return [(board.protocol.key, board.rows)] if board.rows else []
 
 
 def _boards(submissions: list[StoredSubmission]) -> list[Board]:
@@ -149,17 +156,17 @@ def _read(root: Path) -> tuple[list[StoredSubmission], dict[str, Protocol]]:
 def _documents(boards: list[Board]) -> list[dict[str, object]]:
     return [
         {"protocol": board.protocol.key, "subset_digest": row.submission.metadata.subset_digest}
-        | {"samples": row.submission.metadata.samples}
+        | {"samples": row.submission.metadata.samples, "exponent": row.submission.metadata.exponent}
         | {column.key: column.value(row) for column in BOARD_COLUMNS}
         for board in boards
         for row in board.rows
     ]
 
 
-def _table(key: str, rows: Sequence[Row], width: int) -> Table:
+def _table(title: str, rows: Sequence[Row], width: int) -> Table:
     """The board's table, or its main columns where the terminal has no room for all."""
     shown = [column for column in BOARD_COLUMNS if column.narrow or width >= _WIDE]
-    table = Table(title=Text(key), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(title=Text(title), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     for column in shown:
         table.add_column(
             Text(column.title),
