@@ -99,6 +99,33 @@ def test_board_in_the_readme_is_the_board() -> None:
         assert saved == f"{row['Images saved %']} %"
 
 
+def test_answer_of_the_tuning_grid_is_the_boards() -> None:
+    """The means, costs and ranges that the front page prints are those of the frontier and its cell."""
+    board = (_ROOT / "leaderboard.md").read_text(encoding="utf-8")
+    section = board[board.index("\n## glyphs-tuning@1:") :].split("\n## ")[1]
+    readme = " ".join((_ROOT / "README.md").read_text(encoding="utf-8").split())
+    told = {}
+    for size in ("24", "60"):
+        row = next(_cells(line) for line in section.splitlines() if line.startswith(f"| {size} classes, equal epochs"))
+        assert f"{row[3]} at {float(row[1]):.0f} %" in readme.replace("of the cost", "")
+        told[size] = row
+    cell = section[section.index("\n### 24 classes, equal epochs") :].split("\n### ")[1]
+    rows = [_cells(line) for line in cell.splitlines() if line.startswith("| ")][1:]
+    values = {
+        kind: [row[2].split()[0] for row in rows if (row[1] == "rs") == (kind == "rs")] for kind in ("rs", "other")
+    }
+    assert (len(values["rs"]), len(values["other"])) == (20, 10) == (int(told["24"][2]), 10)
+    informed, random = (f"{min(values[kind])} to {max(values[kind])}" for kind in ("other", "rs"))
+    assert f"Ten lists by informed policies lie at {informed}, within the twenty random ones' {random}." in readme
+    assert f"the full data again, {_ceiling_of(section)} (the ceiling)" in readme
+
+
+def _ceiling_of(section: str) -> str:
+    found = re.search(r"Noise ceiling: ρs ([.\d]+)", section)
+    assert found is not None
+    return found[1]
+
+
 def _cells(line: str) -> list[str]:
     return [cell.strip() for cell in line.strip().strip("|").split("|")]
 

@@ -6,7 +6,6 @@ is wrong is an exception; a run that broke down is a result with a status and a 
 
 from __future__ import annotations
 
-import datetime
 import re
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -33,21 +32,19 @@ from dlth_bench.engines.slurm import SlurmEngine
 from dlth_bench.protocols.protocol import Protocol, Reference
 from dlth_bench.protocols.protocol_file import DEFAULT_PROTOCOL, find_protocol
 from dlth_bench.runs.plan import Plan, PlannedRun, check_subset, full_data, make_plan, subset_for
-from dlth_bench.runs.run import Result, Run, Tuning
+from dlth_bench.runs.run import Run, Tuning
 from dlth_bench.runs.score import (
     make_reference,
     pilot_runs,
-    read_accuracy_table,
     score_results,
     score_stored,
-    seeds_in,
+    score_table,
     stored_results,
     wanted,
 )
 from dlth_bench.runs.store import DEFAULT_STORE, ENCODER_FILE, Store
-from dlth_bench.scoring.pilot import Pilot, judge_pilot
+from dlth_bench.scoring.pilot import Pilot, check_pilot, judge_pilot
 from dlth_bench.scoring.power import FIRST_SEEDS
-from dlth_bench.scoring.score import make_scorecard
 from dlth_bench.scoring.scorecard import Scorecard
 from dlth_bench.selection.select import select
 from dlth_bench.subsets.subset import Subset, parse_subset
@@ -334,8 +331,7 @@ def run(
         protocol: its name, ``name@version``, the path of a ``.yaml`` file, or a `Protocol`.
         exponent: of the training's length, one of the protocol's ``exponents``.
         store: folder of the store of runs.
-        seeds: only these of the protocol's seeds; None: all.
-        configs: only these configs, by name; None: all.
+        seeds, configs: only these of the protocol's, configs by name; None: all.
         engine: ``local``, ``slurm`` or ``ray``; ``engine_options``: its options, each ``key=value``.
         workers: runs trained at once; None: one on each GPU, else one a core.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
@@ -355,11 +351,9 @@ def run(
     with data_at(spec.data.dataset, None if data_dir is None else Path(data_dir)):
         chosen, name = as_subset(subset, spec)
         training = Training(Store(Path(store)), place, keep_weights, name=name, on_event=on_event)
-        plan = make_plan(
-            spec, chosen, training.store, exponent=exponent, seeds=check_seeds(seeds, spec), configs=configs
-        )
-        train = training.race if racing else training.train
-        train(plan)
+        only = check_seeds(seeds, spec)
+        plan = make_plan(spec, chosen, training.store, exponent=exponent, seeds=only, configs=configs)
+        training.race(plan) if racing else training.train(plan)
     return score_stored(spec, chosen, training.store, exponent)
 
 
@@ -417,20 +411,6 @@ def score(
     return score_results(spec, chosen, results, exponent)
 
 
-def score_table(path: str | Path, protocol: Protocol) -> dict[str, Scorecard]:
-    """The scorecards of a CSV table of accuracies, by subset; a table without such a column goes by the file's name.
-
-    Raises:
-        InputError: with file and line, when something in the table is wrong.
-        NotScorable: there is too little for a score.
-    """
-    tables = read_accuracy_table(Path(path), protocol)
-    return {
-        name or Path(path).stem: make_scorecard(protocol, cells, seeds=seeds_in([cells]))
-        for name, cells in tables.items()
-    }
-
-
 def reference(
     protocol: str | Path | Protocol = DEFAULT_PROTOCOL,
     *,
@@ -452,7 +432,7 @@ def reference(
     training = Training(Store(Path(store)), place, keep_weights, "reference", "all classes", on_event)
     with data_at(spec.data.dataset, None if data_dir is None else Path(data_dir)):
         training.train(make_plan(spec, full_data(spec), training.store))
-    return stored_reference(spec, stored_results(spec, full_data(spec), training.store))
+    return make_reference(spec, stored_results(spec, full_data(spec), training.store))
 
 
 def pilot(
@@ -474,30 +454,24 @@ def pilot(
         least_spearman: the mean ρs that is wanted of the subsets of a size.
 
     Raises:
-        InputError: a size that the protocol does not take; a run broke down; see `run`.
+        InputError: the protocol has one seed, or does not take a size; a wish that nothing can be said of; a run broke
+            down; see `run`.
     """
-    spec, rule = as_protocol(protocol), as_protocol(protocol).subset
-    training = Training(Store(Path(store)), Place(device=device, workers=workers), on_event=on_event)
+    spec, wanted_spearman = as_protocol(protocol), least_spearman or {}
+    rule, training = spec.subset, Training(Store(Path(store)), Place(device=device, workers=workers), on_event=on_event)
+    chosen = tuple(sizes) or rule.sizes or tuple(sorted({rule.minimum, rule.maximum}))
+    check_pilot(spec, chosen, wanted_spearman)
     drawn = [
         (f"rs-{seed} of {size}", select("rs", dataset=spec.data.dataset, size=size, seed=seed))
-        for size in (sizes or rule.sizes or sorted({rule.minimum, rule.maximum}))
+        for size in chosen
         for seed in range(subsets)
     ]
     for _, subset in drawn:
-        check_subset(subset, spec)
+        check_subset(subset, spec, source="--sizes")
     found = []
     for name, subset in [("full data", full_data(spec)), *drawn]:
         plan = make_plan(spec, subset, training.store)
         if replace(training, name=name).train(plan):
             raise InputError(f"{spec.key} on {name}: some runs broke down, so there is nothing to judge", source=store)
         found.append(pilot_runs(spec, name, len(subset), stored_results(spec, subset, training.store)))
-    return judge_pilot(spec, found[0], found[1:], least_spearman or {})
-
-
-def stored_reference(protocol: Protocol, results: Sequence[Result]) -> Reference:
-    """The reference, of today, that results on all classes amount to.
-
-    Raises:
-        InputError: a config has too few finished seeds.
-    """
-    return make_reference(protocol, results, datetime.datetime.now(tz=datetime.UTC).date())
+    return judge_pilot(spec, found[0], found[1:], wanted_spearman)

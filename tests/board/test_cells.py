@@ -9,9 +9,11 @@ import pytest
 from board_examples import card_with, markdown_of, stored_with, tiny_protocol
 
 from dlth_bench.board.board import Board
-from dlth_bench.board.cells import Cell, cheapest_safe, frontier, rows_by_cell, verdict
+from dlth_bench.board.cells import cheapest_safe, frontier, rows_by_cell, verdict
 from dlth_bench.board.markdown import board_rows
 from dlth_bench.board.site.build import site_pages
+from dlth_bench.board.site.submission_page import reproduce_command
+from dlth_bench.board.submission import Cell
 from dlth_bench.board.submission_folder import StoredSubmission
 from dlth_bench.protocols.protocol import Cost, Protocol
 from dlth_bench.scoring.scorecard import CostScore
@@ -55,6 +57,12 @@ def test_a_subset_competes_with_those_of_its_size_and_length() -> None:
     names = [[row.metadata.name for row in some] for some in cells.values()]
     assert names == [["chosen", "small-1", "small-2", "small-0"], ["long-2", "long-1", "long-0"], ["lone"]]
     assert [str(some[0].rank) for some in cells.values()] == ["1–4", "1–3", "1"]
+
+
+def test_a_page_tells_how_to_train_it_again() -> None:
+    """At the length at which it was trained."""
+    assert reproduce_command(SUBMISSIONS[3]).endswith("/long-0/subset.txt --exponent 1")
+    assert "--exponent" not in reproduce_command(SUBMISSIONS[0])
 
 
 def test_the_frontier_is_of_random_subsets() -> None:

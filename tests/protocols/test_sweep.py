@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from pathlib import Path
 
 import numpy as np
@@ -93,10 +94,39 @@ def test_a_half_of_five_factors_keeps_pairs_apart() -> None:
 
 
 @pytest.mark.parametrize(
+    ("second", "problem"),
+    [
+        (WIDTHS.replace("backbone.widths", "train.optimizer.lr"), "sets train.optimizer.lr, as the factor rate does"),
+        (
+            "{name: decay, field: train.optimizer, levels: {low: {momentum: 0.0}, high: {lr: 1.0}}}",
+            "sets train.optimizer.lr",
+        ),
+        (CROPS.replace("whole: {}", "whole: {crop_scale: [0.5, 1.0]}"), "has the same value twice"),
+        (WIDTHS.replace("width,", "rate,"), "two factors are called rate"),
+        ("{name: flip, field: method.augment.flip, levels: {no: 0.0, yes: 0.5}}", "False is not a name for a level"),
+    ],
+)
+def test_a_level_without_an_effect_is_refused(tmp_path: Path, second: str, problem: str) -> None:
+    """Of two factors that set one field the first would change nothing, and its effect would be noise."""
+    with pytest.raises(InputError, match=re.escape(problem)) as caught:
+        swept(tmp_path, [RATES, second])
+    lines = (tmp_path / "mine.yaml").read_text().splitlines()
+    assert caught.value.line is not None
+    assert second in lines[caught.value.line - 1] or "factors:" in lines[caught.value.line - 1]
+
+
+def test_factors_may_share_a_mapping(tmp_path: Path) -> None:
+    """Two factors of the augmentation, each with a field of its own."""
+    flips = "{name: flips, field: method.augment, levels: {plain: {}, flipped: {flip: 0.5}}}"
+    augment = swept(tmp_path, [CROPS, flips]).configs[-1].method.augment  # type: ignore[union-attr]
+    assert (augment.crop_scale, augment.flip) == ((0.5, 1.0), 0.5)
+
+
+@pytest.mark.parametrize(
     ("rest", "problem"),
     [
-        ("  fraction: 2^(2-1)\n", "fraction 2^(2-1): of 2 factors there are none"),
-        ("  rows: [[slow, wide]]\n", "crops has no level wide; it has whole, cropped"),
+        ("  fraction: 2^(2-1)\n", "'2^(2-1)' is no fraction of 2 factors; there are none"),
+        ("  rows: [[slow, wide]]\n", "crops has no level 'wide'; it has whole, cropped"),
         ("  rows: [[slow]]\n", "has 1 levels for 2 factors"),
         ("  levels: 3\n", "sweep.levels"),
     ],
@@ -105,6 +135,7 @@ def test_a_wrong_sweep_is_told(tmp_path: Path, rest: str, problem: str) -> None:
     with pytest.raises(InputError) as caught:
         swept(tmp_path, [RATES, CROPS], rest)
     assert problem in f"{caught.value}"
+    assert caught.value.line == len((tmp_path / "mine.yaml").read_text().splitlines())  # where ``rest`` stands
 
 
 def test_a_wrong_level_is_told_with_its_line(tmp_path: Path) -> None:

@@ -8,7 +8,8 @@ import pytest
 from dlth_bench.protocols.protocol import Protocol
 from dlth_bench.protocols.protocol_file import find_protocol
 from dlth_bench.scoring.correlation import FloatArray
-from dlth_bench.scoring.pilot import Pilot, PilotRuns, judge_pilot
+from dlth_bench.scoring.pilot import Pilot, PilotRuns, check_pilot, judge_pilot
+from dlth_bench.util.errors import InputError
 
 RATE, WIDTH = 0.06, 0.03
 
@@ -54,6 +55,24 @@ def test_a_grid_that_answers_passes(grid: Protocol) -> None:
 def test_noise_closes_ceiling_and_spread(grid: Protocol) -> None:
     loud = runs("full data", 246, means(grid), noise=0.2)
     assert {"noise ceiling of ρs", "spread over standard error"} <= {*closed(judged(grid, full=loud))}
+
+
+def test_a_grid_without_noise_or_without_spread_is_judged(grid: Protocol) -> None:
+    """Three equal seeds leave no noise to compare with; configs that are all alike have no ceiling."""
+    exact = judged(grid, runs("a", 24, means(grid), noise=0.0), full=runs("full data", 246, means(grid), noise=0.0))
+    assert exact.passed, closed(exact)
+    assert exact.sides[0].spread is None
+    flat = runs("full data", 246, np.full(16, 0.5), noise=0.0)
+    assert "noise ceiling of ρs" in closed(judged(grid, runs("a", 24, means(grid)), full=flat))
+
+
+def test_what_cannot_be_judged_is_refused_before_training(grid: Protocol) -> None:
+    with pytest.raises(InputError, match="has one seed"):
+        check_pilot(grid.model_copy(update={"seeds": (0,)}), (24,), {})
+    with pytest.raises(InputError, match="no subset of that size is drawn; there are 24"):
+        check_pilot(grid, (24,), {60: 0.9})
+    with pytest.raises(InputError, match="7 is no correlation"):
+        check_pilot(grid, (24,), {24: 7.0})
 
 
 def test_a_saturated_side_is_named(grid: Protocol) -> None:

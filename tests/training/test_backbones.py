@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import pytest
 import torch
+from pydantic import ValidationError
 from torch import nn
 from torchvision.models import resnet18
 
-from dlth_bench.protocols.recipe import MLPSpec, ResNetSpec
+from dlth_bench.protocols.recipe import CNNSpec, MLPSpec, ResNetSpec
 from dlth_bench.training.networks import build_backbone
+from dlth_bench.util.model import Frozen
 
 RESNET18 = ResNetSpec(
     kind="resnet",
@@ -60,6 +62,15 @@ def test_blocks_start_as_identities_or_not(zeros: bool, weight: float) -> None:
     last = [p for name, p in network.named_parameters() if name.endswith("conv2_kxk.bn.weight")]
     assert len(last) == 8
     assert all(bool((parameter == weight).all()) for parameter in last)
+
+
+@pytest.mark.parametrize("spec", [MLPSpec, ResNetSpec, CNNSpec])
+def test_a_layer_without_units_is_refused(spec: type[Frozen]) -> None:
+    kinds = {MLPSpec: {"kind": "mlp"}, ResNetSpec: {"kind": "resnet"}, CNNSpec: {"kind": "cnn", "family": "vgg"}}
+    blocks = {} if spec is MLPSpec else {"blocks": (1,)}
+    assert spec.model_validate(kinds[spec] | {"widths": (8,)} | blocks)
+    with pytest.raises(ValidationError):
+        spec.model_validate(kinds[spec] | {"widths": (0,)} | blocks)
 
 
 def test_a_perceptron_sees_the_averaged_image() -> None:

@@ -13,65 +13,17 @@ from statistics import fmean, stdev
 
 from scipy.special import stdtrit
 
-from dlth_bench.board.rank import is_random
 from dlth_bench.board.row import Row
-from dlth_bench.board.submission import Submission
-from dlth_bench.board.submission_folder import StoredSubmission
-from dlth_bench.protocols.protocol import Protocol
+from dlth_bench.board.submission import Cell
 from dlth_bench.scoring.score import total
-from dlth_bench.subsets.subset import SubsetUnit
 from dlth_bench.util.text import correlation, interval
-
-
-@dataclass(frozen=True, order=True)
-class Cell:
-    """Subsets of one size, trained at one length.
-
-    Attributes:
-        unit: what the size counts.
-        size: classes, or samples.
-        exponent: (N/n)^exponent times the full data's epochs.
-    """
-
-    unit: SubsetUnit
-    size: int
-    exponent: float
-
-    @property
-    def title(self) -> str:
-        """``24 classes, equal epochs``."""
-        counted = f"{self.size} {'classes' if self.unit == 'class' else 'samples'}"
-        return f"{counted}, {length_text(self.exponent)}"
-
-    @property
-    def key(self) -> str:
-        """``24-classes-0.5``, for the names of files and anchors."""
-        return f"{self.size}-{'classes' if self.unit == 'class' else 'samples'}-{self.exponent:g}"
-
-
-def length_text(exponent: float) -> str:
-    """The length of training in words."""
-    named = {0.0: "equal epochs", 1.0: "equal updates"}
-    return named.get(exponent, f"epochs × (N/n)^{exponent:g}")
-
-
-def has_cells(protocol: Protocol) -> bool:
-    """Whether a protocol's board is divided into cells."""
-    samples = protocol.subset.samples
-    return len(protocol.exponents) > 1 or bool(protocol.subset.sizes or (samples and samples.sizes))
-
-
-def cell_of(metadata: Submission) -> Cell:
-    """Where a submission competes."""
-    unit: SubsetUnit = "class" if metadata.samples is None else "sample"
-    return Cell(unit, metadata.samples or metadata.classes, metadata.exponent)
 
 
 def rows_by_cell(rows: Iterable[Row]) -> dict[Cell, list[Row]]:
     """The rows of each cell, in their order, classes before samples and small before large."""
     found: dict[Cell, list[Row]] = {}
     for row in rows:
-        found.setdefault(cell_of(row.submission.metadata), []).append(row)
+        found.setdefault(row.metadata.cell, []).append(row)
     return {cell: found[cell] for cell in sorted(found)}
 
 
@@ -114,7 +66,7 @@ def frontier(rows: Sequence[Row]) -> list[CellScore]:
 
 
 def _cell_score(cell: Cell, rows: Sequence[Row]) -> CellScore | None:
-    cards = [row.submission.scorecard for row in rows if row.rank and is_random(row.submission.metadata.policy)]
+    cards = [row.submission.scorecard for row in rows if row.rank and row.is_random]
     values = [card.spearman.value for card in cards if card.spearman.value is not None]
     if not values:
         return None
@@ -139,15 +91,6 @@ def _cell_score(cell: Cell, rows: Sequence[Row]) -> CellScore | None:
         ceiling=cards[0].spearman.ceiling,
         regret=fmean(regrets) if regrets else None,
     )
-
-
-def by_cell(submissions: Iterable[StoredSubmission], protocol: Protocol) -> list[list[StoredSubmission]]:
-    """The submissions that compete with each other; all of them where the board has no cells."""
-    found: dict[Cell | None, list[StoredSubmission]] = {}
-    divided = has_cells(protocol)
-    for stored in submissions:
-        found.setdefault(cell_of(stored.metadata) if divided else None, []).append(stored)
-    return [found[cell] for cell in (sorted(cell for cell in found if cell is not None) if divided else found)]
 
 
 TRUSTED = 0.9

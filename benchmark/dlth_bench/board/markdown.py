@@ -8,19 +8,19 @@ from statistics import fmean
 from tabulate import tabulate
 
 from dlth_bench.board.board import Board, Reported, reported_markdown
-from dlth_bench.board.cells import all_tied, by_cell, frontier, has_cells, rows_by_cell, verdict
+from dlth_bench.board.cells import all_tied, frontier, rows_by_cell, verdict
 from dlth_bench.board.columns import BOARD_COLUMNS, CELL_COLUMNS, Column
 from dlth_bench.board.rank import (
     Rank,
     is_random,
     random_peers,
-    ranked,
+    ranked_by_cell,
     same_cost,
     selection_cost,
     standing_among_random,
 )
 from dlth_bench.board.row import Row
-from dlth_bench.board.submission import Submission
+from dlth_bench.board.submission import Submission, has_cells
 from dlth_bench.board.submission_folder import StoredSubmission
 from dlth_bench.protocols.measurements import ACCURACY, amount, column_title, explained
 from dlth_bench.protocols.protocol import Protocol
@@ -74,9 +74,7 @@ def board_rows(submissions: Iterable[StoredSubmission], protocol: Protocol) -> l
     """The rows of a protocol's table from top to bottom."""
     own = {stored.metadata.name: stored for stored in submissions if stored.metadata.protocol_digest == protocol.digest}
     trusted = [stored for stored in own.values() if stored.status != "disputed"]
-    ranks: dict[str, Rank | None] = {}
-    for rivals in by_cell(trusted, protocol):
-        ranks |= ranked({stored.metadata.name: stored.scorecard for stored in rivals})
+    ranks = ranked_by_cell([(stored.metadata, stored.scorecard) for stored in trusted], protocol)
     random_cards = [stored.scorecard for stored in trusted if is_random(stored.metadata.policy)]
     ranks = {**ranks, **{name: None for name in sorted(own) if name not in ranks}}
     return [_row(protocol, own[name], rank, random_cards) for name, rank in ranks.items()]

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from dlth_bench.board.check import check_content
-from dlth_bench.board.submission import Submission
+from dlth_bench.board.submission import Cell, Submission, has_cells
 from dlth_bench.board.submission_folder import StoredSubmission, read_submissions, write_scorecard
 from dlth_bench.protocols.protocol import Cost, Protocol
 from dlth_bench.runs.score import score_results
@@ -70,6 +70,15 @@ def rankable(scorecard: Scorecard) -> bool:
 def ranked(scorecards: Mapping[str, Scorecard]) -> Mapping[str, Rank | None]:
     """The ranks of `ranking` alone."""
     return ranking(scorecards).ranks
+
+
+def ranked_by_cell(entries: Sequence[tuple[Submission, Scorecard]], protocol: Protocol) -> dict[str, Rank | None]:
+    """The ranks of `ranked`, among all entries of a protocol or, if its board has cells, within each of these."""
+    cells: dict[Cell | None, dict[str, Scorecard]] = {}
+    for metadata, scorecard in entries:
+        cells.setdefault(metadata.cell if has_cells(protocol) else None, {})[metadata.name] = scorecard
+    order: list[Cell | None] = [*sorted(cell for cell in cells if cell is not None)] or [None]
+    return {name: rank for cell in order for name, rank in ranked(cells.get(cell, {})).items()}
 
 
 def ranking(scorecards: Mapping[str, Scorecard]) -> Ranking:
@@ -309,8 +318,8 @@ def rescore(submissions: Sequence[StoredSubmission], protocols: Mapping[str, Pro
     found = []
     for key in dict.fromkeys(stored.metadata.protocol for stored in submissions):
         own = [(s, card) for s, card in zip(submissions, fresh, strict=True) if s.metadata.protocol == key]
-        before = ranked({stored.metadata.name: stored.scorecard for stored, _ in own})
-        now = ranked({stored.metadata.name: card for stored, card in own})
+        before = ranked_by_cell([(stored.metadata, stored.scorecard) for stored, _ in own], protocols[key])
+        now = ranked_by_cell([(stored.metadata, card) for stored, card in own], protocols[key])
         found += [Rescored(s, card, before[s.metadata.name], now[s.metadata.name]) for s, card in own]
     for one in found:
         if one.scorecard != one.submission.scorecard:

@@ -12,7 +12,8 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, field_validator
 
 from dlth_bench.datasets.dataset import Slug
-from dlth_bench.protocols.protocol import Cost
+from dlth_bench.protocols.protocol import Cost, Protocol
+from dlth_bench.subsets.subset import SubsetUnit
 from dlth_bench.util.errors import InputError
 from dlth_bench.util.model import Frozen
 from dlth_bench.util.text import printable
@@ -116,6 +117,44 @@ class MissingRun(Frozen):
     reason: Annotated[OneLine, Field(min_length=1, max_length=200, description="Why it is missing.")]
 
 
+@dataclass(frozen=True, order=True)
+class Cell:
+    """Subsets of one size, trained at one length.
+
+    Attributes:
+        unit: what the size counts.
+        size: classes, or samples.
+        exponent: (N/n)^exponent times the full data's epochs.
+    """
+
+    unit: SubsetUnit
+    size: int
+    exponent: float
+
+    @property
+    def length(self) -> str:
+        """The length of training in words."""
+        named = {0.0: "equal epochs", 1.0: "equal updates"}
+        return named.get(self.exponent, f"epochs × (N/n)^{self.exponent:g}")
+
+    @property
+    def title(self) -> str:
+        """``24 classes, equal epochs``."""
+        counted = f"{self.size} {'classes' if self.unit == 'class' else 'samples'}"
+        return f"{counted}, {self.length}"
+
+    @property
+    def key(self) -> str:
+        """``24-classes-0.5``, for the names of files and anchors."""
+        return f"{self.size}-{'classes' if self.unit == 'class' else 'samples'}-{self.exponent:g}"
+
+
+def has_cells(protocol: Protocol) -> bool:
+    """Whether a protocol's board is divided into cells."""
+    samples = protocol.subset.samples
+    return len(protocol.exponents) > 1 or bool(protocol.subset.sizes or (samples and samples.sizes))
+
+
 class Submission(Frozen):
     """The file ``submission.yaml`` of a submission; untrusted text, so every field is bounded."""
 
@@ -171,6 +210,12 @@ class Submission(Frozen):
         if cost and (cost.images >= 2**63 or cost.flops >= 1e30 or cost.device_seconds >= 1e12):
             raise ValueError("is more than can have been spent")
         return cost
+
+    @property
+    def cell(self) -> Cell:
+        """Where it competes, under a protocol with cells."""
+        unit: SubsetUnit = "class" if self.samples is None else "sample"
+        return Cell(unit, self.samples or self.classes, self.exponent)
 
     @property
     def protocol_name(self) -> str:

@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from dlth_bench.board.board import MARK, Board, Reported, reported_rows
-from dlth_bench.board.cells import has_cells, rows_by_cell
+from dlth_bench.board.cells import rows_by_cell
 from dlth_bench.board.check import check_submission
 from dlth_bench.board.columns import BOARD_COLUMNS
 from dlth_bench.board.data_files import record_files, records
@@ -22,6 +22,7 @@ from dlth_bench.board.markdown import board_markdown, board_rows
 from dlth_bench.board.rank import rescore
 from dlth_bench.board.row import Row
 from dlth_bench.board.site.build import check_site_folder, site_pages, write_site
+from dlth_bench.board.submission import has_cells
 from dlth_bench.board.submission_folder import StoredSubmission, read_submissions
 from dlth_bench.cli.shared import options
 from dlth_bench.cli.shared.hub import BoardOnHub

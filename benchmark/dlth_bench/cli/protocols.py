@@ -92,6 +92,9 @@ def show_protocol(
         console.print(Text(printable(protocol.description.strip(), 2000)))
     console.print(Text(f"digest {protocol.digest} ({state})"), soft_wrap=True)
     console.print(Text(f"takes subsets of {_sizes(protocol.subset)}"), soft_wrap=True)
+    if len(protocol.exponents) > 1:
+        listed = ", ".join(f"{exponent:g}" for exponent in protocol.exponents)
+        console.print(Text(f"lengths of training, --exponent: {listed}"), soft_wrap=True)
     console.print(Text(_data(protocol.data)), soft_wrap=True)
     console.print(Text(f"a subset replaces {REPLACED_TEXT[protocol.subset.replaces]}"), soft_wrap=True)
     if protocol.metric != ACCURACY:
@@ -254,6 +257,8 @@ def _summary(protocol: Protocol, lock: dict[str, str]) -> dict[str, object]:
         "seeds": list(protocol.seeds),
         "classes": [protocol.subset.minimum, protocol.subset.maximum],
         "samples": None if samples is None else [samples.minimum, samples.maximum],
+        "sizes": {"class": protocol.subset.sizes, "sample": () if samples is None else samples.sizes},
+        "exponents": protocol.exponents,
         "replaces": protocol.subset.replaces,
         "metric": protocol.metric.model_dump(mode="json"),
         "digest": protocol.digest,

@@ -9,13 +9,13 @@ import typer
 import yaml
 from rich.console import Console
 
-from dlth_bench.bench import Training, stored_reference
+from dlth_bench.bench import Training
 from dlth_bench.cli.shared import options
 from dlth_bench.cli.shared.train import PlaceOptions, train_plan
 from dlth_bench.protocols.protocol import Protocol
 from dlth_bench.protocols.protocol_file import DEFAULT_PROTOCOL, find_protocol
 from dlth_bench.runs.plan import full_data, make_plan
-from dlth_bench.runs.score import stored_results
+from dlth_bench.runs.score import make_reference, stored_results
 from dlth_bench.runs.store import DEFAULT_STORE, Store
 from dlth_bench.util.files import write_atomically
 
@@ -63,5 +63,5 @@ def show_reference(protocol: Protocol, store: Store, results: Path | None = None
     if results is not None:
         lines = "".join(result.model_dump_json(exclude_defaults=True) + "\n" for result in found)
         write_atomically(results, lines.encode())
-    document = {"reference": stored_reference(protocol, found).model_dump(mode="json", exclude_defaults=True)}
+    document = {"reference": make_reference(protocol, found).model_dump(mode="json", exclude_defaults=True)}
     typer.echo(yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=120), nl=False)

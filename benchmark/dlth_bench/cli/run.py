@@ -12,8 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from dlth_bench.bench import Training, as_subset, check_seeds
-from dlth_bench.board.cells import has_cells
 from dlth_bench.board.rank import standing
+from dlth_bench.board.submission import has_cells
 from dlth_bench.cli.shared import options
 from dlth_bench.cli.shared.estimates import assumptions, can_estimate, estimates, show_estimates
 from dlth_bench.cli.shared.scorecard import show_scorecard
@@ -120,18 +120,10 @@ def run(
         _smoke(spec, subset, names, where, as_json=as_json)
         return
     where.lead(context)
-    if subset is None:
-        raise InputError("--subset is missing: a file that lists classes or samples, or the name of a shipped subset")
-    chosen, name = as_subset(subset, spec)
+    chosen, name = as_subset(_required(subset), spec)
     training = Training(Store(out), where.place, keep_weights, name=name)
-    plan = make_plan(
-        spec,
-        chosen,
-        training.store,
-        exponent=exponent,
-        seeds=check_seeds(options.split_names(seeds), spec),
-        configs=names,
-    )
+    only = check_seeds(options.split_names(seeds), spec)
+    plan = make_plan(spec, chosen, training.store, exponent=exponent, seeds=only, configs=names)
     if dry_run:
         _show_plan(plan, training.place.at_once or len(plan.pending) or 1, as_json=as_json)
         return
@@ -139,6 +131,12 @@ def run(
     show_score(plan, name, training.store, submissions, as_json=as_json)
     if broken:
         raise typer.Exit(1)
+
+
+def _required(subset: str | None) -> str:
+    if subset is None:
+        raise InputError("--subset is missing: a file that lists classes or samples, or the name of a shipped subset")
+    return subset
 
 
 def show_score(plan: Plan, name: str, store: Store, submissions: Path, *, as_json: bool) -> None:

@@ -10,11 +10,12 @@ import typer
 from rich.console import Console
 
 from dlth_bench import bench
-from dlth_bench.bench import as_subset, score_table
+from dlth_bench.bench import as_subset
 from dlth_bench.cli.shared import options
 from dlth_bench.cli.shared.scorecard import show_scorecard
 from dlth_bench.protocols.protocol import Protocol
 from dlth_bench.protocols.protocol_file import DEFAULT_PROTOCOL, find_protocol
+from dlth_bench.runs.score import score_table
 from dlth_bench.runs.store import DEFAULT_STORE
 from dlth_bench.scoring.scorecard import Scorecard
 from dlth_bench.util.errors import InputError

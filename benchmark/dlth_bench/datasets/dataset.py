@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Protocol, Self, runtime_checkable
+from functools import wraps
+from typing import TYPE_CHECKING, Annotated, Any, Protocol, Self, TypeVar, TypeVarTuple, runtime_checkable
 
 from pydantic import Field, model_validator
 
@@ -20,6 +21,25 @@ if TYPE_CHECKING:
 
     from dlth_bench.datasets.packed.cache import PackedImages
     from dlth_bench.datasets.tokens import TokenSequences
+
+
+Owner = TypeVar("Owner")
+Value = TypeVar("Value")
+Given = TypeVarTuple("Given")
+
+
+def kept(method: Callable[[Owner, *Given], Value]) -> Callable[[Owner, *Given], Value]:
+    """Compute a method once for each object and arguments, as ``cached_property`` does where there are none."""
+    name = f"_kept_{method.__name__}"
+
+    @wraps(method)
+    def once(self: Owner, *given: *Given) -> Value:
+        values: dict[Any, Value] = self.__dict__.setdefault(name, {})
+        if given not in values:
+            values[given] = method(self, *given)
+        return values[given]
+
+    return once
 
 
 @dataclass(frozen=True)

@@ -22,12 +22,11 @@ import numpy.typing as npt
 from PIL import Image
 
 from dlth_bench.datasets.catalog import ClassCatalog, RowNumbers, SampleCatalog, Split
-from dlth_bench.datasets.dataset import ImageArrays, TextDataset
+from dlth_bench.datasets.dataset import ImageArrays, TextDataset, kept
 from dlth_bench.datasets.download import INSTALL, dataset_folder
 from dlth_bench.datasets.entry import DatasetEntry
 from dlth_bench.datasets.tokens import TokenSequences, build_vocabulary, encode
 from dlth_bench.util.errors import InputError
-from dlth_bench.util.kept import kept
 from dlth_bench.util.text import printable, quoted
 
 if TYPE_CHECKING:

@@ -7,7 +7,6 @@ from statistics import fmean, stdev
 from typing import Annotated, Self
 
 from pydantic import Field, model_validator
-from pydantic_core import PydanticCustomError
 
 from dlth_bench.datasets.dataset import DataSpec, Slug
 from dlth_bench.protocols.measurements import ACCURACY, MeasurementSpec, Metric, measurement_problem
@@ -15,7 +14,7 @@ from dlth_bench.protocols.methods import METHODS, EvaluationSpec, MethodSpec
 from dlth_bench.protocols.recipe import Backbone, EvalViewSpec, TrainSpec, Unit
 from dlth_bench.protocols.tickets import FLOW_SCORES, PruningSpec, RemovalSpec
 from dlth_bench.subsets.subset import SubsetRule
-from dlth_bench.util.model import Frozen, digest_of
+from dlth_bench.util.model import Frozen, digest_of, inconsistent
 
 
 class Cost(Frozen):
@@ -68,11 +67,6 @@ class Reference(Frozen):
 
 
 Accuracy = Annotated[float, Field(ge=0, le=1, description="Top-1 accuracy as a fraction.")]
-
-
-def _wrong(problem: str, *at: str | int) -> PydanticCustomError:
-    """The error of a protocol whose parts do not fit; ``at`` is the path of the part to change."""
-    return PydanticCustomError("inconsistent", "{problem}", {"problem": problem, "at": at})
 
 
 class Config(Frozen):
@@ -231,17 +225,17 @@ class Protocol(Frozen):
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if len(set(self.seeds)) != len(self.seeds):
-            raise _wrong("must be distinct", "seeds")
+            raise inconsistent("must be distinct", "seeds")
         self._check_exponents()
         names: list[str] = []
         for index, config in enumerate(self.configs):
             if config.name in names:
-                raise _wrong(f"a config before it is called {config.name}, too", "configs", index, "name")
+                raise inconsistent(f"a config before it is called {config.name}, too", "configs", index, "name")
             search = None if config.pruning is None else config.pruning.search
             for train, at in ((config.train, ()), (search.train if search else None, ("pruning", "search"))):
                 if train is not None and train.duration.unit != self.budget:
                     problem = f"must be in {self.budget}, the protocol's budget"
-                    raise _wrong(problem, "configs", index, *at, "train", "duration")
+                    raise inconsistent(problem, "configs", index, *at, "train", "duration")
             self._check_measured(index, config)
             names.append(config.name)
         self._check_reference(names)
@@ -249,11 +243,13 @@ class Protocol(Frozen):
 
     def _check_exponents(self) -> None:
         if list(self.exponents) != sorted({0.0, *self.exponents}):
-            raise _wrong("must ascend from 0", "exponents")
+            raise inconsistent("must ascend from 0", "exponents")
         if len(self.exponents) > 1 and (self.budget != "epochs" or self.subset.replaces != "training"):
-            raise _wrong("are of protocols whose budget is in epochs and whose subset replaces all data", "exponents")
+            raise inconsistent(
+                "are of protocols whose budget is in epochs and whose subset replaces all data", "exponents"
+            )
         if len(self.exponents) > 1 and any(config.pruning or config.removal for config in self.configs):
-            raise _wrong("are of configs that neither search for a ticket nor remove samples", "exponents")
+            raise inconsistent("are of configs that neither search for a ticket nor remove samples", "exponents")
 
     def _check_measured(self, index: int, config: Config) -> None:
         """Whether a config leaves the protocol's metric, and has the phase that the subset replaces."""
@@ -263,29 +259,29 @@ class Protocol(Frozen):
             told = f"its metrics are {', '.join(named)}"
             if found is not None:
                 told = f"its {found.name} is in {found.unit}, {found.direction} being better"
-            raise _wrong(f"does not measure the protocol's metric {self.metric.name}; {told}", "configs", index)
+            raise inconsistent(f"does not measure the protocol's metric {self.metric.name}; {told}", "configs", index)
         replaces = self.subset.replaces
         if replaces in {"search", "sparse_training"} and config.pruning is None:
-            raise _wrong(f"has no ticket, but a subset replaces its {replaces}", "configs", index)
+            raise inconsistent(f"has no ticket, but a subset replaces its {replaces}", "configs", index)
         probed = config.evaluation is not None or any(spec.kind == "ticket_probe" for spec in config.measure)
         if replaces == "probe" and not probed:
-            raise _wrong("has no probe, which a subset is to replace the data of", "configs", index)
+            raise inconsistent("has no probe, which a subset is to replace the data of", "configs", index)
 
     def _check_reference(self, names: list[str]) -> None:
         known = names if self.reference is None else list(self.reference.configs)
         for name in names:
             if name not in known:
-                raise _wrong(f"lacks the config {name}", "reference", "configs")
+                raise inconsistent(f"lacks the config {name}", "reference", "configs")
         for name in known:
             if name not in names:
-                raise _wrong("is none of the protocol's configs", "reference", "configs", name)
+                raise inconsistent("is none of the protocol's configs", "reference", "configs", name)
         for name, entry in {} if self.reference is None else self.reference.configs.items():
             self._check_values(entry, "reference", "configs", name)
 
     def _check_values(self, entry: ConfigReference, *at: str) -> None:
         """Whether the values of a config can be the protocol's metric."""
         if entry.mean is not None and not self.metric.holds(entry.mean):
-            raise _wrong(self.metric.problem(entry.mean), *at, "mean")
+            raise inconsistent(self.metric.problem(entry.mean), *at, "mean")
         for index, value in enumerate(entry.accuracies):
             if not self.metric.holds(value):
-                raise _wrong(self.metric.problem(value), *at, "accuracies", index)
+                raise inconsistent(self.metric.problem(value), *at, "accuracies", index)

@@ -54,14 +54,15 @@ Probability = Annotated[float, Field(ge=0, le=1)]
 Temperature = Annotated[float, Field(gt=0)]
 EMA = Annotated[float, Field(ge=0, le=1, description="Weight of the old value in the moving average.")]
 Range = tuple[float, float]
+Sizes = tuple[Annotated[int, Field(gt=0)], ...]
 
 
 class ResNetSpec(Frozen):
     """A ResNet of basic blocks for small images: a 3x3 stem and no max-pooling."""
 
     kind: Literal["resnet"]
-    widths: tuple[int, ...] = Field(min_length=1, max_length=4, description="Channels of each stage.")
-    blocks: tuple[int, ...] = Field(min_length=1, max_length=4, description="Blocks of each stage.")
+    widths: Sizes = Field(min_length=1, max_length=4, description="Channels of each stage.")
+    blocks: Sizes = Field(min_length=1, max_length=4, description="Blocks of each stage.")
     stem_stride: Literal[1, 2] = Field(2, description="Stride of the stem's convolution.")
     stem_padding: int = Field(1, ge=0, le=2, description="Zeros around the image; 1 keeps its size.")
     zero_init_residual: bool = Field(
@@ -92,10 +93,8 @@ class CNNSpec(Frozen):
 
     kind: Literal["cnn"]
     family: Literal["resnet", "resnext", "regnety", "densenet", "mobilenetv3", "convnext", "vgg"]
-    widths: tuple[int, ...] = Field(
-        (), max_length=5, description="Channels of each stage; DenseNet's follow from its growth."
-    )
-    blocks: tuple[int, ...] = Field(min_length=1, max_length=5, description="Blocks of each stage; VGG: convolutions.")
+    widths: Sizes = Field((), max_length=5, description="Channels of each stage; DenseNet's follow from its growth.")
+    blocks: Sizes = Field(min_length=1, max_length=5, description="Blocks of each stage; VGG: convolutions.")
     group_width: int | None = Field(None, gt=0, description="ResNeXt and RegNetY: channels of a group.")
     growth: int | None = Field(None, gt=0, description="DenseNet: channels that a layer adds.")
     drop_path: Probability = Field(0.0, description="ConvNeXt: stochastic depth rate of the last block.")
@@ -136,11 +135,11 @@ class MLPSpec(Frozen):
     """A multi-layer perceptron on the pixels of a small image: linear layers, each with ReLU and dropout."""
 
     kind: Literal["mlp"]
-    widths: Annotated[tuple[int, ...], Field(min_length=1, max_length=8, description="Units of each hidden layer.")]
-    input_size: Annotated[
-        int | None, Field(gt=0, description="Side to which images are averaged first; None: as they are.")
-    ] = None
-    dropout: Annotated[float, Field(ge=0, lt=1, description="Chance of each unit's output to be 0 in training.")] = 0.0
+    widths: Sizes = Field(min_length=1, max_length=8, description="Units of each hidden layer.")
+    input_size: int | None = Field(
+        None, gt=0, description="Side to which images are averaged first; None: as they are."
+    )
+    dropout: float = Field(0.0, ge=0, lt=1, description="Chance of each unit's output to be 0 in training.")
 
 
 Backbone = Annotated[

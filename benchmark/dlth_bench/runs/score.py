@@ -123,11 +123,11 @@ def full_data_results(
     ]
 
 
-def make_reference(protocol: Protocol, results: Sequence[Result], date: datetime.date) -> Reference:
+def make_reference(protocol: Protocol, results: Sequence[Result], date: datetime.date | None = None) -> Reference:
     """The reference that finished runs on all classes amount to, with hardware, versions and commit.
 
     Args:
-        date: day of the measurement.
+        date: day of the measurement; None: today.
 
     Raises:
         InputError: a config has fewer than three finished seeds that say the protocol's metric.
@@ -142,7 +142,7 @@ def make_reference(protocol: Protocol, results: Sequence[Result], date: datetime
     environments = [found.environment for result in by_config.values() for found in result if found.environment]
     return Reference(
         source="measured with dlth-bench reference: all classes, last epoch, each seed its own run",
-        date=date,
+        date=date or datetime.datetime.now(tz=datetime.UTC).date(),
         hardware=_one_of([f"{found.device}, {found.threads} thread a run" for found in environments]),
         versions={
             "dlth-bench": _one_of([found.package for found in environments]),
@@ -262,6 +262,20 @@ def read_accuracy_table(path: Path, protocol: Protocol) -> dict[str, Cells]:
             if text:
                 _add(cells[name], row.get("seed", ""), _value(text, scale, protocol.metric, path, line), path, line)
     return tables
+
+
+def score_table(path: str | Path, protocol: Protocol) -> dict[str, Scorecard]:
+    """The scorecards of a CSV table of accuracies, by subset; a table without such a column goes by the file's name.
+
+    Raises:
+        InputError: with file and line, when something in the table is wrong.
+        NotScorable: there is too little for a score.
+    """
+    tables = read_accuracy_table(Path(path), protocol)
+    return {
+        name or Path(path).stem: make_scorecard(protocol, cells, seeds=seeds_in([cells]))
+        for name, cells in tables.items()
+    }
 
 
 def _rows(text: str, path: Path) -> list[tuple[int, list[str]]]:

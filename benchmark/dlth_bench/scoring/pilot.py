@@ -9,17 +9,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Annotated
 
 import numpy as np
 from pydantic import Field
 
+from dlth_bench.protocols.measurements import ACCURACY
 from dlth_bench.protocols.protocol import Config, Protocol
 from dlth_bench.scoring.ceiling import noise_ceiling
 from dlth_bench.scoring.comparison import correlation_draws
 from dlth_bench.scoring.correlation import FloatArray, spearman
-from dlth_bench.scoring.decisions import least_significant_gap
+from dlth_bench.scoring.decisions import least_significant_gap, regret
 from dlth_bench.scoring.sides import Side, stack, summarise
+from dlth_bench.util.errors import InputError
 from dlth_bench.util.model import Frozen
 
 LEAST_CEILING = 0.97
@@ -32,23 +33,25 @@ class Effect(Frozen):
 
     factor: str
     level: str
-    value: Annotated[float, Field(description="In the metric's unit.")]
-    same_sign: Annotated[
-        bool | None, Field(description="As on the full data; None: there, or here, it is within seed noise.")
-    ] = None
+    value: float = Field(description="In the metric's unit.")
+    same_sign: bool | None = Field(
+        None, description="As on the full data; None: there, or here, it is within seed noise."
+    )
 
 
 class PilotSide(Frozen):
     """The grid on one subset, or on the full data."""
 
     name: str
-    members: Annotated[int, Field(description="Classes or samples.")]
-    spread: Annotated[float, Field(description="Std of the configs' means, over the standard error of one.")]
-    least: Annotated[float, Field(description="Lowest mean of a config.")]
-    most: Annotated[float, Field(description="Highest mean of a config.")]
+    members: int = Field(description="Classes.")
+    spread: float | None = Field(
+        description="Std of the configs' means, over the standard error of one; None: no noise."
+    )
+    least: float = Field(description="Lowest mean of a config.")
+    most: float = Field(description="Highest mean of a config.")
     saturated: tuple[str, ...] = ()
     underfit: tuple[str, ...] = ()
-    spearman: Annotated[float | None, Field(description="With the full data; None: of these themselves.")] = None
+    spearman: float | None = Field(None, description="With the full data; None: of these themselves, or not defined.")
     regret: float | None = None
     effects: tuple[Effect, ...] = ()
 
@@ -66,11 +69,9 @@ class Pilot(Frozen):
     """What a pilot found."""
 
     protocol: str
-    ceiling: float
+    ceiling: float | None = Field(description="Noise ceiling of ρs; None: it is not defined.")
     sides: tuple[PilotSide, ...]
-    resolved: Annotated[
-        float | None, Field(description="Least difference of ρs of two such subsets that a board of them tells apart.")
-    ]
+    resolved: float | None = Field(description="Least difference of ρs of two such subsets that is beyond seed noise.")
     gates: tuple[Gate, ...]
 
     @property
@@ -85,6 +86,19 @@ class PilotRuns(Frozen):
     members: int
     values: tuple[tuple[float, ...], ...]
     train_accuracies: tuple[tuple[float, ...], ...]
+
+
+def check_pilot(protocol: Protocol, sizes: Sequence[int], least_spearman: Mapping[int, float]) -> None:
+    """Raise InputError where a pilot could not be judged, before anything is trained."""
+    if len(protocol.seeds) < 2:
+        raise InputError(f"{protocol.key} has one seed: without two nothing is known of noise")
+    for size, wanted in least_spearman.items():
+        if size not in sizes:
+            raise InputError(
+                f"--least {size}={wanted:g}: no subset of that size is drawn; there are {', '.join(map(str, sizes))}"
+            )
+        if not -1 <= wanted <= 1:
+            raise InputError(f"--least {size}={wanted:g}: {wanted:g} is no correlation, which lies between -1 and 1")
 
 
 def judge_pilot(
@@ -102,12 +116,12 @@ def judge_pilot(
     """
     reference = summarise(np.array(full.values), "full data")
     sides = [_side(protocol, full, None), *(_side(protocol, runs, full) for runs in subsets)]
-    ceiling = noise_ceiling(np.array(full.values), "spearman")
+    ceiling = _defined(noise_ceiling(np.array(full.values), "spearman"))
     gates = [
         Gate(
             name="noise ceiling of ρs",
-            passed=ceiling >= LEAST_CEILING,
-            found=f"{ceiling:.3f}",
+            passed=ceiling is not None and ceiling >= LEAST_CEILING,
+            found="not defined" if ceiling is None else f"{ceiling:.3f}",
             wanted=f">= {LEAST_CEILING}",
         ),
         _spread_gate(sides),
@@ -139,18 +153,19 @@ def _side(protocol: Protocol, runs: PilotRuns, full: PilotRuns | None) -> PilotS
     names = [config.name for config in protocol.configs]
     train = np.array(runs.train_accuracies)
     floor = 0.0 if protocol.underfit is None else protocol.underfit.min_train_accuracy
-    percent = protocol.metric.unit == "fraction"
+    metric = protocol.metric
+    top = MOST_ACCURACY if metric == ACCURACY else math.inf
     whole = None if full is None else summarise(np.array(full.values), full.name)
     return PilotSide(
         name=runs.name,
         members=runs.members,
-        spread=float(side.means.std(ddof=1)) / side.standard_error if side.standard_error > 0 else math.inf,
+        spread=float(side.means.std(ddof=1)) / side.standard_error if side.standard_error else None,
         least=float(side.means.min()),
         most=float(side.means.max()),
-        saturated=tuple(name for name, mean in zip(names, side.means, strict=True) if percent and mean > MOST_ACCURACY),
+        saturated=tuple(name for name, mean in zip(names, side.means, strict=True) if mean > top),
         underfit=tuple(name for name, row in zip(names, train, strict=True) if row.min() < floor),
-        spearman=None if whole is None else float(spearman(side.means, whole.means)),
-        regret=None if whole is None else float(whole.means.max() - whole.means[side.means.argmax()]),
+        spearman=None if whole is None else _defined(float(spearman(side.means, whole.means))),
+        regret=None if whole is None else regret(side.oriented(metric).means, whole.oriented(metric).means),
         effects=main_effects(protocol.configs, side, whole),
     )
 
@@ -201,12 +216,17 @@ def _resolved(reference: Side, subsets: Sequence[PilotRuns]) -> float | None:
     return None if math.isnan(spread) else 2 * spread
 
 
+def _defined(value: float) -> float | None:
+    return None if math.isnan(value) else value
+
+
 def _spread_gate(sides: Sequence[PilotSide]) -> Gate:
-    worst = min(sides, key=lambda side: side.spread)
+    spreads = [(side.spread, side.name) for side in sides if side.spread is not None]
+    worst, name = min(spreads, default=(math.inf, "no noise"))
     return Gate(
         name="spread over standard error",
-        passed=worst.spread >= LEAST_SPREAD,
-        found=f"{worst.spread:.1f} ({worst.name})",
+        passed=worst >= LEAST_SPREAD,
+        found=f"{worst:.1f} ({name})",
         wanted=f">= {LEAST_SPREAD:g} on every side",
     )
 

@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import Annotated, Any, Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
+from pydantic_core import PydanticCustomError
 
 from dlth_bench.util.errors import InputError
 from dlth_bench.util.text import quoted
@@ -22,6 +23,11 @@ class Frozen(BaseModel):
     """An immutable pydantic model that refuses unknown keys and non-finite numbers."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, protected_namespaces=())
+
+
+def inconsistent(problem: str, *at: str | int) -> PydanticCustomError:
+    """The error of a model whose parts do not fit; ``at`` is the path of the part to change."""
+    return PydanticCustomError("inconsistent", "{problem}", {"problem": problem, "at": at})
 
 
 def canonical_json(value: Any) -> str:

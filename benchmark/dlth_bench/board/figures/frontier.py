@@ -7,7 +7,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from dlth_bench.board.cells import TRUSTED, CellScore, cheapest_safe, frontier, length_text, rows_by_cell
+from dlth_bench.board.cells import TRUSTED, CellScore, cheapest_safe, frontier, rows_by_cell
 from dlth_bench.board.figures import drawing
 from dlth_bench.board.figures.drawing import Material
 from dlth_bench.util.errors import InputError
@@ -53,7 +53,7 @@ def _line(axes: Axes, scores: list[CellScore], index: int) -> None:
     style = drawing.line_style(index)
     costs = [100 * score.cost for score in scores if score.cost is not None]
     unit = "classes" if scores[0].cell.unit == "class" else "samples"
-    label = f"{unit}, {length_text(scores[0].cell.exponent)}"
+    label = f"{unit}, {scores[0].cell.length}"
     axes.plot(costs, [score.spearman for score in scores], markersize=6, zorder=4, label=label, **style)
     safe = cheapest_safe(scores)
     for cost, score in zip(costs, scores, strict=True):

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from dlth_bench.board.board import Board
-from dlth_bench.board.cells import frontier, has_cells, rows_by_cell, verdict
+from dlth_bench.board.cells import frontier, rows_by_cell, verdict
 from dlth_bench.board.columns import SITE_COLUMNS
 from dlth_bench.board.rank import is_random
 from dlth_bench.board.row import Row, flags
@@ -23,6 +23,7 @@ from dlth_bench.board.site.submission_page import (
     reproduce_command,
 )
 from dlth_bench.board.site.templates import COMPARE, GENERATOR, INDEX, bibtex, protocol_path, render, submission_path
+from dlth_bench.board.submission import has_cells
 from dlth_bench.datasets.registry import class_catalog
 from dlth_bench.util.errors import InputError
 from dlth_bench.util.files import write_atomically

@@ -98,7 +98,8 @@ def reproduce_command(stored: StoredSubmission) -> str:
     """The command that trains and scores the subset again, from a checkout with the submissions."""
     metadata = stored.metadata
     path = f"submissions/{metadata.protocol_name}/{metadata.name}/{SUBSET}"
-    return shlex.join(["dlth-bench", "run", "--protocol", metadata.protocol, "--subset", path])
+    length = ["--exponent", f"{metadata.exponent:g}"] if metadata.exponent else []
+    return shlex.join(["dlth-bench", "run", "--protocol", metadata.protocol, "--subset", path, *length])
 
 
 def influence_reach(card: Scorecard) -> float:

@@ -17,11 +17,10 @@ import numpy as np
 import numpy.typing as npt
 
 from dlth_bench.datasets.catalog import ClassCatalog, SampleCatalog, Split, read_table
-from dlth_bench.datasets.dataset import ImageArrays
+from dlth_bench.datasets.dataset import ImageArrays, kept
 from dlth_bench.datasets.entry import DatasetEntry
 from dlth_bench.datasets.glyphs.classes import FOLDER, glyphs_catalog
 from dlth_bench.util.errors import InputError
-from dlth_bench.util.kept import kept
 from dlth_bench.util.model import canonical_json
 
 SPLITS: tuple[Split, ...] = ("train", "val")

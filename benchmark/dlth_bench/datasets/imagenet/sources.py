@@ -21,11 +21,11 @@ from typing import Any
 from pydantic import Field, ValidationError
 
 from dlth_bench.datasets.catalog import ClassCatalog, Split
+from dlth_bench.datasets.dataset import kept
 from dlth_bench.datasets.packed.shard import ClassListing, EncodedImage, Wanted
 from dlth_bench.datasets.parquet import label_names, opened
 from dlth_bench.util.errors import InputError
 from dlth_bench.util.files import write_atomically
-from dlth_bench.util.kept import kept
 from dlth_bench.util.model import Frozen
 from dlth_bench.util.text import quoted
 
