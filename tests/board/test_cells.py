@@ -30,7 +30,7 @@ def stored(
     name: str, spearman: float, share: float, exponent: float = 0.0, policy: str = "rs", classes: int = 3
 ) -> StoredSubmission:
     """A submission whose runs took a share of the full data's operations."""
-    cost = CostScore(subset=Cost(images=100, flops=1e9 * share, device_seconds=1.0), full=FULL)
+    cost = CostScore(subset=Cost(images=100, flops=1e9 * share, device_seconds=1.0), full=FULL, flops_saved=1 - share)
     card = card_with(spearman, classes=classes, exponent=exponent, cost=cost, protocol_digest=sized_protocol().digest)
     made = stored_with(name, card, policy=policy, exponent=exponent, classes=classes)
     digest = sized_protocol().digest

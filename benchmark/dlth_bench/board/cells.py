@@ -15,7 +15,6 @@ from scipy.special import stdtrit
 
 from dlth_bench.board.row import Row
 from dlth_bench.board.submission import Cell
-from dlth_bench.scoring.score import total
 from dlth_bench.util.text import correlation, interval
 
 
@@ -72,17 +71,11 @@ def _cell_score(cell: Cell, rows: Sequence[Row]) -> CellScore | None:
         return None
     mean, count = fmean(values), len(values)
     half = float(stdtrit(count - 1, 0.975)) * stdev(values) / math.sqrt(count) if count > 1 else None
-    costs = [card.cost for card in cards if card.cost is not None]
-    full = [cost.full for cost in costs if cost.full is not None]
-    shares = (
-        total([(cost.subset, 1.0) for cost in costs]).flops / total([(cost, 1.0) for cost in full]).flops
-        if full
-        else None
-    )
+    saved = [card.cost.flops_saved for card in cards if card.cost is not None and card.cost.flops_saved is not None]
     regrets = [card.decision.regret for card in cards if card.decision is not None]
     return CellScore(
         cell=cell,
-        cost=shares,
+        cost=1 - fmean(saved) if saved else None,
         count=count,
         spearman=mean,
         low=None if half is None else mean - half,
