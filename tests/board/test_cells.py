@@ -17,6 +17,7 @@ from dlth_bench.board.submission import Cell
 from dlth_bench.board.submission_folder import StoredSubmission
 from dlth_bench.protocols.protocol import Cost, Protocol
 from dlth_bench.scoring.scorecard import CostScore
+from dlth_bench.util.text import correlation
 
 FULL = Cost(images=1000, flops=1e9, device_seconds=10.0)
 
@@ -40,7 +41,7 @@ def stored(
 SUBMISSIONS = (
     *(stored(f"small-{index}", value, 0.1) for index, value in enumerate((0.5, 0.7, 0.6))),
     *(stored(f"long-{index}", value, 1.0, exponent=1.0) for index, value in enumerate((0.95, 0.96, 0.97))),
-    stored("chosen", 0.99, 0.1, policy="erc"),
+    stored("chosen", 0.75, 0.1, policy="erc"),
     stored("lone", 0.8, 0.3, classes=9),
 )
 
@@ -113,4 +114,6 @@ def test_the_site_has_the_answer_first_and_a_table_a_cell() -> None:
     index, page = (pages[name].decode() for name in ("index.html", f"protocols/{protocol.key}.html"))
     assert "3 classes, equal updates, at 100 %" in index
     assert page.count('<table class="board">') == 3
+    assert "Time saved" not in page  # a clock's, and the cost is the cell's
+    assert f'<td class="n">{correlation(0.97)} ' in index  # the best ρs of all cells, not that of the first
     assert page.index("The cheapest that is safe") < page.index('<table class="board">')

@@ -120,3 +120,13 @@ class Board:
     rows: Sequence[Row]
     reported: Sequence[Reported] = ()
     frozen: bool = True
+
+    @property
+    def best(self) -> Row | None:
+        """The row with the highest ρs of all cells; one without a rank only if none has one."""
+
+        def place(row: Row) -> tuple[bool, float]:
+            value = row.card.spearman.value
+            return row.rank is not None, -2.0 if value is None else value
+
+        return max(self.rows, key=place, default=None)

@@ -457,3 +457,6 @@ CELL_COLUMNS: tuple[Column, ...] = tuple(
 
 SITE_COLUMNS: tuple[Column, ...] = tuple(column for column in BOARD_COLUMNS if column.meaning)
 """Those of the site, in its order."""
+
+SITE_CELL_COLUMNS: tuple[Column, ...] = tuple(column for column in SITE_COLUMNS if column in CELL_COLUMNS)
+"""Those of a table of one cell there."""

@@ -10,7 +10,7 @@ from typing import Any
 
 from dlth_bench.board.board import Board
 from dlth_bench.board.cells import frontier, rows_by_cell, verdict
-from dlth_bench.board.columns import SITE_COLUMNS
+from dlth_bench.board.columns import SITE_CELL_COLUMNS, SITE_COLUMNS
 from dlth_bench.board.rank import is_random
 from dlth_bench.board.row import Row, flags
 from dlth_bench.board.site.charts import correlation_scale, trend_chart
@@ -89,7 +89,9 @@ def _tables(board: Board) -> list[dict[str, Any]]:
     if not has_cells(board.protocol):
         return [_table(board)]
     cells = rows_by_cell(board.rows)
-    return [_table(replace(board, rows=rows)) | {"cell": cell} for cell, rows in cells.items()]
+    return [
+        _table(replace(board, rows=rows)) | {"cell": cell, "columns": SITE_CELL_COLUMNS} for cell, rows in cells.items()
+    ]
 
 
 def _table(board: Board) -> dict[str, Any]:
