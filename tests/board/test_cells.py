@@ -116,4 +116,6 @@ def test_the_site_has_the_answer_first_and_a_table_a_cell() -> None:
     assert page.count('<table class="board">') == 3
     assert "Time saved" not in page  # a clock's, and the cost is the cell's
     assert f'<td class="n">{correlation(0.97)} ' in index  # the best ρs of all cells, not that of the first
+    alone = pages[f"submissions/{protocol.key}/long-1.html"].decode()
+    assert "<small>of 3, tie group 1</small>" in alone
     assert page.index("The cheapest that is safe") < page.index('<table class="board">')

@@ -116,6 +116,8 @@ def _table(board: Board) -> dict[str, Any]:
 
 def _submission(row: Row, board: Board) -> bytes:
     stored = row.submission
+    divided = has_cells(board.protocol)
+    competing = [other for other in board.rows if not divided or other.metadata.cell == row.metadata.cell]
     return render(
         "submission.html",
         submission_path(stored.metadata),
@@ -133,7 +135,8 @@ def _submission(row: Row, board: Board) -> bytes:
         command=reproduce_command(stored),
         bibtex=bibtex(stored.metadata),
         columns={column.key: column for column in SITE_COLUMNS},
-        rivals=[other.submission.metadata.name for other in board.rows if other is not row][:1],
+        competing=sum(other.rank is not None for other in competing),
+        rivals=[other.metadata.name for other in competing if other is not row][:1],
     )
 
 
