@@ -7,8 +7,8 @@ OLDEST := .venv-oldest
 DEMO := runs/demo
 # With the oldest versions: the tests of all folders, but of training a few, and none that takes long without need.
 TRAINING := $(addprefix tests/training/,test_flops.py test_optim.py methods/test_mae.py methods/test_dino.py methods/test_moco.py)
-QUICK := $(filter-out tests/training/ tests/speed/ tests/slurm/,$(wildcard tests/*/)) $(TRAINING)
-SLOWER := tests/engines tests/board/test_own_board.py tests/board/test_standing.py
+QUICK := $(filter-out $(addprefix tests/,engines/ slurm/ speed/ training/),$(wildcard tests/*/)) $(TRAINING)
+SLOWER := $(addprefix tests/,board/test_own_board.py board/test_standing.py cli/test_embed_classes.py cli/test_smoke.py)
 
 .PHONY: demo test test-all test-oldest check bench-policies install install-oldest clean
 

@@ -105,7 +105,13 @@ def test_the_board_has_a_table_a_cell() -> None:
 def test_rows_without_a_rank_are_not_called_tied() -> None:
     """Of runs that underfit nothing is known but that they do; the sentence is about rows with a rank."""
     broken = [replace(one, scorecard=one.scorecard.model_copy(update={"complete": False})) for one in SUBMISSIONS[:3]]
-    assert "Seed noise tells no two" not in _section(broken)
+    text = _section(broken)
+    assert "Seed noise tells no two" not in text
+    assert "How small" not in text  # of random subsets without a rank there is no frontier
+    protocol = sized_protocol()
+    pages = site_pages([Board(protocol, board_rows(broken, protocol))])
+    assert all("The cheapest that is safe" not in page.decode() for page in pages.values())
+    assert "No cell" not in pages["index.html"].decode()
 
 
 def test_the_site_has_the_answer_first_and_a_table_a_cell() -> None:

@@ -8,7 +8,7 @@ from statistics import fmean
 from tabulate import tabulate
 
 from dlth_bench.board.board import Board, Reported, reported_markdown
-from dlth_bench.board.cells import all_tied, frontier, rows_by_cell, verdict
+from dlth_bench.board.cells import CellScore, all_tied, frontier, rows_by_cell, verdict
 from dlth_bench.board.columns import BOARD_COLUMNS, CELL_COLUMNS, Column
 from dlth_bench.board.rank import (
     Rank,
@@ -108,7 +108,17 @@ def _section(protocol: Protocol, rows: Sequence[Row], reported: Sequence[Reporte
 
 def _cells(rows: Sequence[Row]) -> list[str]:
     """The frontier over all cells, and a table a cell."""
-    scores = frontier(rows)
+    parts = _frontier(frontier(rows))
+    for cell, some in rows_by_cell(rows).items():
+        tied = all_tied(some)
+        columns = [column for column in CELL_COLUMNS if not tied or column.key not in {"rank", "group"}]
+        parts += [f"### {cell.title}", _TIED if tied else "", _table(some, columns)]
+    return parts
+
+
+def _frontier(scores: Sequence[CellScore]) -> list[str]:
+    if not scores:  # no cell has a random subset with a rank
+        return []
     body = [
         [
             score.cell.title,
@@ -123,12 +133,7 @@ def _cells(rows: Sequence[Row]) -> list[str]:
     ]
     titles = ["Random subsets of", "Cost %", "n", "Mean ρs [95 %]", "Lowest ρs", "Of the ceiling %", "Mean regret"]
     table = tabulate(body, titles, tablefmt="pipe", colalign=["left", *["right"] * 6], disable_numparse=True)
-    parts = ["### How small and how short is safe", _FRONTIER, table, f"**{verdict(scores)}**"]
-    for cell, some in rows_by_cell(rows).items():
-        tied = all_tied(some)
-        columns = [column for column in CELL_COLUMNS if not tied or column.key not in {"rank", "group"}]
-        parts += [f"### {cell.title}", _TIED if tied else "", _table(some, columns)]
-    return parts
+    return ["### How small and how short is safe", _FRONTIER, table, f"**{verdict(scores)}**"]
 
 
 def _table(rows: Sequence[Row], columns: Sequence[Column] = BOARD_COLUMNS) -> str:

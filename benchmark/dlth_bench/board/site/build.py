@@ -57,7 +57,7 @@ def _index(boards: Sequence[Board]) -> bytes:
     current = current_boards(boards)
     shown = [_table(board) for board in current if board.rows and not has_cells(board.protocol)]
     divided = [(board, frontier(board.rows)) for board in current if board.rows and has_cells(board.protocol)]
-    answers = [(board, scores, verdict(scores)) for board, scores in divided]
+    answers = [(board, scores, verdict(scores)) for board, scores in divided if scores]
     submissions = sum(len(board.rows) for board in boards)
     return render(
         "index.html", INDEX, "board.js", current=current, tables=shown, answers=answers, submissions=submissions
